@@ -1,0 +1,51 @@
+/**
+ * What a machine is made of: the first line of a scenario, with everything filled in. It is plain
+ * data, kept in the header of a history; with it and the stimuli the history can be run again.
+ */
+import type { RamRange } from './memory/memory.ts';
+
+export type Schedule = 'eager' | 'manual' | 'seeded';
+/** Entries a cache holds: 0 for none. */
+export type Capacity = number | 'unbounded';
+
+export interface CacheCapacities {
+  readonly ste: Capacity;
+  readonly cd: Capacity;
+  readonly tlb: Capacity;
+  readonly walk: Capacity;
+}
+
+export interface SmmuConfig {
+  readonly name: string;
+  /** Physical address of register page 0. */
+  readonly base: number;
+  /** Name of the hardware profile it was made from. */
+  readonly profile: string;
+  /** Identification registers by name: IDR0 to IDR6, IIDR, AIDR. */
+  readonly idr: Readonly<Record<string, number>>;
+  readonly caches: CacheCapacities;
+  /** `literal` drops no more than a command must; `generous` drops the whole cache. */
+  readonly invalidation: 'literal' | 'generous';
+  /** What happens when a full cache needs room. */
+  readonly replacement: 'oldest' | 'flush-all';
+  /** Named choices where the architecture leaves freedom; see `core/smmu/choices.ts`. */
+  readonly choices: Readonly<Record<string, boolean | number | string>>;
+}
+
+export interface EndpointConfig {
+  readonly name: string;
+  readonly smmu: string;
+  readonly streamId: number;
+  readonly ats: boolean;
+  readonly pri: boolean;
+  readonly ssidBits: number;
+  readonly atc: Capacity;
+}
+
+export interface MachineConfig {
+  readonly ram: readonly RamRange[];
+  readonly smmus: readonly SmmuConfig[];
+  readonly endpoints: readonly EndpointConfig[];
+  readonly schedule: Schedule;
+  readonly seed: number;
+}

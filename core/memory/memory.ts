@@ -1,0 +1,126 @@
+/**
+ * Sparse physical memory. Bytes live here and nowhere else in the state. Lines of 512 bytes hang in
+ * a persistent map; a line is copied before its first change by the open owner, so the past never
+ * changes. What was never written reads as zero. Memory is a class so that immer leaves it alone.
+ */
+import { assert } from '../assert.ts';
+import { type Owner, Radix } from './radix.ts';
+
+export const LINE_BYTES = 512;
+const LINE_WORDS = LINE_BYTES / 4;
+
+/** 512 bytes as 32-bit little-endian words. */
+export interface Line {
+  owner: Owner | undefined;
+  readonly words: Uint32Array;
+}
+
+export interface RamRange {
+  readonly base: number;
+  readonly size: number;
+}
+
+export class Memory {
+  readonly #lines: Radix<Line>;
+  readonly #owner: Owner;
+  readonly ram: readonly RamRange[];
+  // The line last touched, and the one last written: queue and table fills stay in one line.
+  #lastKey = -1;
+  #last: Line | undefined;
+
+  constructor(ram: readonly RamRange[], lines?: Radix<Line>, owner: Owner = {}) {
+    this.ram = ram;
+    this.#owner = owner;
+    this.#lines = lines ?? new Radix<Line>(undefined, owner);
+  }
+
+  /** The lines, for snapshots and digests. */
+  get lines(): Radix<Line> {
+    return this.#lines;
+  }
+
+  /** An open memory with the same content; this one is sealed. */
+  fork(): Memory {
+    const owner: Owner = {};
+    return new Memory(this.ram, this.#lines.fork(owner), owner);
+  }
+
+  seal(): void {
+    this.#lines.seal();
+  }
+
+  /** Whether all of `[pa, pa + size)` is RAM. */
+  isRam(pa: number, size: number): boolean {
+    for (const range of this.ram) {
+      if (pa >= range.base && pa + size <= range.base + range.size) return true;
+    }
+    return false;
+  }
+
+  /** The aligned 32-bit word at `pa`. */
+  read32(pa: number): number {
+    const line = this.#line(Math.floor(pa / LINE_BYTES));
+    return line === undefined ? 0 : (line.words[(pa % LINE_BYTES) >>> 2] ?? 0);
+  }
+
+  /** The aligned doubleword at `pa`. */
+  read64(pa: number): bigint {
+    const low = this.read32(pa);
+    const high = this.read32(pa + 4);
+    return high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low);
+  }
+
+  /** `count` aligned 32-bit words from `pa` on. */
+  readWords(pa: number, count: number): Uint32Array {
+    const out = new Uint32Array(count);
+    for (let at = 0; at < count; at += 1) out[at] = this.read32(pa + at * 4);
+    return out;
+  }
+
+  readBytes(pa: number, size: number): Uint8Array {
+    const out = new Uint8Array(size);
+    for (let at = 0; at < size; at += 1) {
+      const byte = pa + at;
+      out[at] = this.read32(byte - (byte % 4)) >>> ((byte % 4) * 8);
+    }
+    return out;
+  }
+
+  /** Stores the doubleword at aligned `pa`. */
+  write64(pa: number, value: bigint): void {
+    assert(pa % 8 === 0, `0x${pa.toString(16)} is aligned to 8`);
+    const words = this.#writable(Math.floor(pa / LINE_BYTES)).words;
+    const at = (pa % LINE_BYTES) >>> 2;
+    words[at] = Number(value & 0xffffffffn);
+    words[at + 1] = Number(value >> 32n);
+  }
+
+  writeBytes(pa: number, data: Uint8Array): void {
+    for (let at = 0; at < data.length; at += 1) {
+      const byte = pa + at;
+      const words = this.#writable(Math.floor(byte / LINE_BYTES)).words;
+      const index = (byte % LINE_BYTES) >>> 2;
+      const shift = (byte % 4) * 8;
+      words[index] = (((words[index] ?? 0) & ~(0xff << shift)) | ((data[at] ?? 0) << shift)) >>> 0;
+    }
+  }
+
+  #line(key: number): Line | undefined {
+    if (key === this.#lastKey) return this.#last;
+    const line = this.#lines.get(key);
+    this.#lastKey = key;
+    this.#last = line;
+    return line;
+  }
+
+  #writable(key: number): Line {
+    const line = this.#line(key);
+    if (line !== undefined && line.owner === this.#owner && this.#lines.open) return line;
+    const words = line === undefined ? new Uint32Array(LINE_WORDS) : line.words.slice();
+    const fresh: Line = { owner: this.#owner, words };
+    this.#lines.set(key, fresh);
+    this.#lastKey = key;
+    this.#last = fresh;
+    return fresh;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The state of the machine: plain control data that immer drafts, and the large parts (memory,
+ * caches), which are persistent maps that immer leaves alone. `dismantle` and `assemble` part the
+ * two for snapshots and digests, so that nobody else knows what is large.
+ */
+import { assert } from './assert.ts';
+import type { EndpointConfig, MachineConfig, Schedule } from './config.ts';
+import { type Line, Memory, type RamRange } from './memory/memory.ts';
+import type { Radix } from './memory/radix.ts';
+import { Cache, type CacheEntry } from './smmu/cache.ts';
+import { cacheNames, initialSmmu, type SmmuState } from './smmu/state.ts';
+
+export interface EndpointState {
+  readonly config: EndpointConfig;
+  ats: boolean;
+  pri: boolean;
+}
+
+export interface State {
+  /** seq of the last entry. */
+  seq: number;
+  tick: number;
+  /** seq of the last stimulus from outside: what turns follow from. */
+  outside: number;
+  schedule: Schedule;
+  /** State of the seeded generator. */
+  random: number;
+  memory: Memory;
+  smmus: Record<string, SmmuState>;
+  endpoints: Record<string, EndpointState>;
+}
+
+/** The machine at seq 0. `resetRegisters` gives the register values of a reset SMMU. */
+export function initialState(
+  config: MachineConfig,
+  resetRegisters: (smmu: MachineConfig['smmus'][number]) => Record<string, number>,
+): State {
+  const memory = new Memory(config.ram);
+  memory.seal();
+  return {
+    seq: 0,
+    tick: 0,
+    outside: 0,
+    schedule: config.schedule,
+    random: config.seed >>> 0,
+    memory,
+    smmus: Object.fromEntries(
+      config.smmus.map((smmu) => [smmu.name, initialSmmu(smmu, resetRegisters(smmu))]),
+    ),
+    endpoints: Object.fromEntries(
+      config.endpoints.map((endpoint) => [
+        endpoint.name,
+        { config: endpoint, ats: endpoint.ats, pri: endpoint.pri },
+      ]),
+    ),
+  };
+}
+
+/** A state as plain data and its large parts by name. */
+export interface Dismantled {
+  /** Numbers, strings, booleans, bigints, Uint8Arrays, arrays and plain objects only. */
+  readonly control: unknown;
+  /** Values are memory lines (`memory`), plain objects (fills), or further maps of numbers (indexes). */
+  readonly parts: Readonly<Record<string, Radix<unknown>>>;
+}
+
+export function dismantle(state: State): Dismantled {
+  const parts: Record<string, Radix<unknown>> = { memory: state.memory.lines as Radix<unknown> };
+  const smmus: Record<string, unknown> = {};
+  for (const [name, smmu] of Object.entries(state.smmus)) {
+    for (const cache of cacheNames) {
+      parts[`${name}.${cache}.fills`] = smmu.caches[cache].fills as Radix<unknown>;
+      parts[`${name}.${cache}.index`] = smmu.caches[cache].index as Radix<unknown>;
+    }
+    smmus[name] = { ...smmu, caches: null };
+  }
+  return { control: { ...state, memory: { ram: state.memory.ram }, smmus }, parts };
+}
+
+export function assemble({ control, parts }: Dismantled): State {
+  const plain = control as State;
+  const part = (name: string): Radix<unknown> => {
+    const found = parts[name];
+    assert(found !== undefined, `the state has a part ${name}`);
+    found.seal();
+    return found;
+  };
+  const smmus: Record<string, SmmuState> = {};
+  for (const [name, smmu] of Object.entries(plain.smmus)) {
+    const caches = Object.fromEntries(
+      cacheNames.map((cache) => [
+        cache,
+        new Cache(
+          part(`${name}.${cache}.fills`) as Radix<CacheEntry>,
+          part(`${name}.${cache}.index`) as Radix<Radix<number>>,
+        ),
+      ]),
+    );
+    smmus[name] = { ...smmu, caches: caches as unknown as SmmuState['caches'] };
+  }
+  const ram = (plain.memory as unknown as { ram: readonly RamRange[] }).ram;
+  const memory = new Memory(ram, part('memory') as Radix<Line>);
+  return { ...plain, memory, smmus };
+}

@@ -1,0 +1,54 @@
+/**
+ * Everything that can be asked of the machine, in the words of the scenario file. Each may say
+ * where it came from (`line` of its file, the CPU and the program counter of a captured store).
+ */
+import {
+  bytes,
+  flag,
+  id,
+  int,
+  iova,
+  json,
+  optional,
+  type Payload,
+  pa,
+  type Schema,
+  text,
+  u64,
+} from './schema.ts';
+
+const origin = { line: optional(int()), cpu: optional(int()), pc: optional(u64()) };
+
+export const stimuli = {
+  'mmio.write': { smmu: text(), offset: id(), size: int(), value: u64(), ...origin },
+  'mmio.read': { smmu: text(), offset: id(), size: int(), ...origin },
+  'mem.write': { pa: pa(), bytes: bytes(), ...origin },
+  'mem.read': { pa: pa(), size: int(), ...origin },
+  dma: {
+    endpoint: text('endpoint'),
+    iova: iova(),
+    size: int(),
+    access: text<'read' | 'write'>(),
+    ssid: optional(id()),
+    exec: optional(flag()),
+    privileged: optional(flag()),
+    translated: optional(flag()),
+    data: optional(bytes()),
+    /** What the source of the access did not show and was assumed: `size`, `access`. */
+    assumed: optional(text()),
+    ...origin,
+  },
+  'endpoint.set': { endpoint: text('endpoint'), set: json<Readonly<Record<string, boolean>>>(), ...origin },
+  turn: { unit: text(), ...origin },
+  set: { path: text('path'), value: json<unknown>(), ...origin },
+  /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */
+  note: { kind: text(), text: text(), ...origin },
+  /** A fact that a trace states; it is taken as it is (an observed history decides nothing). */
+  observe: { events: json<readonly Readonly<Record<string, unknown>>[]>(), ...origin },
+} as const satisfies Record<string, Schema>;
+
+export type StimulusMap = typeof stimuli;
+export type StimulusType = keyof StimulusMap;
+export type StimulusOf<T extends StimulusType> = { readonly type: T } & Payload<StimulusMap[T]>;
+/** `actor` says who asked; without it the machine's outside did. */
+export type Stimulus = { [T in StimulusType]: StimulusOf<T> & { readonly actor?: string } }[StimulusType];
