@@ -8,6 +8,7 @@ import type { EndpointConfig, MachineConfig, Schedule } from './config.ts';
 import { type Line, Memory, type RamRange } from './memory/memory.ts';
 import type { Radix } from './memory/radix.ts';
 import { Cache, type CacheEntry } from './smmu/cache.ts';
+import { Features } from './smmu/features.ts';
 import { cacheNames, initialSmmu, type SmmuState } from './smmu/state.ts';
 
 export interface EndpointState {
@@ -72,7 +73,7 @@ export function dismantle(state: State): Dismantled {
       parts[`${name}.${cache}.fills`] = smmu.caches[cache].fills as Radix<unknown>;
       parts[`${name}.${cache}.index`] = smmu.caches[cache].index as Radix<unknown>;
     }
-    smmus[name] = { ...smmu, caches: null };
+    smmus[name] = { ...smmu, caches: null, features: null };
   }
   return { control: { ...state, memory: { ram: state.memory.ram }, smmus }, parts };
 }
@@ -96,7 +97,11 @@ export function assemble({ control, parts }: Dismantled): State {
         ),
       ]),
     );
-    smmus[name] = { ...smmu, caches: caches as unknown as SmmuState['caches'] };
+    smmus[name] = {
+      ...smmu,
+      features: new Features(smmu.config.idr),
+      caches: caches as unknown as SmmuState['caches'],
+    };
   }
   const ram = (plain.memory as unknown as { ram: readonly RamRange[] }).ram;
   const memory = new Memory(ram, part('memory') as Radix<Line>);

@@ -39,6 +39,10 @@ export class Memory {
     return this.#lines;
   }
 
+  get open(): boolean {
+    return this.#lines.open;
+  }
+
   /** An open memory with the same content; this one is sealed. */
   fork(): Memory {
     const owner: Owner = {};

@@ -34,8 +34,10 @@ export const smmuEvents = {
   'config.filled': {
     smmu,
     cache: text<CacheName>(),
+    /** First of the StreamIDs (`l1std`) or SubstreamIDs (`l1cd`) it stands for, and how many. */
     streamId: id('sid'),
     substreamId: id(),
+    span: int(),
     pa: pa(),
     words: bytes(),
   },

@@ -7,6 +7,7 @@ import type { SmmuConfig } from '../config.ts';
 import type { Payload } from '../schema.ts';
 import { Cache, type CacheEntry } from './cache.ts';
 import type { CacheName, smmuEvents } from './events.ts';
+import { Features } from './features.ts';
 
 /** An entry of a configuration cache: the fill's payload. */
 export type ConfigEntry = CacheEntry & Payload<(typeof smmuEvents)['config.filled']>;
@@ -37,6 +38,8 @@ export const limits = { inFlight: 16, pendingRecords: 256 } as const;
 
 export interface SmmuState {
   readonly config: SmmuConfig;
+  /** Derived from `config.idr`. */
+  readonly features: Features;
   regs: Record<string, number>;
   caches: {
     l1std: Cache<ConfigEntry>;
@@ -48,6 +51,8 @@ export interface SmmuState {
   };
   inFlight: InFlight[];
   records: PendingRecord[];
+  /** Granules (log2) of the entries ever cached: what a lookup has to try. */
+  granules: number[];
 }
 
 export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', 'walk', 'tlb'];
@@ -56,6 +61,7 @@ export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', '
 export function initialSmmu(config: SmmuConfig, regs: Record<string, number>): SmmuState {
   return {
     config,
+    features: new Features(config.idr),
     regs,
     caches: {
       l1std: new Cache<ConfigEntry>(),
@@ -67,5 +73,6 @@ export function initialSmmu(config: SmmuConfig, regs: Record<string, number>): S
     },
     inFlight: [],
     records: [],
+    granules: [],
   };
 }

@@ -1,0 +1,12 @@
+/** Joins the handlers of the parts: how each event evolves the state. No decisions here. */
+import type { Handlers } from './machine.ts';
+import { memoryHandlers } from './memory/handlers.ts';
+import { setPath } from './settings.ts';
+import { smmuHandlers } from './smmu/handlers.ts';
+
+export const handlers: Handlers = {
+  'turn.passed': () => {},
+  'value.set': (state, { path, value }) => setPath(state, path, value),
+  ...memoryHandlers,
+  ...smmuHandlers,
+};

@@ -1,0 +1,127 @@
+/**
+ * The only code that changes state. `step` puts one stimulus to the machine: deciders read the state
+ * and emit events, and each event is evolved into the draft at once, so that the next line of the
+ * decider already sees it. `fold` applies recorded entries and decides nothing.
+ *
+ * A session holds one draft over many steps, because a draft of its own costs each step more than
+ * the step; between sessions everything is immutable.
+ */
+import { createDraft, finishDraft } from 'immer';
+import { assert } from './assert.ts';
+import { deciders } from './deciders.ts';
+import { type Entry, type EntryOf, type Event, type EventType, isStimulus } from './event.ts';
+import { handlers } from './handlers.ts';
+import { nextRandom } from './random.ts';
+import { cacheNames } from './smmu/state.ts';
+import type { State } from './state.ts';
+import type { Stimulus, StimulusOf, StimulusType } from './stimulus.ts';
+
+/** What a decider works with: the state as it is now, and the one way to change it. */
+export interface Context {
+  readonly state: State;
+  /** Appends the event and evolves it. Returns its seq. */
+  emit(actor: string, event: Event): number;
+}
+
+export type Decider<T extends StimulusType> = (
+  context: Context,
+  stimulus: StimulusOf<T> & { readonly actor?: string },
+) => void;
+export type Deciders = { readonly [T in StimulusType]: Decider<T> };
+export type Handlers = { readonly [T in EventType]: (state: State, entry: EntryOf<T>) => void };
+
+export interface Session {
+  /** The state within the session: valid until `close`, never to be kept. */
+  readonly state: State;
+  step(stimulus: Stimulus): readonly Entry[];
+  fold(entries: Iterable<Entry>): void;
+  /** The state after all steps, immutable. */
+  close(): State;
+}
+
+/** Opens one draft over `from`; `from` itself never changes. */
+export function openSession(from: State): Session {
+  const state = createDraft(from) as unknown as State;
+  let entries: Entry[] = [];
+  let seq = from.seq;
+  let cause = 0;
+
+  const append = (actor: string, payload: Event | Stimulus): number => {
+    seq += 1;
+    const entry = { ...payload, seq, tick: state.tick, cause, actor } as Entry;
+    entries.push(entry);
+    return seq;
+  };
+  const emit = (actor: string, event: Event): number => {
+    append(actor, event);
+    evolve(state, entries[entries.length - 1] as Entry);
+    return seq;
+  };
+  const context: Context = { state, emit };
+
+  return {
+    state,
+    step(stimulus) {
+      entries = [];
+      const turn = stimulus.type === 'turn';
+      cause = turn ? state.outside : 0;
+      state.tick += 1;
+      const first = append(stimulus.actor ?? (turn ? 'scheduler' : 'outside'), stimulus);
+      begin(state, entries[0] as Entry);
+      cause = first;
+      (deciders[stimulus.type] as Decider<StimulusType>)(context, stimulus);
+      state.seq = seq;
+      return entries;
+    },
+    fold(recorded) {
+      for (const entry of recorded) {
+        assert(entry.seq === seq + 1, `entry ${entry.seq} follows ${seq}`);
+        seq = entry.seq;
+        if (isStimulus(entry)) {
+          state.tick = entry.tick;
+          begin(state, entry);
+        } else {
+          evolve(state, entry);
+        }
+      }
+      state.seq = seq;
+    },
+    close() {
+      const closed = finishDraft(state as never) as unknown as State;
+      closed.memory.seal();
+      for (const smmu of Object.values(closed.smmus)) {
+        for (const name of cacheNames) smmu.caches[name].seal();
+      }
+      return closed;
+    },
+  };
+}
+
+/** What a stimulus itself does to the state, live and on replay. */
+function begin(state: State, entry: Entry): void {
+  if (entry.type !== 'turn') state.outside = entry.seq;
+  else if (state.schedule === 'seeded') state.random = nextRandom(state.random);
+}
+
+function evolve(state: State, entry: Entry): void {
+  const handler = handlers[entry.type as EventType] as (state: State, entry: Entry) => void;
+  assert(handler !== undefined, `${entry.type} has a handler`);
+  handler(state, entry);
+}
+
+/** Puts one stimulus to the machine. Pure: `state` stays as it is. */
+export function step(
+  state: State,
+  stimulus: Stimulus,
+): { readonly state: State; readonly entries: readonly Entry[] } {
+  const session = openSession(state);
+  const entries = session.step(stimulus);
+  return { state: session.close(), entries };
+}
+
+/** Applies recorded entries, which must follow on `state.seq`. */
+export function fold(state: State, entries: Iterable<Entry>): State {
+  const session = openSession(state);
+  session.fold(entries);
+  return session.close();
+}

@@ -1,0 +1,68 @@
+/**
+ * What a scenario line answers, made from the entries of its step (`design.md` 5): `{value}` of a
+ * register read, `{hex}` of a memory read, `{result, pa, event}` of a DMA.
+ */
+import type { Entry } from './event.ts';
+import { hexOf } from './schema.ts';
+import type { State } from './state.ts';
+import type { Stimulus } from './stimulus.ts';
+
+export type Outcome = Readonly<Record<string, unknown>>;
+
+export interface Piece {
+  readonly result: 'ok' | 'abort' | 'stall' | 'bus-error' | 'raz-wi';
+  readonly iova: bigint;
+  readonly size: number;
+  readonly pa?: number;
+  /** The event record of 7.3 that the access raised. */
+  readonly event?: string;
+}
+
+export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly Entry[]): Outcome {
+  if (stimulus.type === 'mmio.read') {
+    const read = entries.find((entry) => entry.type === 'register.read');
+    return { value: read?.type === 'register.read' ? read.value : 0n };
+  }
+  if (stimulus.type === 'mem.read') {
+    if (entries.some((entry) => entry.type === 'memory.aborted')) return { result: 'bus-error' };
+    return { hex: hexOf(state.memory.readBytes(stimulus.pa, stimulus.size)) };
+  }
+  if (stimulus.type === 'dma') return dmaOutcome(state, stimulus.access, entries);
+  if (stimulus.type === 'turn') return { moved: !entries.some((entry) => entry.type === 'turn.passed') };
+  return {};
+}
+
+/** The pieces of a DMA, in address order. */
+export function piecesOf(entries: readonly Entry[]): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let event: string | undefined;
+  for (const entry of entries) {
+    if (entry.type === 'record.raised') event = entry.record;
+    else if (entry.type === 'access.completed') {
+      pieces.push({ result: 'ok', iova: entry.iova, size: entry.size, pa: entry.pa });
+    } else if (entry.type === 'access.terminated') {
+      const result = entry.result as Piece['result'];
+      pieces.push({ result, iova: entry.iova, size: entry.size, ...(event === undefined ? {} : { event }) });
+      event = undefined;
+    }
+  }
+  return pieces;
+}
+
+function dmaOutcome(state: State, access: string, entries: readonly Entry[]): Outcome {
+  const pieces = piecesOf(entries);
+  const worst = pieces.find((piece) => piece.result !== 'ok') ?? pieces[0];
+  if (worst === undefined) return { result: 'bus-error' };
+  const hex = (piece: Piece): string =>
+    piece.result === 'ok' && piece.pa !== undefined && state.memory.isRam(piece.pa, piece.size)
+      ? hexOf(state.memory.readBytes(piece.pa, piece.size))
+      : '00'.repeat(piece.size);
+  const first = pieces[0];
+  return {
+    result: worst.result === 'raz-wi' ? 'ok' : worst.result,
+    ...(first?.pa === undefined ? {} : { pa: first.pa }),
+    ...(access === 'read' && worst.result === 'ok' ? { hex: pieces.map(hex).join('') } : {}),
+    ...(worst.event === undefined ? {} : { event: worst.event }),
+    ...(pieces.length > 1 ? { pieces } : {}),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Turns: what the machine does by itself. Which units could take a turn is a function of the state;
+ * which one does is the schedule's choice; and the turn is a stimulus in the log, so that a rerun
+ * needs no schedule.
+ */
+
+import type { Entry } from './event.ts';
+import type { Session } from './machine.ts';
+import { draw } from './random.ts';
+import { smmuUnits } from './smmu/units.ts';
+import type { State } from './state.ts';
+
+/** No run goes on for longer; a run that does is reported as not quiet. */
+export const TURNS_MAX = 10_000_000;
+
+/** The units that could take a turn now, in the fixed order of the `eager` schedule. */
+export function readyUnits(state: State): readonly string[] {
+  const ready: string[] = [];
+  for (const [name, smmu] of Object.entries(state.smmus)) {
+    for (const unit of smmuUnits) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
+  }
+  return ready;
+}
+
+/** The unit whose turn it is, or undefined when all is quiet. */
+export function nextUnit(state: State): string | undefined {
+  const ready = readyUnits(state);
+  if (state.schedule !== 'seeded' || ready.length < 2) return ready[0];
+  return ready[draw(state.random, ready.length)];
+}
+
+/** Gives turns until all is quiet or `turnsMax` were given. */
+export function runTurns(
+  session: Session,
+  onStep: (entries: readonly Entry[]) => void,
+  turnsMax = TURNS_MAX,
+): { readonly turns: number; readonly quiet: boolean } {
+  for (let turns = 0; turns < turnsMax; turns += 1) {
+    const unit = nextUnit(session.state);
+    if (unit === undefined) return { turns, quiet: true };
+    onStep(session.step({ type: 'turn', unit }));
+  }
+  return { turns: turnsMax, quiet: nextUnit(session.state) === undefined };
+}

@@ -1,0 +1,92 @@
+/**
+ * What a TLB entry remembers of the descriptors it came from, as bits of its `attributes`, and the
+ * permission test on them: Arm ARM D8.4, IHI 0070 13.4. Hierarchical attributes are applied at the
+ * fill, so an entry needs no look at the tables above.
+ */
+
+// biome-ignore format: a table
+export const attributeBits = {
+  AP1:      1 << 0,  // unprivileged access
+  AP2:      1 << 1,  // read-only
+  PXN:      1 << 2,
+  UXN:      1 << 3,
+  DBM:      1 << 4,
+  APTable0: 1 << 5,  // of a table: no unprivileged access below
+  APTable1: 1 << 6,  // of a table: no writes below
+  PXNTable: 1 << 7,
+  UXNTable: 1 << 8,
+} as const;
+const { AP1, AP2, PXN, UXN, DBM, APTable0, APTable1, PXNTable, UXNTable } = attributeBits;
+/** MAIR index and shareability of a leaf, above the permission bits. */
+const ATTR_INDEX_SHIFT = 12;
+const SH_SHIFT = 15;
+
+/** Hierarchical attributes of a table descriptor, added to those of the tables above it. */
+export function tableAttributes(above: number, hi: number): number {
+  let out = above;
+  if (hi & (1 << 29)) out |= APTable0;
+  if (hi & (1 << 30)) out |= APTable1;
+  if (hi & (1 << 27)) out |= PXNTable;
+  if (hi & (1 << 28)) out |= UXNTable;
+  return out;
+}
+
+/** Attributes of a leaf below tables with `above` (0 when hierarchical attributes are off). */
+export function leafAttributes(above: number, hi: number, lo: number): number {
+  let out = (((lo >>> 2) & 7) << ATTR_INDEX_SHIFT) | (((lo >>> 8) & 3) << SH_SHIFT);
+  if (lo & (1 << 6) && !(above & APTable0)) out |= AP1;
+  if (lo & (1 << 7) || above & APTable1) out |= AP2;
+  if (hi & (1 << 21) || above & PXNTable) out |= PXN;
+  if (hi & (1 << 22) || above & UXNTable) out |= UXN;
+  if (hi & (1 << 19)) out |= DBM;
+  return out;
+}
+
+export interface PermissionContext {
+  /** EL2 has no privilege levels: only the privileged column counts. */
+  readonly el2: boolean;
+  readonly wxn: boolean;
+  readonly pan: boolean;
+  readonly epan: boolean;
+}
+
+export interface PermissionAccess {
+  readonly write: boolean;
+  readonly exec: boolean;
+  readonly privileged: boolean;
+}
+
+/** Whether the access is allowed (direct permission scheme). */
+export function permits(attributes: number, access: PermissionAccess, context: PermissionContext): boolean {
+  const privileged = access.privileged || context.el2;
+  const unprivileged = (attributes & AP1) !== 0;
+  const writable = (attributes & AP2) === 0;
+  if (access.exec && !access.write)
+    return mayExecute(attributes, privileged, unprivileged, writable, context);
+  if (!privileged) return unprivileged && (!access.write || writable);
+  if (context.pan && !context.el2 && (unprivileged || (context.epan && (attributes & UXN) === 0)))
+    return false;
+  return !access.write || writable;
+}
+
+function mayExecute(
+  attributes: number,
+  privileged: boolean,
+  unprivileged: boolean,
+  writable: boolean,
+  context: PermissionContext,
+): boolean {
+  if (context.el2) return (attributes & UXN) === 0 && !(context.wxn && writable);
+  if (!privileged) return (attributes & UXN) === 0 && !(context.wxn && unprivileged && writable);
+  return (attributes & PXN) === 0 && !(unprivileged && writable) && !(context.wxn && writable);
+}
+
+/** `RW`, `RO`, with `priv` where unprivileged accesses are refused. */
+export function showAttributes(attributes: number): string {
+  const parts = [attributes & AP2 ? 'RO' : 'RW'];
+  if (!(attributes & AP1)) parts.push('priv');
+  if (attributes & PXN) parts.push('PXN');
+  if (attributes & UXN) parts.push('UXN');
+  if (attributes & DBM) parts.push('DBM');
+  return parts.join(' ');
+}

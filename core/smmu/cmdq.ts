@@ -1,0 +1,160 @@
+/**
+ * The Command queue: IHI 0070 3.5, 4.1, 7.1. A command is fetched, consumed (CONS passes it) and
+ * performed in turns of their own; a CMD_SYNC is consumed only when all before it is performed.
+ */
+
+import type { Words } from '../layout/field.ts';
+import type { Context } from '../machine.ts';
+import { cerrors, queues } from './codes.ts';
+import { commandName, illegalReason, scopesOf } from './command.ts';
+import type { CacheName } from './events.ts';
+import { isActive, raiseError } from './gerror.ts';
+import { coveredConfigFills, coveredTlbFills, type Scope } from './invalidate.ts';
+import { advance, entryAddress, isConsistent, isEmpty, pointer, type Queue, queueOf } from './queue.ts';
+import { enabled, reg, regHigh, regValue } from './regs.ts';
+import { cacheNames, type InFlight, limits, type SmmuState } from './state.ts';
+
+export function commandQueue(smmu: SmmuState): Queue {
+  return queueOf(
+    reg(smmu, 'CMDQ_BASE'),
+    regHigh(smmu, 'CMDQ_BASE'),
+    queues.CMDQ.entryBytes,
+    smmu.features.cmdqsLog2,
+  );
+}
+
+export function fetchReady(smmu: SmmuState): boolean {
+  if (!enabled.cmdq(smmu) || isActive(smmu, 'CMDQ_ERR')) return false;
+  if (smmu.inFlight.length >= limits.inFlight || smmu.inFlight.some((command) => !command.consumed))
+    return false;
+  const queue = commandQueue(smmu);
+  const prod = reg(smmu, 'CMDQ_PROD');
+  const cons = reg(smmu, 'CMDQ_CONS');
+  return !isEmpty(queue, prod, cons) && isConsistent(queue, prod, cons);
+}
+
+/** Reads the command at CONS. An abort is CERROR_ABT and CONS does not move (7.1). */
+export function fetch(context: Context, smmu: SmmuState): void {
+  const queue = commandQueue(smmu);
+  const index = pointer(queue, reg(smmu, 'CMDQ_CONS'));
+  const pa = entryAddress(queue, index);
+  const { memory } = context.state;
+  if (!memory.isRam(pa, queue.entryBytes))
+    return reject(context, smmu, index, '-', 'CERROR_ABT', 'the read of the queue aborted');
+  const command = commandName([memory.read32(pa)]);
+  const name = smmu.config.name;
+  context.emit(name, {
+    type: 'command.fetched',
+    smmu: name,
+    index,
+    command,
+    lo: memory.read64(pa),
+    hi: memory.read64(pa + 8),
+  });
+}
+
+export function consumeReady(smmu: SmmuState): boolean {
+  const next = smmu.inFlight.find((command) => !command.consumed);
+  if (next === undefined) return false;
+  return next.command !== 'CMD_SYNC' || smmu.inFlight.length === 1;
+}
+
+/** Decides on the fetched command: CONS passes it, or the queue stops at it. */
+export function consume(context: Context, smmu: SmmuState): void {
+  const next = smmu.inFlight.find((command) => !command.consumed);
+  if (next === undefined) return;
+  const words = wordsOf(next);
+  const why = illegalReason(words, smmu.features);
+  if (why !== undefined) return reject(context, smmu, next.index, next.command, 'CERROR_ILL', why);
+  const name = smmu.config.name;
+  const value = BigInt(advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
+  const { index, command, fetched } = next;
+  context.emit(name, { type: 'command.consumed', smmu: name, index, command, fetched });
+  context.emit(name, {
+    type: 'register.updated',
+    smmu: name,
+    register: 'CMDQ_CONS',
+    value,
+    old: regValue(smmu, 'CMDQ_CONS'),
+  });
+  if (command === 'CMD_SYNC') context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
+}
+
+export function performReady(smmu: SmmuState): boolean {
+  return smmu.inFlight.some((command) => command.consumed);
+}
+
+/** Completes the effect of the oldest consumed command. */
+export function perform(context: Context, smmu: SmmuState): void {
+  const command = smmu.inFlight.find((each) => each.consumed);
+  if (command === undefined) return;
+  const env = { features: smmu.features, e2h: (reg(smmu, 'CR2') & 1) === 1 };
+  for (const scope of scopesOf(wordsOf(command), env)) applyScope(context, smmu, scope, command.fetched);
+  const { index, fetched } = command;
+  context.emit(smmu.config.name, {
+    type: 'command.performed',
+    smmu: smmu.config.name,
+    index,
+    command: command.command,
+    fetched,
+  });
+}
+
+/** Removes what the scope covers; `generous` hardware empties every cache concerned. */
+function applyScope(context: Context, smmu: SmmuState, scope: Scope, fetched: number): void {
+  const generous = smmu.config.invalidation === 'generous';
+  for (const cache of cacheNames) {
+    if (scope.kind === 'tlb' ? cache !== 'tlb' && cache !== 'walk' : !scope.caches.includes(cache)) continue;
+    const removed = generous ? allFills(smmu, cache) : coveredFills(smmu, cache, scope);
+    if (removed.length === 0) continue;
+    context.emit(smmu.config.name, {
+      type: 'cache.invalidated',
+      smmu: smmu.config.name,
+      cache,
+      fetched,
+      removed,
+    });
+  }
+}
+
+function coveredFills(smmu: SmmuState, cache: CacheName, scope: Scope): readonly number[] {
+  if (scope.kind === 'tlb') {
+    const fills = coveredTlbFills(cache === 'walk' ? smmu.caches.walk : smmu.caches.tlb, scope);
+    return fills.map((entry) => entry.id);
+  }
+  if (cache === 'tlb' || cache === 'walk') return [];
+  return coveredConfigFills(smmu.caches[cache], scope).map((entry) => entry.id);
+}
+
+function allFills(smmu: SmmuState, cache: CacheName): readonly number[] {
+  return [...smmu.caches[cache].fills.range()].map(([id]) => id);
+}
+
+/**
+ * The order of 7.1: the queue has stopped at the entry; CONS shows it; ERR tells the code; GERROR is
+ * toggled after that; the interrupt comes last.
+ */
+function reject(
+  context: Context,
+  smmu: SmmuState,
+  index: number,
+  command: string,
+  error: keyof typeof cerrors,
+  why: string,
+): void {
+  const name = smmu.config.name;
+  context.emit(name, { type: 'command.rejected', smmu: name, index, command, error, why });
+  const value = BigInt(((reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff) | (cerrors[error] << 24)) >>> 0);
+  context.emit(name, {
+    type: 'register.updated',
+    smmu: name,
+    register: 'CMDQ_CONS',
+    value,
+    old: regValue(smmu, 'CMDQ_CONS'),
+  });
+  raiseError(context, smmu, 'CMDQ_ERR');
+}
+
+function wordsOf({ lo, hi }: InFlight): Words {
+  return [Number(lo & 0xffff_ffffn), Number(lo >> 32n), Number(hi & 0xffff_ffffn), Number(hi >> 32n)];
+}

@@ -1,0 +1,260 @@
+/**
+ * From a StreamID and SubstreamID to the STE and CD: IHI 0070 3.3.1, 5.1, 5.3, and the steps T3 to
+ * T10 of an access, through the configuration caches. Priority of the faults is 7.3.22.
+ */
+
+import { decode } from '../layout/layout.ts';
+import type { Context } from '../machine.ts';
+import { CD, type Cd, L1CD } from './cd.ts';
+import { brokenCdRule } from './cd-rules.ts';
+import type { EventRecordName } from './event-record.ts';
+import { fillConfig } from './fills.ts';
+import { reg, regHigh } from './regs.ts';
+import type { ConfigEntry, SmmuState } from './state.ts';
+import { L1STD, STE, type Ste, steConfig } from './ste.ts';
+import { brokenSteRule } from './ste-rules.ts';
+
+export interface Fault {
+  readonly record: EventRecordName;
+  /** What went wrong, for people. */
+  readonly why: string;
+  readonly fetchAddr?: number;
+}
+
+/** A structure as it was read, and the fill it rests on (0: not cached). */
+export interface Held<T> {
+  readonly value: T;
+  readonly fill: number;
+}
+
+export type Found<T> =
+  | { readonly ok: true; readonly held: Held<T> }
+  | { readonly ok: false; readonly fault: Fault };
+
+const fail = (record: EventRecordName, why: string, fetchAddr?: number): { ok: false; fault: Fault } => ({
+  ok: false,
+  fault: fetchAddr === undefined ? { record, why } : { record, why, fetchAddr },
+});
+
+/** Decoding costs more than an access that hits: remembered for as long as the entry lives. */
+const steOf = new WeakMap<ConfigEntry, Ste>();
+const cdOf = new WeakMap<ConfigEntry, Cd>();
+
+function remembered<T>(
+  memo: WeakMap<ConfigEntry, T>,
+  entry: ConfigEntry,
+  make: (words: Uint32Array) => T,
+): T {
+  const found = memo.get(entry);
+  if (found !== undefined) return found;
+  const made = make(wordsOf(entry.words));
+  memo.set(entry, made);
+  return made;
+}
+
+/** The STE of a stream, from the cache or the stream table (T3, T4). */
+export function findSte(context: Context, smmu: SmmuState, streamId: number): Found<Ste> {
+  const cached = smmu.caches.ste.find(streamId, 0);
+  if (cached !== undefined)
+    return legalSte(
+      remembered(steOf, cached, (words) => decode(STE, words)),
+      cached.id,
+      smmu,
+    );
+  const at = steAddress(context, smmu, streamId);
+  if (!at.ok) return at;
+  const pa = at.held.value;
+  const words = fetchStructure(context, smmu, 'STE', streamId, 0, pa, 64);
+  if (words === undefined) return fail('F_STE_FETCH', 'the read of the STE aborted', pa);
+  const fill = fillConfig(context, smmu, { cache: 'ste', streamId, substreamId: 0, span: 1, pa, words });
+  return legalSte(decode(STE, wordsOf(words)), fill, smmu);
+}
+
+function legalSte(ste: Ste, fill: number, smmu: SmmuState): Found<Ste> {
+  if (!ste.V) return fail('C_BAD_STE', 'V=0');
+  if (steConfig(ste) === 'ABORT') return { ok: true, held: { value: ste, fill } }; // not checked (5.2.2)
+  const broken = brokenSteRule(ste, smmu.features);
+  if (broken !== undefined) return fail('C_BAD_STE', broken.name);
+  return { ok: true, held: { value: ste, fill } };
+}
+
+/** Where the STE stands (5.1, 6.3.24, 6.3.25). */
+function steAddress(context: Context, smmu: SmmuState, streamId: number): Found<number> {
+  const cfg = reg(smmu, 'STRTAB_BASE_CFG');
+  const log2size = cfg & 0x3f;
+  if (streamId >= 2 ** Math.min(log2size, smmu.features.sidBits))
+    return fail('C_BAD_STREAMID', 'beyond the stream table');
+  const raw =
+    (regHigh(smmu, 'STRTAB_BASE') & 0xff_ffff) * 2 ** 32 + ((reg(smmu, 'STRTAB_BASE') & 0xffff_ffc0) >>> 0);
+  const twoLevel = ((cfg >>> 16) & 3) === 1 && smmu.features.stLevel !== 0;
+  if (!twoLevel) {
+    const base = raw - (raw % 2 ** (log2size + 6));
+    return within(smmu, base + 64 * streamId);
+  }
+  const code = (cfg >>> 6) & 0x1f;
+  const split = code === 8 || code === 10 ? code : 6; // other values act as 6
+  const base = raw - (raw % 2 ** Math.max(6, log2size - split + 3));
+  const l1std = findL1std(context, smmu, streamId, split, base);
+  if (!l1std.ok) return l1std;
+  const { Span, L2Ptr } = l1std.held.value;
+  if (Span === 0 || Span > 11 || Span > split + 1) return fail('C_BAD_STREAMID', `L1STD.Span=${Span}`);
+  const index = streamId % 2 ** split;
+  if (index >= 2 ** (Span - 1)) return fail('C_BAD_STREAMID', 'beyond L1STD.Span');
+  return within(smmu, L2Ptr - (L2Ptr % 2 ** (Span + 5)) + 64 * index);
+}
+
+/** An address above OAS is F_STE_FETCH (3.4.3, a choice). */
+function within(smmu: SmmuState, pa: number): Found<number> {
+  if (pa >= 2 ** smmu.features.oas) return fail('F_STE_FETCH', 'the address is beyond OAS', pa);
+  return { ok: true, held: { value: pa, fill: 0 } };
+}
+
+function findL1std(
+  context: Context,
+  smmu: SmmuState,
+  streamId: number,
+  split: number,
+  base: number,
+): Found<{ Span: number; L2Ptr: number }> {
+  const first = streamId - (streamId % 2 ** split);
+  const cached = smmu.caches.l1std.find(first, 0);
+  if (cached !== undefined)
+    return { ok: true, held: { value: decode(L1STD, wordsOf(cached.words)), fill: cached.id } };
+  const pa = base + 8 * (first / 2 ** split);
+  const words =
+    pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'L1STD', first, 0, pa, 8) : undefined;
+  if (words === undefined) return fail('F_STE_FETCH', 'the read of the L1STD aborted', pa);
+  const fill = fillConfig(context, smmu, {
+    cache: 'l1std',
+    streamId: first,
+    substreamId: 0,
+    span: 2 ** split,
+    pa,
+    words,
+  });
+  return { ok: true, held: { value: decode(L1STD, wordsOf(words)), fill } };
+}
+
+export type Selected =
+  | { readonly kind: 'bypass' }
+  | { readonly kind: 'cd'; readonly index: number }
+  | { readonly kind: 'fault'; readonly fault: Fault };
+
+/** Which CD an access uses (T7; 5.2 S1DSS, S1CDMax; 7.3.7, 7.3.9). Config is 1xx. */
+export function selectCd(ste: Ste, substreamId: number | undefined, smmu: SmmuState): Selected {
+  const stage1 = ste.Config === 'S1' || ste.Config === 'NESTED';
+  const refuse = (record: EventRecordName, why: string): Selected => ({
+    kind: 'fault',
+    fault: { record, why },
+  });
+  const cdMax = smmu.features.ssidBits === 0 ? 0 : ste.S1CDMax;
+  if (substreamId !== undefined) {
+    if (!stage1 || cdMax === 0) return refuse('C_BAD_SUBSTREAMID', 'the stream has no substreams');
+    if (substreamId >= 2 ** cdMax) return refuse('C_BAD_SUBSTREAMID', 'beyond S1CDMax');
+    if (ste.S1DSS === 'SUBSTREAM0' && substreamId === 0)
+      return refuse('F_STREAM_DISABLED', 'SubstreamID 0 with S1DSS=2');
+    return { kind: 'cd', index: substreamId };
+  }
+  if (!stage1) return { kind: 'bypass' };
+  if (cdMax === 0) return { kind: 'cd', index: 0 };
+  if (ste.S1DSS === 'SUBSTREAM0') return { kind: 'cd', index: 0 };
+  if (ste.S1DSS === 'BYPASS') return { kind: 'bypass' };
+  return refuse('F_STREAM_DISABLED', 'no SubstreamID');
+}
+
+/** The CD of a stream, from the cache or its table (T9, T10). */
+export function findCd(
+  context: Context,
+  smmu: SmmuState,
+  streamId: number,
+  ste: Ste,
+  index: number,
+): Found<Cd> {
+  const cached = smmu.caches.cd.find(streamId, index);
+  if (cached !== undefined)
+    return legalCd(
+      remembered(cdOf, cached, (words) => decode(CD, words)),
+      ste,
+      cached.id,
+      smmu,
+    );
+  const at = cdAddress(context, smmu, streamId, ste, index);
+  if (!at.ok) return at;
+  const pa = at.held.value;
+  const words =
+    pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'CD', streamId, index, pa, 64) : undefined;
+  if (words === undefined) return fail('F_CD_FETCH', 'the read of the CD aborted', pa);
+  const fill = fillConfig(context, smmu, { cache: 'cd', streamId, substreamId: index, span: 1, pa, words });
+  return legalCd(decode(CD, wordsOf(words)), ste, fill, smmu);
+}
+
+function legalCd(cd: Cd, ste: Ste, fill: number, smmu: SmmuState): Found<Cd> {
+  const broken = brokenCdRule(cd, ste, smmu.features);
+  return broken === undefined ? { ok: true, held: { value: cd, fill } } : fail('C_BAD_CD', broken.name);
+}
+
+/** Where the CD stands (5.2 S1Fmt, 5.3). */
+function cdAddress(
+  context: Context,
+  smmu: SmmuState,
+  streamId: number,
+  ste: Ste,
+  index: number,
+): Found<number> {
+  const cdMax = smmu.features.ssidBits === 0 ? 0 : ste.S1CDMax;
+  const leafLog2 =
+    cdMax === 0 ? 0 : ste.S1Fmt === 'TWO_LEVEL_4K' ? 6 : ste.S1Fmt === 'TWO_LEVEL_64K' ? 10 : 0;
+  if (leafLog2 === 0) {
+    const base = ste.S1ContextPtr - (ste.S1ContextPtr % 2 ** (cdMax + 6));
+    return { ok: true, held: { value: base + 64 * index, fill: 0 } };
+  }
+  const base = ste.S1ContextPtr - (ste.S1ContextPtr % 2 ** Math.max(6, cdMax - leafLog2 + 3));
+  const first = index - (index % 2 ** leafLog2);
+  const pa = base + 8 * (first / 2 ** leafLog2);
+  const cached = smmu.caches.l1cd.find(streamId, first);
+  const words =
+    cached?.words ??
+    (pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'L1CD', streamId, first, pa, 8) : undefined);
+  if (words === undefined) return fail('F_CD_FETCH', 'the read of the L1CD aborted', pa);
+  if (cached === undefined)
+    fillConfig(context, smmu, {
+      cache: 'l1cd',
+      streamId,
+      substreamId: first,
+      span: 2 ** leafLog2,
+      pa,
+      words,
+    });
+  const { V, L2Ptr } = decode(L1CD, wordsOf(words));
+  if (!V) return fail('C_BAD_SUBSTREAMID', 'L1CD.V=0');
+  if (L2Ptr >= 2 ** smmu.features.oas) return fail('C_BAD_SUBSTREAMID', 'L1CD.L2Ptr is beyond OAS');
+  return { ok: true, held: { value: L2Ptr - (L2Ptr % 2 ** (leafLog2 + 6)) + 64 * (index - first), fill: 0 } };
+}
+
+/** Reads a structure and logs it; undefined when the read aborts. */
+function fetchStructure(
+  context: Context,
+  smmu: SmmuState,
+  structure: string,
+  streamId: number,
+  substreamId: number,
+  pa: number,
+  size: number,
+): Uint8Array | undefined {
+  const name = smmu.config.name;
+  if (!context.state.memory.isRam(pa, size)) {
+    context.emit(name, { type: 'fetch.aborted', smmu: name, structure, pa });
+    return undefined;
+  }
+  const words = context.state.memory.readBytes(pa, size);
+  context.emit(name, { type: 'structure.fetched', smmu: name, structure, streamId, substreamId, pa, words });
+  return words;
+}
+
+/** Bytes in memory order as 32-bit words. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const words = new Uint32Array(bytes.length / 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < words.length; at += 1) words[at] = view.getUint32(at * 4, true);
+  return words;
+}

@@ -1,0 +1,173 @@
+/**
+ * Scope: what an invalidation covers. Every CMD_CFGI_* and CMD_TLBI_* is a way to write one (4.3,
+ * 4.4); `covers` says whether an entry falls in it, for the caches and for the rules alike, and
+ * `coveredFills` finds the entries without going through the whole cache.
+ */
+import type { Cache } from './cache.ts';
+import type { CacheName, Regime } from './events.ts';
+import { entrySpans } from './granule.ts';
+import { contextKey, spanCode, vaKey } from './keys.ts';
+import type { ConfigEntry, TlbEntry } from './state.ts';
+
+export interface TlbScope {
+  readonly kind: 'tlb';
+  readonly regimes: readonly Regime[];
+  /** 1, 2, 12 (combined). */
+  readonly stages: readonly number[];
+  /** Absent: any. */
+  readonly vmid?: number;
+  /** Absent: any. */
+  readonly asid?: number;
+  /** With an ASID: whether global entries are hit too (by-address forms hit them, by-ASID does not). */
+  readonly globals: boolean;
+  /** Addresses [start, end); absent: all. */
+  readonly range?: { readonly start: bigint; readonly end: bigint };
+  /** Only entries of this granule (log2) need be hit; absent: any. */
+  readonly granuleLog2?: number;
+  /** TTL: only leaf entries of this level need be hit; absent: any. */
+  readonly level?: number;
+  /** Table entries are left alone. */
+  readonly leafOnly: boolean;
+}
+
+export interface ConfigScope {
+  readonly kind: 'config';
+  readonly caches: readonly CacheName[];
+  /** StreamIDs, both inclusive. */
+  readonly first: number;
+  readonly last: number;
+  /** Absent: every SubstreamID. */
+  readonly substreamId?: number;
+}
+
+export type Scope = TlbScope | ConfigScope;
+
+/** The parts of a TLB or walk-cache entry that an invalidation looks at. */
+export type TlbTags = Pick<
+  TlbEntry,
+  'regime' | 'stage' | 'vmid' | 'asid' | 'global' | 'va' | 'sizeLog2' | 'granuleLog2' | 'level' | 'leaf'
+>;
+/** The parts of a configuration entry that an invalidation looks at. */
+export type ConfigTags = Pick<ConfigEntry, 'cache' | 'streamId' | 'substreamId' | 'span'>;
+
+/** Whether a TLB or walk-cache entry must go (4.4; 4.4.1.1 for granule and level hint). */
+export function coversTlb(scope: TlbScope, entry: TlbTags): boolean {
+  return tlbMismatch(scope, entry) === undefined;
+}
+
+/** The first field by which the scope misses the entry, or undefined when it covers it. */
+export function tlbMismatch(scope: TlbScope, entry: TlbTags): string | undefined {
+  if (!scope.regimes.includes(entry.regime)) return 'regime';
+  if (!scope.stages.includes(entry.stage)) return 'stage';
+  if (scope.vmid !== undefined && scope.vmid !== entry.vmid) return 'vmid';
+  if (scope.asid !== undefined) {
+    if (entry.global ? !scope.globals : scope.asid !== entry.asid) return 'asid';
+  }
+  if (scope.range !== undefined) {
+    const { start, end } = scope.range;
+    if (entry.va >= end || entry.va + (1n << BigInt(entry.sizeLog2)) <= start) return 'address';
+  }
+  if (scope.granuleLog2 !== undefined && scope.granuleLog2 !== entry.granuleLog2) return 'granule';
+  if (!entry.leaf) {
+    if (scope.leafOnly) return 'leaf';
+    // With a level hint, tables of the levels above it.
+    return scope.level !== undefined && entry.level >= scope.level ? 'level' : undefined;
+  }
+  return scope.level !== undefined && entry.level !== scope.level ? 'level' : undefined;
+}
+
+/** Whether a configuration entry must go (4.3). */
+export function coversConfig(scope: ConfigScope, entry: ConfigTags): boolean {
+  return configMismatch(scope, entry) === undefined;
+}
+
+/** The first field by which the scope misses the entry, or undefined when it covers it. */
+export function configMismatch(scope: ConfigScope, entry: ConfigTags): string | undefined {
+  if (!scope.caches.includes(entry.cache)) return 'structure';
+  const streams = entry.cache === 'l1std' ? entry.span : 1;
+  if (entry.streamId > scope.last || entry.streamId + streams <= scope.first) return 'streamId';
+  if (scope.substreamId !== undefined && (entry.cache === 'cd' || entry.cache === 'l1cd')) {
+    if (scope.substreamId < entry.substreamId || scope.substreamId >= entry.substreamId + entry.span)
+      return 'substreamId';
+  }
+  return undefined;
+}
+
+/** The fills in a TLB or walk cache that the scope covers, oldest keys first. */
+export function coveredTlbFills(cache: Cache<TlbEntry>, scope: TlbScope): readonly TlbEntry[] {
+  const found: TlbEntry[] = [];
+  for (const regime of scope.regimes) {
+    for (const stage of scope.stages) {
+      for (const [from, end] of contextRanges(scope, regime, stage)) {
+        for (const [, inner] of cache.index.range(from, end)) {
+          for (const id of candidates(inner, scope)) {
+            const entry = cache.fills.get(id);
+            if (entry !== undefined && coversTlb(scope, entry)) found.push(entry);
+          }
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** The fills in a configuration cache that the scope covers. */
+export function coveredConfigFills(cache: Cache<ConfigEntry>, scope: ConfigScope): readonly ConfigEntry[] {
+  const found: ConfigEntry[] = [];
+  // A level 1 descriptor covers up to 2^10 StreamIDs and stands under the first of them.
+  for (const [, inner] of cache.index.range(Math.max(0, scope.first - 1023), scope.last + 1)) {
+    for (const [, id] of inner.range()) {
+      const entry = cache.fills.get(id);
+      if (entry !== undefined && coversConfig(scope, entry)) found.push(entry);
+    }
+  }
+  return found;
+}
+
+/** Ranges of context keys that can hold covered entries. */
+function contextRanges(
+  scope: TlbScope,
+  regime: Regime,
+  stage: number,
+): readonly (readonly [number, number])[] {
+  const vmid = scope.vmid;
+  if (vmid === undefined) {
+    return [[contextKey(regime, stage, 0, 0, false), contextKey(regime, stage, 0xffff, 0xffff, true) + 1]];
+  }
+  if (scope.asid === undefined) {
+    return [[contextKey(regime, stage, vmid, 0, false), contextKey(regime, stage, vmid, 0xffff, true) + 1]];
+  }
+  const own = contextKey(regime, stage, vmid, scope.asid, false);
+  if (!scope.globals) return [[own, own + 1]];
+  const global = contextKey(regime, stage, vmid, 0, true);
+  return [
+    [own, own + 1],
+    [global, global + 1],
+  ];
+}
+
+/** Fills of one context that may lie in the scope's addresses. */
+function* candidates(
+  inner: Cache<TlbEntry>['index'] extends { get(key: number): infer R | undefined } ? R : never,
+  scope: TlbScope,
+): Generator<number> {
+  if (scope.range === undefined) {
+    for (const [, id] of inner.range()) yield id;
+    return;
+  }
+  const { start, end } = scope.range;
+  for (const sizeLog2 of entrySpans) {
+    const size = 1n << BigInt(sizeLog2);
+    const first = start - (start % size);
+    // Few places to look: ask for each. Many: go through what is there.
+    if ((end - first) / size <= BigInt(inner.size)) {
+      for (let va = first; va < end; va += size) {
+        const id = inner.get(vaKey(va, sizeLog2));
+        if (id !== undefined) yield id;
+      }
+    } else {
+      const code = spanCode(sizeLog2);
+      for (const [key, id] of inner.range()) if (key % 16 === code) yield id;
+    }
+  }
+}
