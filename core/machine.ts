@@ -3,10 +3,8 @@
  * and emit events, and each event is evolved into the draft at once, so that the next line of the
  * decider already sees it. `fold` applies recorded entries and decides nothing.
  *
- * A session holds one draft over many steps, because a draft of its own costs each step more than
- * the step; between sessions everything is immutable.
+ * A session goes through many steps on one working copy and publishes immutable states when asked.
  */
-import { createDraft, finishDraft } from 'immer';
 import { assert } from './assert.ts';
 import { deciders } from './deciders.ts';
 import { type Entry, type EntryOf, type Event, type EventType, isStimulus } from './event.ts';
@@ -15,6 +13,7 @@ import { nextRandom } from './random.ts';
 import { cacheNames } from './smmu/state.ts';
 import type { State } from './state.ts';
 import type { Stimulus, StimulusOf, StimulusType } from './stimulus.ts';
+import { publishChanges, workingCopy } from './working.ts';
 
 /** What a decider works with: the state as it is now, and the one way to change it. */
 export interface Context {
@@ -31,29 +30,39 @@ export type Deciders = { readonly [T in StimulusType]: Decider<T> };
 export type Handlers = { readonly [T in EventType]: (state: State, entry: EntryOf<T>) => void };
 
 export interface Session {
-  /** The state within the session: valid until `close`, never to be kept. */
+  /** The state as it is now: the next step writes it, so it is looked at and never kept. */
   readonly state: State;
   step(stimulus: Stimulus): readonly Entry[];
   fold(entries: Iterable<Entry>): void;
-  /** The state after all steps, immutable. */
-  close(): State;
+  /** The state after all steps so far, immutable. The session may go on. */
+  publish(): State;
 }
 
-/** Opens one draft over `from`; `from` itself never changes. */
+/** An event or stimulus that has no place in the log yet. */
+type Placeable = { readonly type: string; seq?: number; tick?: number; cause?: number; actor?: string };
+
+/** Opens a session on `from`; `from` itself never changes. */
 export function openSession(from: State): Session {
-  const state = createDraft(from) as unknown as State;
+  const state = workingCopy(from);
+  let published = from;
   let entries: Entry[] = [];
   let seq = from.seq;
   let cause = 0;
 
-  const append = (actor: string, payload: Event | Stimulus): number => {
+  // Deciders build each event for its emit, so the entry is the event with its place written in:
+  // a copy would cost more than most steps.
+  const append = (actor: string, payload: Placeable): number => {
+    assert(payload.seq === undefined, `${payload.type} is emitted once`);
     seq += 1;
-    const entry = { ...payload, seq, tick: state.tick, cause, actor } as Entry;
-    entries.push(entry);
+    payload.seq = seq;
+    payload.tick = state.tick;
+    payload.cause = cause;
+    payload.actor = actor;
+    entries.push(payload as unknown as Entry);
     return seq;
   };
   const emit = (actor: string, event: Event): number => {
-    append(actor, event);
+    append(actor, event as Placeable);
     evolve(state, entries[entries.length - 1] as Entry);
     return seq;
   };
@@ -66,7 +75,7 @@ export function openSession(from: State): Session {
       const turn = stimulus.type === 'turn';
       cause = turn ? state.outside : 0;
       state.tick += 1;
-      const first = append(stimulus.actor ?? (turn ? 'scheduler' : 'outside'), stimulus);
+      const first = append(stimulus.actor ?? (turn ? 'scheduler' : 'outside'), { ...stimulus } as Placeable);
       begin(state, entries[0] as Entry);
       cause = first;
       (deciders[stimulus.type] as Decider<StimulusType>)(context, stimulus);
@@ -86,13 +95,13 @@ export function openSession(from: State): Session {
       }
       state.seq = seq;
     },
-    close() {
-      const closed = finishDraft(state as never) as unknown as State;
-      closed.memory.seal();
-      for (const smmu of Object.values(closed.smmus)) {
+    publish() {
+      state.memory.seal();
+      for (const smmu of Object.values(state.smmus)) {
         for (const name of cacheNames) smmu.caches[name].seal();
       }
-      return closed;
+      published = publishChanges(published, state);
+      return published;
     },
   };
 }
@@ -116,12 +125,12 @@ export function step(
 ): { readonly state: State; readonly entries: readonly Entry[] } {
   const session = openSession(state);
   const entries = session.step(stimulus);
-  return { state: session.close(), entries };
+  return { state: session.publish(), entries };
 }
 
 /** Applies recorded entries, which must follow on `state.seq`. */
 export function fold(state: State, entries: Iterable<Entry>): State {
   const session = openSession(state);
   session.fold(entries);
-  return session.close();
+  return session.publish();
 }

@@ -13,6 +13,20 @@ import type { State } from './state.ts';
 /** No run goes on for longer; a run that does is reported as not quiet. */
 export const TURNS_MAX = 10_000_000;
 
+/** Events after which a unit that was quiet may have work: registers moved, a record waits, a setting changed. */
+const wakes: ReadonlySet<string> = new Set([
+  'register.written',
+  'register.updated',
+  'record.raised',
+  'value.set',
+]);
+
+/** Whether a step that left its log so can have made a unit ready. Where all was quiet and this is false, all is quiet. */
+export function mayWake(entries: readonly Entry[]): boolean {
+  for (const entry of entries) if (wakes.has(entry.type)) return true;
+  return false;
+}
+
 /** The units that could take a turn now, in the fixed order of the `eager` schedule. */
 export function readyUnits(state: State): readonly string[] {
   const ready: string[] = [];

@@ -9,7 +9,7 @@ import { type Observable, Subject } from 'rxjs';
 import type { Entry } from './event.ts';
 import { openSession, type Session } from './machine.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
-import { runTurns } from './run.ts';
+import { mayWake, runTurns } from './run.ts';
 import type { State } from './state.ts';
 import type { Stimulus } from './stimulus.ts';
 
@@ -23,11 +23,13 @@ export interface Dispatched {
 export class Simulation {
   readonly #entries = new Subject<readonly Entry[]>();
   readonly #states = new Subject<State>();
-  #state: State;
-  #session: Session | undefined;
+  readonly #session: Session;
+  #published: State;
+  #batch = false;
 
   constructor(state: State) {
-    this.#state = state;
+    this.#session = openSession(state);
+    this.#published = state;
   }
 
   get entries$(): Observable<readonly Entry[]> {
@@ -38,40 +40,52 @@ export class Simulation {
     return this.#states;
   }
 
-  /** The state now. Inside a batch it is valid until the next dispatch only. */
+  /** The state now, immutable: keep it as long as you like. */
   get state(): State {
-    return this.#session?.state ?? this.#state;
+    if (this.#published.seq !== this.#session.state.seq) this.#published = this.#session.publish();
+    return this.#published;
+  }
+
+  /** The state now, to be looked at before the next dispatch and not kept; costs nothing. */
+  get glance(): State {
+    return this.#session.state;
   }
 
   /** Puts one stimulus, then gives the turns its schedule asks for. */
   dispatch(stimulus: Stimulus): Dispatched {
-    return this.batch(() => {
-      const session = this.#session as Session;
-      const entries = session.step(stimulus);
-      this.#entries.next(entries);
-      const outcome = outcomeOf(session.state, stimulus, entries);
-      if (session.state.schedule !== 'manual' && stimulus.type !== 'turn') this.#run();
-      return { entries, outcome };
-    });
+    const session = this.#session;
+    const entries = session.step(stimulus);
+    this.#entries.next(entries);
+    const outcome = outcomeOf(session.state, stimulus, entries);
+    const eager = session.state.schedule !== 'manual' && stimulus.type !== 'turn';
+    if (eager && mayWake(entries)) this.#run();
+    this.#emitState();
+    return { entries, outcome };
   }
 
   /** Gives turns until quiet, whatever the schedule; at most `turnsMax`. */
   run(turnsMax?: number): { readonly turns: number; readonly quiet: boolean } {
-    return this.batch(() => this.#run(turnsMax));
+    const answer = this.#run(turnsMax);
+    this.#emitState();
+    return answer;
   }
 
-  /** Dispatches made inside `work` share one draft and give one `state$`. */
+  /** Dispatches made inside `work` give one `state$` together. */
   batch<T>(work: () => T): T {
-    if (this.#session !== undefined) return work();
-    this.#session = openSession(this.#state);
+    const outer = this.#batch;
+    this.#batch = true;
     const result = work();
-    this.#state = this.#session.close();
-    this.#session = undefined;
-    this.#states.next(this.#state);
+    this.#batch = outer;
+    this.#emitState();
     return result;
   }
 
   #run(turnsMax?: number): { readonly turns: number; readonly quiet: boolean } {
-    return runTurns(this.#session as Session, (entries) => this.#entries.next(entries), turnsMax);
+    return runTurns(this.#session, (entries) => this.#entries.next(entries), turnsMax);
+  }
+
+  #emitState(): void {
+    // Publishing is what costs: only for somebody who looks.
+    if (!this.#batch && this.#states.observed) this.#states.next(this.state);
   }
 }

@@ -36,31 +36,20 @@ const fail = (record: EventRecordName, why: string, fetchAddr?: number): { ok: f
   fault: fetchAddr === undefined ? { record, why } : { record, why, fetchAddr },
 });
 
-/** Decoding costs more than an access that hits: remembered for as long as the entry lives. */
-const steOf = new WeakMap<ConfigEntry, Ste>();
-const cdOf = new WeakMap<ConfigEntry, Cd>();
-
-function remembered<T>(
-  memo: WeakMap<ConfigEntry, T>,
-  entry: ConfigEntry,
-  make: (words: Uint32Array) => T,
-): T {
-  const found = memo.get(entry);
-  if (found !== undefined) return found;
-  const made = make(wordsOf(entry.words));
-  memo.set(entry, made);
-  return made;
-}
+/** Decoding and checking cost more than an access that hits: remembered for as long as the entry lives. */
+const steOf = new WeakMap<ConfigEntry, Found<Ste>>();
+const cdOf = new WeakMap<ConfigEntry, { readonly ste: Ste; readonly found: Found<Cd> }>();
 
 /** The STE of a stream, from the cache or the stream table (T3, T4). */
 export function findSte(context: Context, smmu: SmmuState, streamId: number): Found<Ste> {
   const cached = smmu.caches.ste.find(streamId, 0);
-  if (cached !== undefined)
-    return legalSte(
-      remembered(steOf, cached, (words) => decode(STE, words)),
-      cached.id,
-      smmu,
-    );
+  if (cached !== undefined) {
+    const known = steOf.get(cached);
+    if (known !== undefined) return known;
+    const found = legalSte(decode(STE, wordsOf(cached.words)), cached.id, smmu);
+    steOf.set(cached, found);
+    return found;
+  }
   const at = steAddress(context, smmu, streamId);
   if (!at.ok) return at;
   const pa = at.held.value;
@@ -171,13 +160,14 @@ export function findCd(
   index: number,
 ): Found<Cd> {
   const cached = smmu.caches.cd.find(streamId, index);
-  if (cached !== undefined)
-    return legalCd(
-      remembered(cdOf, cached, (words) => decode(CD, words)),
-      ste,
-      cached.id,
-      smmu,
-    );
+  if (cached !== undefined) {
+    const known = cdOf.get(cached);
+    // A CD can be legal through one STE and ILLEGAL through another (5.4.1).
+    if (known?.ste === ste) return known.found;
+    const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
+    cdOf.set(cached, { ste, found });
+    return found;
+  }
   const at = cdAddress(context, smmu, streamId, ste, index);
   if (!at.ok) return at;
   const pa = at.held.value;

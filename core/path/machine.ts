@@ -1,0 +1,199 @@
+/** The tables of what a path can begin with and go on to: the machine, its SMMUs, endpoints, memory. */
+import { touchKey } from '../history/touch.ts';
+import type { Register } from '../layout/register.ts';
+import { CD } from '../smmu/cd.ts';
+import { type RegisterName, registers } from '../smmu/registers.ts';
+import { activeErrors, regValue, regWords } from '../smmu/regs.ts';
+import type { SmmuState } from '../smmu/state.ts';
+import { STE } from '../smmu/ste.ts';
+import type { EndpointState, State } from '../state.ts';
+import { cacheNode } from './caches.ts';
+import {
+  absent,
+  type Children,
+  group,
+  hex,
+  leaf,
+  NOTHING,
+  type PathNode,
+  structure,
+  type Watched,
+} from './node.ts';
+import { queueNode } from './queue.ts';
+import { findCd, findSte, memoryRead, type Placed, registersRead } from './structures.ts';
+
+/** The whole machine: where every path begins. */
+export function machineNode(state: State): PathNode {
+  const smmus = Object.entries(state.smmus).map(
+    ([name, smmu]) => [name, () => smmuNode(state, smmu)] as const,
+  );
+  const endpoints = Object.entries(state.endpoints).map(
+    ([name, endpoint]) => [name, () => endpointNode(endpoint)] as const,
+  );
+  return group({
+    ...Object.fromEntries(smmus),
+    ...Object.fromEntries(endpoints),
+    mem: () => memoryNode(state),
+    schedule: () => setting('schedule', state.schedule),
+  });
+}
+
+function smmuNode(state: State, smmu: SmmuState): PathNode {
+  const { memory } = state;
+  const { name } = smmu.config;
+  return group({
+    regs: () => registersNode(smmu),
+    cmdq: () => queueNode(memory, smmu, 'CMDQ'),
+    evtq: () => queueNode(memory, smmu, 'EVENTQ'),
+    ...(smmu.features.pri ? { priq: () => queueNode(memory, smmu, 'PRIQ') } : {}),
+    gerror: () => errorsNode(smmu),
+    tlb: () => cacheNode(smmu, 'tlb'),
+    walk: () => cacheNode(smmu, 'walk'),
+    ste: () =>
+      cacheNode(smmu, 'ste', { means: 'StreamID', item: (streamId) => steNode(state, smmu, streamId) }),
+    cd: () =>
+      cacheNode(smmu, 'cd', { means: 'StreamID', item: (streamId) => contextsNode(state, smmu, streamId) }),
+    l1std: () => cacheNode(smmu, 'l1std'),
+    l1cd: () => cacheNode(smmu, 'l1cd'),
+    inFlight: () => inFlightNode(smmu),
+    records: () => recordsNode(smmu),
+    profile: () => leaf(smmu.config.profile, NOTHING),
+    base: () => leaf(hex(smmu.config.base), NOTHING),
+    caches: () => settingsNode(`${name}.caches`, smmu.config.caches),
+    invalidation: () => setting(`${name}.invalidation`, smmu.config.invalidation),
+    replacement: () => setting(`${name}.replacement`, smmu.config.replacement),
+    choices: () => settingsNode(`${name}.choices`, smmu.config.choices),
+  });
+}
+
+function registersNode(smmu: SmmuState): PathNode {
+  const children = Object.fromEntries(
+    registers.list.map((register) => [register.name, () => registerNode(smmu, register)]),
+  );
+  const all = group(children);
+  // Fifty registers that are 0 tell nothing: people see the others, programs see all.
+  const held = (): Register[] =>
+    registers.list.filter(({ name }) => regValue(smmu, name as RegisterName) !== 0n);
+  return {
+    ...all,
+    lines: () =>
+      held().flatMap((register) =>
+        registerNode(smmu, register)
+          .lines(true)
+          .map(({ text }) => ({ below: `.${register.name}`, text })),
+      ),
+  };
+}
+
+function registerNode(smmu: SmmuState, register: Register): PathNode {
+  const name = register.name as RegisterName;
+  const value = regValue(smmu, name);
+  const raw = `0x${value.toString(16).padStart(register.width / 4, '0')}`;
+  return structure(register, regWords(smmu, name), registersRead(smmu, name), { value: hex(value), raw });
+}
+
+/** Names of the errors that are active: GERROR differs from GERRORN (7.5). */
+function errorsNode(smmu: SmmuState): PathNode {
+  const { fields } = registers.byName.GERROR;
+  const active = Object.entries(fields).flatMap(([name, field]) =>
+    field.read([activeErrors(smmu)]) ? [name] : [],
+  );
+  return leaf(
+    active,
+    registersRead(smmu, 'GERROR', 'GERRORN'),
+    active.length === 0 ? 'none active' : active.join(' '),
+  );
+}
+
+function steNode(state: State, smmu: SmmuState, streamId: number): PathNode {
+  return placedNode(findSte(state.memory, smmu, streamId), STE);
+}
+
+/** `smmu0.cd[8]`: the next index is the SubstreamID. */
+function contextsNode(state: State, smmu: SmmuState, streamId: number): PathNode {
+  const item = (substreamId: number): PathNode =>
+    placedNode(findCd(state.memory, smmu, streamId, substreamId), CD);
+  const first = item(0);
+  return {
+    ...first,
+    lines: (brief) => first.lines(brief).map(({ below, text }) => ({ below: `[0]${below}`, text })),
+    index: 'SubstreamID',
+    item,
+  };
+}
+
+function placedNode(placed: Placed, of: typeof STE | typeof CD): PathNode {
+  if ('why' in placed) return absent(placed.why, placed.read);
+  return structure(of, placed.words, placed.read, {
+    head: { pa: hex(placed.pa) },
+    raw: `at ${hex(placed.pa)}`,
+  });
+}
+
+function inFlightNode(smmu: SmmuState): PathNode {
+  const watched: Watched = {
+    keys: ['fetched', 'consumed', 'performed', 'rejected'].map((past) => `type:command.${past}`),
+    spans: [],
+  };
+  const all = smmu.inFlight.map(({ index, command, fetched, consumed }) => ({
+    index,
+    command,
+    fetched,
+    consumed,
+  }));
+  const text = all.map((each) => `[${each.index}] ${each.command} ${each.consumed ? 'consumed' : 'fetched'}`);
+  return leaf(all, watched, all.length === 0 ? 'no commands' : text.join(', '));
+}
+
+function recordsNode(smmu: SmmuState): PathNode {
+  const watched: Watched = {
+    keys: ['raised', 'written', 'dropped'].map((past) => `type:record.${past}`),
+    spans: [],
+  };
+  const all = smmu.records.map(({ record, raised }) => ({ record, raised }));
+  return leaf(all, watched, all.length === 0 ? 'none waiting' : all.map(({ record }) => record).join(' '));
+}
+
+function endpointNode(endpoint: EndpointState): PathNode {
+  const { name, smmu, streamId, ssidBits, atc } = endpoint.config;
+  return group({
+    smmu: () => leaf(smmu, NOTHING),
+    streamId: () => leaf(streamId, NOTHING),
+    ssidBits: () => leaf(ssidBits, NOTHING),
+    ats: () => setting(`${name}.ats`, endpoint.ats),
+    pri: () => setting(`${name}.pri`, endpoint.pri),
+    atcCapacity: () => leaf(atc, NOTHING),
+    atc: () => absent('ATS is not in this version', NOTHING),
+  });
+}
+
+function memoryNode(state: State): PathNode {
+  const { ram } = state.memory;
+  const ranges = ram.map(({ base, size }) => ({ base: hex(base), size: hex(size) }));
+  return {
+    ...leaf(ranges, NOTHING, ranges.map(({ base, size }) => `RAM ${base} + ${size}`).join(', ')),
+    index: 'address, a multiple of 8',
+    item: (pa) => (pa % 8 === 0 ? doubleword(state, pa) : undefined),
+  };
+}
+
+function doubleword(state: State, pa: number): PathNode {
+  if (!state.memory.isRam(pa, 8)) return absent('not RAM', NOTHING);
+  return leaf(hex(state.memory.read64(pa)), memoryRead(pa, 8));
+}
+
+function settingsNode(path: string, values: Readonly<Record<string, unknown>> | object): PathNode {
+  const rows: Children = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, () => setting(`${path}.${name}`, value)]),
+  );
+  const brief = (): string =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ');
+  return { ...group(rows, { brief }) };
+}
+
+/** A value that `set` can change. */
+function setting(path: string, value: unknown): PathNode {
+  return leaf(value, { keys: [touchKey('path', path)], spans: [] });
+}

@@ -1,0 +1,113 @@
+/**
+ * Queues in paths: `smmu0.cmdq.prod`, `smmu0.evtq.size`, `smmu0.cmdq[3]`. An index is a slot of the
+ * queue, without the wrap bit. IHI 0070 3.5.
+ */
+import type { Words } from '../layout/field.ts';
+import type { AnyField, Layout } from '../layout/layout.ts';
+import { showRaw } from '../layout/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import { type QueueName, queues } from '../smmu/codes.ts';
+import { commandByOpcode } from '../smmu/command-layout.ts';
+import { eventRecordByNumber, PRI_ENTRY } from '../smmu/event-record.ts';
+import { entryAddress, indexOf, isConsistent, type Queue, queueOf, used } from '../smmu/queue.ts';
+import { registers } from '../smmu/registers.ts';
+import { reg, regHigh, regWords } from '../smmu/regs.ts';
+import type { SmmuState } from '../smmu/state.ts';
+import { absent, group, hex, joinWatched, leaf, type PathNode, structure } from './node.ts';
+import { memoryRead, registersRead } from './structures.ts';
+
+/** The layout of an entry by its first words, and the name it is shown under. */
+interface EntryKind {
+  readonly label: 'command' | 'record' | 'request';
+  layoutOf(words: Words): Layout<Record<string, AnyField>> | undefined;
+}
+
+// biome-ignore format: a table
+const kinds: Readonly<Record<QueueName, EntryKind>> = {
+  CMDQ:   { label: 'command', layoutOf: (words) => commandByOpcode((words[0] ?? 0) & 0xff)?.layout },
+  EVENTQ: { label: 'record',  layoutOf: (words) => eventRecordByNumber((words[0] ?? 0) & 0xff)?.layout },
+  PRIQ:   { label: 'request', layoutOf: () => PRI_ENTRY },
+};
+
+export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): PathNode {
+  const queue = queueIn(smmu, name);
+  const prod = reg(smmu, `${name}_PROD`);
+  const cons = reg(smmu, `${name}_CONS`);
+  const size = used(queue, prod, cons);
+  const pointers = registersRead(smmu, `${name}_PROD`, `${name}_CONS`, `${name}_BASE`);
+  const base = registersRead(smmu, `${name}_BASE`);
+  const consistent = isConsistent(queue, prod, cons);
+  const slots = consistent ? Array.from({ length: size }, (_, at) => indexOf(queue, cons + at)) : [];
+  const item = (slot: number): PathNode =>
+    slot < 2 ** queue.sizeLog2
+      ? entryNode(memory, smmu, name, queue, slot)
+      : absent(`the queue has ${2 ** queue.sizeLog2} entries`, base);
+  const flags: Record<string, () => PathNode> = name === 'CMDQ' ? { err: () => commandError(smmu) } : {};
+  return group(
+    {
+      base: () => leaf(hex(queue.base), base),
+      capacity: () => leaf(2 ** queue.sizeLog2, base),
+      prod: () => leaf(prod & 0xfffff, registersRead(smmu, `${name}_PROD`)),
+      cons: () => leaf(cons & 0xfffff, registersRead(smmu, `${name}_CONS`)),
+      size: () => leaf(size, pointers),
+      ...flags,
+      entries: () => entriesNode(slots, item),
+    },
+    {
+      brief: () =>
+        `${size} of ${2 ** queue.sizeLog2} at ${hex(queue.base)}  PROD=${prod & 0xfffff} CONS=${cons & 0xfffff}`,
+      index: 'slot of the queue',
+      item,
+    },
+  );
+}
+
+/** The queue as its BASE register describes it. */
+export function queueIn(smmu: SmmuState, name: QueueName): Queue {
+  const { cmdqsLog2, eventqsLog2 } = smmu.features;
+  const priqsLog2 = registers.byName.IDR1.fields.PRIQS.read(regWords(smmu, 'IDR1'));
+  const most = { CMDQ: cmdqsLog2, EVENTQ: eventqsLog2, PRIQ: priqsLog2 }[name];
+  const base = `${name}_BASE` as const;
+  return queueOf(reg(smmu, base), regHigh(smmu, base), queues[name].entryBytes, most);
+}
+
+function commandError(smmu: SmmuState): PathNode {
+  const { ERR } = registers.byName.CMDQ_CONS.fields;
+  return leaf(ERR.read(regWords(smmu, 'CMDQ_CONS')), registersRead(smmu, 'CMDQ_CONS'));
+}
+
+/** The entries between CONS and PROD, oldest first. */
+function entriesNode(slots: readonly number[], item: (slot: number) => PathNode): PathNode {
+  const all = slots.map((slot) => ({ slot, node: item(slot) }));
+  return {
+    json: () => all.map(({ node }) => node.json()),
+    lines: () =>
+      all.flatMap(({ slot, node }) => node.lines(true).map(({ text }) => ({ below: `[${slot}]`, text }))),
+    watched: () => joinWatched(all.map(({ node }) => node.watched())),
+    names: [],
+    index: 'slot of the queue',
+    child: () => undefined,
+    item,
+  };
+}
+
+function entryNode(memory: Memory, smmu: SmmuState, name: QueueName, queue: Queue, slot: number): PathNode {
+  const pa = entryAddress(queue, slot);
+  const base = registersRead(smmu, `${name}_BASE`);
+  const watched = joinWatched([base, memoryRead(pa, queue.entryBytes)]);
+  if (!memory.isRam(pa, queue.entryBytes)) return absent(`${hex(pa)} is not RAM`, base);
+  const words = memory.readWords(pa, queue.entryBytes / 4);
+  const kind = kinds[name];
+  const of = kind.layoutOf(words);
+  const head = {
+    [kind.label]: of?.name ?? 'RESERVED',
+    index: slot,
+    pa: hex(pa),
+    words: showRaw(words).split(' '),
+  };
+  return of === undefined
+    ? group({
+        ...Object.fromEntries(Object.entries(head).map(([key, value]) => [key, () => leaf(value, watched)])),
+      })
+    : structure(of, words, watched, { head });
+}
