@@ -38,9 +38,6 @@ export interface Session {
   publish(): State;
 }
 
-/** An event or stimulus that has no place in the log yet. */
-type Placeable = { readonly type: string; seq?: number; tick?: number; cause?: number; actor?: string };
-
 /** Opens a session on `from`; `from` itself never changes. */
 export function openSession(from: State): Session {
   const state = workingCopy(from);
@@ -49,21 +46,15 @@ export function openSession(from: State): Session {
   let seq = from.seq;
   let cause = 0;
 
-  // Deciders build each event for its emit, so the entry is the event with its place written in:
-  // a copy would cost more than most steps.
-  const append = (actor: string, payload: Placeable): number => {
-    assert(payload.seq === undefined, `${payload.type} is emitted once`);
+  const append = (actor: string, payload: Event | Stimulus): Entry => {
     seq += 1;
-    payload.seq = seq;
-    payload.tick = state.tick;
-    payload.cause = cause;
-    payload.actor = actor;
-    entries.push(payload as unknown as Entry);
-    return seq;
+    // Copying beats writing four more fields into the decider's object, which would change its shape.
+    const entry = { ...payload, seq, tick: state.tick, cause, actor } as Entry;
+    entries.push(entry);
+    return entry;
   };
   const emit = (actor: string, event: Event): number => {
-    append(actor, event as Placeable);
-    evolve(state, entries[entries.length - 1] as Entry);
+    evolve(state, append(actor, event));
     return seq;
   };
   const context: Context = { state, emit };
@@ -75,9 +66,9 @@ export function openSession(from: State): Session {
       const turn = stimulus.type === 'turn';
       cause = turn ? state.outside : 0;
       state.tick += 1;
-      const first = append(stimulus.actor ?? (turn ? 'scheduler' : 'outside'), { ...stimulus } as Placeable);
-      begin(state, entries[0] as Entry);
-      cause = first;
+      const first = append(stimulus.actor ?? (turn ? 'scheduler' : 'outside'), stimulus);
+      begin(state, first);
+      cause = first.seq;
       (deciders[stimulus.type] as Decider<StimulusType>)(context, stimulus);
       state.seq = seq;
       return entries;
