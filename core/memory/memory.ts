@@ -8,6 +8,9 @@ import { type Owner, Radix } from './radix.ts';
 
 export const LINE_BYTES = 512;
 const LINE_WORDS = LINE_BYTES / 4;
+/** Few enough that a slab with one line still in use wastes little. */
+const SLAB_LINES = 16;
+const NO_SLAB = new Uint32Array(0);
 
 /** 512 bytes as 32-bit little-endian words. */
 export interface Line {
@@ -27,6 +30,8 @@ export class Memory {
   // The line last touched, and the one last written: queue and table fills stay in one line.
   #lastKey = -1;
   #last: Line | undefined;
+  #slab = NO_SLAB;
+  #slabUsed = SLAB_LINES;
 
   constructor(ram: readonly RamRange[], lines?: Radix<Line>, owner: Owner = {}) {
     this.ram = ram;
@@ -46,7 +51,13 @@ export class Memory {
   /** An open memory with the same content; this one is sealed. */
   fork(): Memory {
     const owner: Owner = {};
-    return new Memory(this.ram, this.#lines.fork(owner), owner);
+    const open = new Memory(this.ram, this.#lines.fork(owner), owner);
+    // The rest of the slab goes along: a sealed memory makes no lines, and nobody else may have it.
+    open.#slab = this.#slab;
+    open.#slabUsed = this.#slabUsed;
+    this.#slab = NO_SLAB;
+    this.#slabUsed = SLAB_LINES;
+    return open;
   }
 
   seal(): void {
@@ -109,6 +120,17 @@ export class Memory {
     }
   }
 
+  /** A zero line. Typed arrays are dear to allocate and collect one by one: they are cut from slabs. */
+  #newLine(): Uint32Array {
+    if (this.#slabUsed === SLAB_LINES) {
+      this.#slab = new Uint32Array(SLAB_LINES * LINE_WORDS);
+      this.#slabUsed = 0;
+    }
+    const from = this.#slabUsed * LINE_WORDS;
+    this.#slabUsed += 1;
+    return this.#slab.subarray(from, from + LINE_WORDS);
+  }
+
   #line(key: number): Line | undefined {
     if (key === this.#lastKey) return this.#last;
     const line = this.#lines.get(key);
@@ -120,7 +142,8 @@ export class Memory {
   #writable(key: number): Line {
     const line = this.#line(key);
     if (line !== undefined && line.owner === this.#owner && this.#lines.open) return line;
-    const words = line === undefined ? new Uint32Array(LINE_WORDS) : line.words.slice();
+    const words = this.#newLine();
+    if (line !== undefined) words.set(line.words);
     const fresh: Line = { owner: this.#owner, words };
     this.#lines.set(key, fresh);
     this.#lastKey = key;

@@ -251,13 +251,17 @@ export class Radix<V> {
   }
 }
 
+/** 64^0 to 64^9: beyond 2^53 nothing is a key. */
+const POWERS: readonly number[] = Array.from({ length: 10 }, (_, level) => FAN ** level);
+
 function capacity(height: number): number {
-  return FAN ** (height + 1);
+  return POWERS[height + 1] ?? Number.MAX_VALUE;
 }
 
 function digit(key: number, level: number): number {
-  // Keys may pass 2^32, where the shift operators stop.
-  return Math.floor(key / FAN ** level) % FAN;
+  if (key <= 0x7fff_ffff) return level > 5 ? 0 : (key >>> (level * 6)) & 63;
+  // The shift operators stop at 2^32.
+  return Math.floor(key / (POWERS[level] ?? 1)) % FAN;
 }
 
 function emptyNode<V>(owner: Owner): RadixNode<V> {

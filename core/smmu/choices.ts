@@ -15,7 +15,7 @@ export interface Choice {
 // biome-ignore format: a table
 export const choices = {
   checkAccessFlag:   { default: true,  spec: '3.13',    meaning: 'a leaf with AF=0 raises F_ACCESS when CD.AFFD=0; false: AF is taken as 1' },
-  recordClass:       { default: true,  spec: '7.3.12',  meaning: 'event records of walks tell CLASS; false: CLASS is 0' },
+  cacheRefusedLeaf:  { default: true,  spec: '16.2',    meaning: 'a leaf that refuses the access that walked to it is cached all the same' },
   gbpaAbortAtReset:  { default: false, spec: '6.3.14',  meaning: 'GBPA.ABORT is 1 after reset' },
 } as const satisfies Readonly<Record<string, Choice>>;
 

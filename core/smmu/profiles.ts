@@ -69,9 +69,9 @@ export const profiles = {
   },
   'qemu-7.2': {
     source: 'QEMU 7.2 hw/arm/smmuv3.c: registers as its guests read them, IOTLB of 256 entries emptied when full',
-    idr: { IDR0: 0x0d40101a, IDR1: 0x02730010, IDR3: 0x1404, IDR5: 0x74, IIDR: 0, AIDR: 0 },
+    idr: { IDR0: 0x0d40101a, IDR1: 0x02730010, IDR3: 0x1404, IDR5: 0x74, IIDR: 0, AIDR: 1 },
     caches: { ste: 'unbounded', cd: 'unbounded', tlb: 256, walk: 0 },
-    invalidation: 'literal', replacement: 'flush-all', choices: {},
+    invalidation: 'literal', replacement: 'flush-all', choices: { cacheRefusedLeaf: false },
   },
 } as const satisfies Readonly<Record<string, Profile>>;
 

@@ -1,0 +1,160 @@
+/**
+ * Rerun: the stimuli of a recorded history are put through `step` again. Unedited, the entries must
+ * come out as recorded, turns and all. Edited, the schedule gives its turns anew, and the question
+ * is where the two histories first differ in more than the numbering of their entries.
+ */
+import { type Entry, isStimulus, schemas } from '../event.ts';
+import { fold, openSession, type Session, step } from '../machine.ts';
+import type { State } from '../state.ts';
+import type { Stimulus } from '../stimulus.ts';
+
+/** A stimulus and the events that followed it. */
+export type Step = readonly Entry[];
+
+/** The steps of consecutive entries; the first may lack its stimulus when the entries begin within it. */
+export function* stepsOf(entries: Iterable<Entry>): Generator<Step> {
+  let open: Entry[] = [];
+  for (const entry of entries) {
+    if (isStimulus(entry) && open.length > 0) {
+      yield open;
+      open = [];
+    }
+    open.push(entry);
+  }
+  if (open.length > 0) yield open;
+}
+
+/** The stimulus that a recorded entry was: without its place in the log. */
+export function stimulusOf(entry: Entry): Stimulus {
+  const { seq, tick, cause, ...stimulus } = entry;
+  return stimulus as unknown as Stimulus;
+}
+
+/** The first place where two histories are not the same; a side that has ended is undefined. */
+export interface Difference {
+  readonly recorded: Entry | undefined;
+  readonly rerun: Entry | undefined;
+}
+
+/**
+ * Reruns entries that follow on `state` exactly as recorded.
+ * @param cuts seqs at which a branch was forked: its own entries may follow on an unfinished step.
+ */
+export function verifyRerun(
+  state: State,
+  entries: Iterable<Entry>,
+  cuts: ReadonlySet<number>,
+): Difference | undefined {
+  let session: Session = openSession(state);
+  for (const recorded of stepsOf(entries)) {
+    const [first] = recorded;
+    const last = recorded.at(-1);
+    if (first === undefined || last === undefined) continue;
+    if (!isStimulus(first)) {
+      session.fold(recorded);
+    } else if (!cuts.has(last.seq)) {
+      const found = differenceOf(recorded, session.step(stimulusOf(first)), sameSeq);
+      if (found !== undefined) return found;
+    } else {
+      // The rest of the step is on another branch: what was recorded of it is compared, then taken.
+      const before = session.publish();
+      const whole = step(before, stimulusOf(first)).entries;
+      const found = differenceOf(recorded, whole.slice(0, recorded.length), sameSeq);
+      if (found !== undefined) return found;
+      session = openSession(fold(before, recorded));
+    }
+  }
+  return undefined;
+}
+
+/** Which seq of the rerun an entry of the recorded history has. */
+export type SeqMap = (recorded: number) => number;
+
+const sameSeq: SeqMap = (recorded) => recorded;
+
+/** The first of two lists of entries that differ, payload by payload. */
+export function differenceOf(
+  recorded: readonly Entry[],
+  rerun: readonly Entry[],
+  seqs: SeqMap,
+): Difference | undefined {
+  const length = Math.max(recorded.length, rerun.length);
+  for (let at = 0; at < length; at += 1) {
+    const [left, right] = [recorded[at], rerun[at]];
+    if (left === undefined || right === undefined || !isSameEntry(left, right, seqs)) {
+      return { recorded: left, rerun: right };
+    }
+  }
+  return undefined;
+}
+
+/** Fields that hold the seq of another entry, or a list of such. */
+const REFERENCES: readonly string[] = ['fetched', 'ste', 'cd', 'tlb', 'parent', 'removed'];
+
+/** Whether two entries say the same, each in its own history. */
+function isSameEntry(left: Entry, right: Entry, seqs: SeqMap): boolean {
+  if (left.type !== right.type || left.actor !== right.actor) return false;
+  if (seqs(left.seq) !== right.seq || mapped(left.cause, seqs) !== right.cause) return false;
+  const [a, b] = [left, right] as unknown as [Record<string, unknown>, Record<string, unknown>];
+  return Object.keys(schemas[left.type]).every((field) =>
+    isSame(REFERENCES.includes(field) ? mapped(a[field], seqs) : a[field], b[field]),
+  );
+}
+
+function mapped(reference: unknown, seqs: SeqMap): unknown {
+  if (Array.isArray(reference)) return reference.map((each) => mapped(each, seqs));
+  return typeof reference === 'number' && reference !== 0 ? seqs(reference) : reference;
+}
+
+/** Deep equality of plain data. */
+export function isSame(left: unknown, right: unknown): boolean {
+  if (left === right) return true;
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
+  if (left instanceof Uint8Array || right instanceof Uint8Array) {
+    if (!(left instanceof Uint8Array && right instanceof Uint8Array)) return false;
+    return left.length === right.length && left.every((value, at) => value === right[at]);
+  }
+  const names = Object.keys(left);
+  if (Array.isArray(left) !== Array.isArray(right) || names.length !== Object.keys(right).length)
+    return false;
+  const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>];
+  return names.every((name) => name in b && isSame(a[name], b[name]));
+}
+
+/**
+ * Follows a rerun beside the history it came from. Give it each outside stimulus' group of entries
+ * (with the turns that followed) of both; it remembers the first difference and how the numbering
+ * of the two has shifted.
+ */
+export class Comparison {
+  /** Old seqs from which on a shift holds, ascending. */
+  readonly #shifts: { readonly from: number; readonly by: number }[];
+  #first: Difference | undefined;
+
+  /** @param shared the last seq that both histories share. */
+  constructor(shared: number) {
+    this.#shifts = [{ from: 0, by: 0 }];
+    this.#shift(shared + 1, 0);
+  }
+
+  get first(): Difference | undefined {
+    return this.#first;
+  }
+
+  /** Both lists may be empty: an edit dropped the one or inserted the other. */
+  add(recorded: readonly Entry[], rerun: readonly Entry[]): void {
+    const [left, right] = [recorded[0], rerun[0]];
+    if (this.#first !== undefined || left === undefined || right === undefined) return;
+    this.#shift(left.seq, right.seq - left.seq);
+    this.#first = differenceOf(recorded, rerun, (seq) => this.#map(seq));
+  }
+
+  #shift(from: number, by: number): void {
+    if (this.#shifts.at(-1)?.by !== by) this.#shifts.push({ from, by });
+  }
+
+  #map(seq: number): number {
+    const shift = this.#shifts.findLast(({ from }) => from <= seq);
+    return seq + (shift?.by ?? 0);
+  }
+}
