@@ -5,6 +5,7 @@ import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { accessDevice } from './smmu/access.ts';
+import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './smmu/units.ts';
 
@@ -15,6 +16,7 @@ export const deciders: Deciders = {
   'mem.read': readMemory,
   dma: accessDevice,
   'endpoint.set': setEndpoint,
+  'command.issue': issueCommand,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

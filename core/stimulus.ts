@@ -39,6 +39,11 @@ export const stimuli = {
     ...origin,
   },
   'endpoint.set': { endpoint: text('endpoint'), set: json<Readonly<Record<string, boolean>>>(), ...origin },
+  /**
+   * A command given to the SMMU beside its Command queue, as from a queue of somebody else: what a
+   * what-if inserts, so that the software's own queue indices stay as they were.
+   */
+  'command.issue': { smmu: text(), lo: u64(), hi: u64(), ...origin },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

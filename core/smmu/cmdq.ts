@@ -4,7 +4,7 @@
  */
 
 import type { Words } from '../layout/field.ts';
-import type { Context } from '../machine.ts';
+import type { Context, Decider } from '../machine.ts';
 import { cerrors, queues } from './codes.ts';
 import { commandName, illegalReason, scopesOf } from './command.ts';
 import type { CacheName } from './events.ts';
@@ -33,16 +33,27 @@ export function fetchReady(smmu: SmmuState): boolean {
   return !isEmpty(queue, prod, cons) && isConsistent(queue, prod, cons);
 }
 
+/** A what-if's command joins those in flight without passing through the queue. */
+export const issueCommand: Decider<'command.issue'> = ({ state, emit }, { smmu: name, lo, hi }) => {
+  if (state.smmus[name] === undefined) return;
+  const command = commandName([Number(lo & 0xffff_ffffn)]);
+  emit(name, { type: 'command.fetched', smmu: name, index: 0, command, lo, hi, beside: true });
+};
+
 /** Reads the command at CONS. An abort is CERROR_ABT and CONS does not move (7.1). */
 export function fetch(context: Context, smmu: SmmuState): void {
   const queue = commandQueue(smmu);
   const index = pointer(queue, reg(smmu, 'CMDQ_CONS'));
   const pa = entryAddress(queue, index);
   const { memory } = context.state;
-  if (!memory.isRam(pa, queue.entryBytes))
-    return reject(context, smmu, index, '-', 'CERROR_ABT', 'the read of the queue aborted');
-  const command = commandName([memory.read32(pa)]);
   const name = smmu.config.name;
+  if (!memory.isRam(pa, queue.entryBytes)) {
+    const error = 'CERROR_ABT';
+    const why = 'the read of the queue aborted';
+    context.emit(name, { type: 'command.rejected', smmu: name, index, command: '-', fetched: 0, error, why });
+    return stopQueue(context, smmu, error);
+  }
+  const command = commandName([memory.read32(pa)]);
   context.emit(name, {
     type: 'command.fetched',
     smmu: name,
@@ -56,7 +67,7 @@ export function fetch(context: Context, smmu: SmmuState): void {
 export function consumeReady(smmu: SmmuState): boolean {
   const next = smmu.inFlight.find((command) => !command.consumed);
   if (next === undefined) return false;
-  return next.command !== 'CMD_SYNC' || smmu.inFlight.length === 1;
+  return next.command !== 'CMD_SYNC' || smmu.inFlight[0] === next;
 }
 
 /** Decides on the fetched command: CONS passes it, or the queue stops at it. */
@@ -65,18 +76,16 @@ export function consume(context: Context, smmu: SmmuState): void {
   if (next === undefined) return;
   const words = wordsOf(next);
   const why = illegalReason(words, smmu.features);
-  if (why !== undefined) return reject(context, smmu, next.index, next.command, 'CERROR_ILL', why);
   const name = smmu.config.name;
-  const value = BigInt(advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
   const { index, command, fetched } = next;
+  if (why !== undefined) {
+    const error = 'CERROR_ILL';
+    context.emit(name, { type: 'command.rejected', smmu: name, index, command, fetched, error, why });
+    if (!next.beside) stopQueue(context, smmu, error);
+    return;
+  }
   context.emit(name, { type: 'command.consumed', smmu: name, index, command, fetched });
-  context.emit(name, {
-    type: 'register.updated',
-    smmu: name,
-    register: 'CMDQ_CONS',
-    value,
-    old: regValue(smmu, 'CMDQ_CONS'),
-  });
+  if (!next.beside) putCons(context, smmu, advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
   if (command === 'CMD_SYNC') context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
 }
 
@@ -134,25 +143,15 @@ function allFills(smmu: SmmuState, cache: CacheName): readonly number[] {
  * The order of 7.1: the queue has stopped at the entry; CONS shows it; ERR tells the code; GERROR is
  * toggled after that; the interrupt comes last.
  */
-function reject(
-  context: Context,
-  smmu: SmmuState,
-  index: number,
-  command: string,
-  error: keyof typeof cerrors,
-  why: string,
-): void {
-  const name = smmu.config.name;
-  context.emit(name, { type: 'command.rejected', smmu: name, index, command, error, why });
-  const value = BigInt(((reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff) | (cerrors[error] << 24)) >>> 0);
-  context.emit(name, {
-    type: 'register.updated',
-    smmu: name,
-    register: 'CMDQ_CONS',
-    value,
-    old: regValue(smmu, 'CMDQ_CONS'),
-  });
+function stopQueue(context: Context, smmu: SmmuState, error: keyof typeof cerrors): void {
+  putCons(context, smmu, ((reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff) | (cerrors[error] << 24)) >>> 0);
   raiseError(context, smmu, 'CMDQ_ERR');
+}
+
+function putCons({ emit }: Context, smmu: SmmuState, value: number): void {
+  const name = smmu.config.name;
+  const old = regValue(smmu, 'CMDQ_CONS');
+  emit(name, { type: 'register.updated', smmu: name, register: 'CMDQ_CONS', value: BigInt(value), old });
 }
 
 function wordsOf({ lo, hi }: InFlight): Words {

@@ -23,11 +23,26 @@ export const smmuEvents = {
   /** A driver error that real hardware hides; `rule` names it. */
   'misuse.noted': { smmu, rule: text(), detail: text() },
 
-  // Command queue (3.5, 4, 7.1). `index` is the queue pointer with its wrap bit.
-  'command.fetched': { smmu, index: int(), command: text('command'), lo: u64(), hi: u64() },
+  // Command queue (3.5, 4, 7.1). `index` is the queue pointer with its wrap bit; a command with `beside`
+  // did not come from the queue and has index 0.
+  'command.fetched': {
+    smmu,
+    index: int(),
+    command: text('command'),
+    lo: u64(),
+    hi: u64(),
+    beside: optional(flag()),
+  },
   'command.consumed': { smmu, index: int(), command: text('command'), fetched: seq() },
   'command.performed': { smmu, index: int(), command: text('command'), fetched: seq() },
-  'command.rejected': { smmu, index: int(), command: text('command'), error: text(), why: text() },
+  'command.rejected': {
+    smmu,
+    index: int(),
+    command: text('command'),
+    fetched: seq(),
+    error: text(),
+    why: text(),
+  },
   'sync.completed': { smmu, index: int(), fetched: seq() },
 
   // Caches. An entry of a cache is named by the seq of the event that filled it.

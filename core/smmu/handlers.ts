@@ -19,8 +19,8 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
   'interrupt.raised': nothing,
   'misuse.noted': nothing,
 
-  'command.fetched': (state, { smmu, index, command, lo, hi, seq }) => {
-    of(state, smmu).inFlight.push({ index, command, lo, hi, fetched: seq, consumed: false });
+  'command.fetched': (state, { smmu, index, command, lo, hi, seq, beside = false }) => {
+    of(state, smmu).inFlight.push({ index, command, lo, hi, fetched: seq, consumed: false, beside });
   },
   'command.consumed': (state, { smmu, fetched, command }) => {
     const owner = of(state, smmu);
@@ -35,10 +35,10 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     const owner = of(state, smmu);
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
-  // What was fetched and not consumed is fetched anew after the acknowledgement (7.1).
-  'command.rejected': (state, { smmu }) => {
+  // It is fetched anew after the acknowledgement (7.1).
+  'command.rejected': (state, { smmu, fetched }) => {
     const owner = of(state, smmu);
-    owner.inFlight = owner.inFlight.filter((each) => each.consumed);
+    owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
   'sync.completed': nothing,
 

@@ -24,6 +24,8 @@ export interface InFlight {
   /** seq of `command.fetched`. */
   readonly fetched: number;
   readonly consumed: boolean;
+  /** Not from the Command queue: CONS does not count it. */
+  readonly beside: boolean;
 }
 
 /** An event record that waits to be written. */
