@@ -95,8 +95,8 @@ export function addr(hi: number, lo: number): Field<number> {
   const low = (lo >>> 6) * 2;
   const bottom = lo & 63;
   const top = hi & 63;
-  const lowBits = top > 31 ? 31 : top;
-  const highFrom = bottom > 32 ? bottom : 32;
+  const lowBits = Math.min(top, 31);
+  const highFrom = Math.max(bottom, 32);
   const read = (words: Words): number => {
     const lowPart = bottom < 32 ? readBits(words, low * 32 + lowBits, low * 32 + bottom) * 2 ** bottom : 0;
     const highPart =

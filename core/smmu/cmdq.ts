@@ -51,7 +51,8 @@ export function fetch(context: Context, smmu: SmmuState): void {
     const error = 'CERROR_ABT';
     const why = 'the read of the queue aborted';
     context.emit(name, { type: 'command.rejected', smmu: name, index, command: '-', fetched: 0, error, why });
-    return stopQueue(context, smmu, error);
+    stopQueue(context, smmu, error);
+    return;
   }
   const command = commandName([memory.read32(pa)]);
   context.emit(name, {

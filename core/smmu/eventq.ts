@@ -30,36 +30,40 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
   const next = smmu.records[0];
   if (next === undefined) return;
   const name = smmu.config.name;
-  const drop = (why: string): void => {
-    context.emit(name, { type: 'record.dropped', smmu: name, record: next.record, why });
-  };
-  if (!enabled.eventq(smmu)) return drop('EVENTQEN=0');
-  if (isActive(smmu, 'EVENTQ_ABT_ERR')) return drop('EVENTQ_ABT_ERR is active');
   const queue = eventQueue(smmu);
   const prod = reg(smmu, 'EVENTQ_PROD');
   const cons = reg(smmu, 'EVENTQ_CONS');
-  if (isFull(queue, prod, cons)) {
-    drop('the queue is full');
-    // An overflow that is not acknowledged yet is not marked again (7.4).
-    if (prod >= OVFLG === cons >= OVFLG) putProd(context, smmu, prod >= OVFLG ? prod - OVFLG : prod + OVFLG);
+  const index = pointer(queue, prod);
+  const pa = entryAddress(queue, index);
+  const full = isFull(queue, prod, cons);
+  const aborts = !context.state.memory.isRam(pa, queue.entryBytes);
+  const why = lostBecause(smmu, full, aborts);
+  if (why !== undefined) {
+    context.emit(name, { type: 'record.dropped', smmu: name, record: next.record, why });
+    if (why === FULL) markOverflow(context, smmu, prod, cons);
+    if (why === ABORTED) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
     return;
   }
-  const pa = entryAddress(queue, pointer(queue, prod));
-  if (!context.state.memory.isRam(pa, queue.entryBytes)) {
-    drop('the write of the record aborted');
-    return raiseError(context, smmu, 'EVENTQ_ABT_ERR');
-  }
-  const wasEmpty = isEmpty(queue, prod, cons);
   storeBytes(context, name, pa, next.words);
-  context.emit(name, {
-    type: 'record.written',
-    smmu: name,
-    record: next.record,
-    index: pointer(queue, prod),
-    pa,
-  });
+  context.emit(name, { type: 'record.written', smmu: name, record: next.record, index, pa });
   putProd(context, smmu, advance(queue, prod));
-  if (wasEmpty) interrupt(context, smmu, 'EVENTQ');
+  if (isEmpty(queue, prod, cons)) interrupt(context, smmu, 'EVENTQ');
+}
+
+const FULL = 'the queue is full';
+const ABORTED = 'the write of the record aborted';
+
+/** Why a non-stall record is lost (3.5.3, 7.2), first reason first. */
+function lostBecause(smmu: SmmuState, full: boolean, aborts: boolean): string | undefined {
+  if (!enabled.eventq(smmu)) return 'EVENTQEN=0';
+  if (isActive(smmu, 'EVENTQ_ABT_ERR')) return 'EVENTQ_ABT_ERR is active';
+  if (full) return FULL;
+  return aborts ? ABORTED : undefined;
+}
+
+/** An overflow that is not acknowledged yet is not marked again (7.4). */
+function markOverflow(context: Context, smmu: SmmuState, prod: number, cons: number): void {
+  if (prod >= OVFLG === cons >= OVFLG) putProd(context, smmu, prod >= OVFLG ? prod - OVFLG : prod + OVFLG);
 }
 
 function putProd({ emit }: Context, smmu: SmmuState, value: number): void {
