@@ -1,0 +1,170 @@
+/**
+ * The Command queue as the log shows it: which invalidations were produced (PROD passed them), which
+ * were performed, and which a completed CMD_SYNC stands behind (IHI 0070 3.5, 4.7.3, 8). A bounded
+ * number of past ones is kept, to tell the nearest miss.
+ */
+import type { EntryOf } from '../../core/event.ts';
+import { queues } from '../../core/smmu/codes.ts';
+import { commandName, type ScopeEnv, scopesOf } from '../../core/smmu/command.ts';
+import type { Scope } from '../../core/smmu/invalidate.ts';
+import type { Memory } from '../../core/memory/memory.ts';
+import { entryAddress, pointer, type Queue, queueOf, used } from '../../core/smmu/queue.ts';
+import { cover, discharge, type Ledger } from './ledger.ts';
+import { discharges, type Invalidation, type Obligation } from './obligation.ts';
+
+export interface Commands {
+  /** Produced and not yet fetched, by queue pointer. */
+  readonly pending: Map<number, Invalidation>;
+  /** Fetched and not yet performed, by the seq of the fetch. */
+  readonly inFlight: Map<number, Invalidation>;
+  /** Performed; a CMD_SYNC is still to come. */
+  readonly awaiting: Invalidation[];
+  /** The latest invalidations, a ring. */
+  readonly recent: Invalidation[];
+  next: number;
+}
+
+const RECENT_MAX = 2048;
+/** More produced at once than any queue holds is a wrong PROD. */
+const PRODUCED_MAX = 2 ** 19;
+
+export function newCommands(): Commands {
+  return { pending: new Map(), inFlight: new Map(), awaiting: [], recent: [], next: 0 };
+}
+
+/** CMDQ_BASE as a queue. */
+export function commandQueueOf(base: bigint, sizeLog2Max: number): Queue {
+  const lo = Number(base & 0xffff_ffffn);
+  return queueOf(lo, Number(base >> 32n), queues.CMDQ.entryBytes, sizeLog2Max);
+}
+
+/** Software moved PROD: the commands it passed are published, as they stand in memory now. */
+export function produce(
+  commands: Commands,
+  memory: Memory,
+  queue: Queue,
+  env: ScopeEnv,
+  move: { readonly from: number; readonly to: number; readonly seq: number },
+): void {
+  const count = used(queue, move.to, move.from);
+  if (count > PRODUCED_MAX || count > 2 ** queue.sizeLog2) return;
+  for (let step = 0; step < count; step += 1) {
+    const index = pointer(queue, move.from + step);
+    const pa = entryAddress(queue, index);
+    const words = Array.from(memory.readWords(pa, 4));
+    commands.pending.set(index, { ...newInvalidation(index, words, env), produced: move.seq });
+  }
+}
+
+function newInvalidation(index: number, words: readonly number[], env: ScopeEnv): Invalidation {
+  return {
+    index,
+    command: commandName(words),
+    words,
+    scopes: scopesOf(words, env),
+    produced: 0,
+    fetched: 0,
+    consumed: 0,
+    performed: 0,
+    synced: 0,
+    rejected: 0,
+    error: '',
+    owed: [],
+  };
+}
+
+/** The SMMU read the command; what it read counts from here on. */
+export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'command.fetched'>): void {
+  const words = [entry.lo, entry.lo >> 32n, entry.hi, entry.hi >> 32n].map((half) =>
+    Number(half & 0xffff_ffffn),
+  );
+  const known = entry.beside === true ? undefined : commands.pending.get(entry.index);
+  if (known !== undefined) commands.pending.delete(entry.index);
+  const same = known?.words.every((word, at) => word === words[at]) === true;
+  const command = known !== undefined && same ? known : newInvalidation(entry.index, words, env);
+  command.produced = known?.produced ?? entry.seq;
+  command.fetched = entry.seq;
+  commands.inFlight.set(entry.seq, command);
+}
+
+export function consumed(commands: Commands, fetch: number, seq: number): void {
+  const command = commands.inFlight.get(fetch);
+  if (command !== undefined) command.consumed = seq;
+}
+
+/** Its effect is complete: what it covers is what was owed before now. */
+export function performed(commands: Commands, ledger: Ledger, fetch: number, seq: number): void {
+  const command = commands.inFlight.get(fetch);
+  if (command === undefined) return;
+  commands.inFlight.delete(fetch);
+  command.performed = seq;
+  if (command.scopes.length === 0) return;
+  cover(ledger, command);
+  commands.awaiting.push(command);
+  remember(commands, command);
+}
+
+/** A CMD_SYNC completed: everything performed before it is done. Returns what it discharged. */
+export function synced(
+  commands: Commands,
+  ledger: Ledger,
+  fetch: number,
+  seq: number,
+): readonly Obligation[] {
+  commands.inFlight.delete(fetch);
+  const discharged: Obligation[] = [];
+  for (const command of commands.awaiting) {
+    command.synced = seq;
+    for (const obligation of command.owed) {
+      if (obligation.covered !== command) continue;
+      discharge(ledger, obligation);
+      discharged.push(obligation);
+    }
+    command.owed.length = 0;
+  }
+  commands.awaiting.length = 0;
+  return discharged;
+}
+
+/** CERROR: the queue stands still at the command, which has no effect (7.1). */
+export function rejected(commands: Commands, fetch: number, error: string, seq: number): void {
+  const command = commands.inFlight.get(fetch);
+  if (command === undefined) return;
+  commands.inFlight.delete(fetch);
+  command.rejected = seq;
+  command.error = error;
+  if (command.scopes.length > 0) remember(commands, command);
+}
+
+function remember(commands: Commands, command: Invalidation): void {
+  commands.recent[commands.next] = command;
+  commands.next = (commands.next + 1) % RECENT_MAX;
+}
+
+/**
+ * Whether software has already queued what will discharge the obligation, so that until its CMD_SYNC
+ * completes a stale use is nobody's fault (N1 of the catalogue).
+ */
+export function isUnderWay(commands: Commands, obligation: Obligation): boolean {
+  if (obligation.covered !== undefined) return true;
+  for (const list of [commands.inFlight, commands.pending]) {
+    for (const { scopes } of list.values()) {
+      if (scopes.length > 0 && discharges(scopes, obligation)) return true;
+    }
+  }
+  return false;
+}
+
+/** A completed command that covers the scopes' test and was performed after `seq`. */
+export function completedAfter(
+  commands: Commands,
+  seq: number,
+  test: (scopes: readonly Scope[]) => boolean,
+): Invalidation | undefined {
+  let found: Invalidation | undefined;
+  for (const command of commands.recent) {
+    if (command.synced === 0 || command.performed <= seq || !test(command.scopes)) continue;
+    if (found === undefined || command.performed < found.performed) found = command;
+  }
+  return found;
+}

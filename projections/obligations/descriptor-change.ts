@@ -1,0 +1,101 @@
+/**
+ * What a stage 1 descriptor says, and what it means for caches when it changes: Arm ARM D8.3, D8.16,
+ * and section 8.4 of the notes. Descriptors are pairs of 32-bit words.
+ */
+import type { Words } from '../../core/layout/field.ts';
+import { type Granule, spanLog2 } from '../../core/smmu/granule.ts';
+
+/** How descriptors of one tree are read. */
+export interface Reading {
+  readonly granule: Granule;
+  /** Output addresses have 52 bits: CD.DS, or 64KB tables with a large output size. */
+  readonly wide: boolean;
+  readonly bigEndian: boolean;
+  /** AF=0 leaves are used all the same (CD.AFFD), or hardware sets AF (CD.HA): they may be cached. */
+  readonly ignoresAf: boolean;
+}
+
+export interface Descriptor {
+  readonly kind: 'invalid' | 'leaf' | 'table';
+  readonly lo: number;
+  readonly hi: number;
+  /** The next table, or the base of the page or block. */
+  readonly output: number;
+}
+
+// Bits of the low word.
+const AP1 = 1 << 6;
+const AP2 = 1 << 7;
+const AF = 1 << 10;
+const NG = 1 << 11;
+/** Type, AttrIndx, AP, SH, AF, nG. NS has no effect for a Non-secure stream. */
+const LEAF_LOW = 0b1111_1101_1111;
+// Bits of the high word.
+const PXN = 1 << 21;
+const UXN = 1 << 22;
+/** DBM, Contiguous, PXN, UXN; bits for software, PBHA and GP are ignored. */
+const LEAF_HIGH = (1 << 19) | (1 << 20) | PXN | UXN;
+/** APTable, PXNTable, UXNTable. */
+const TABLE_HIGH = 0xf << 27;
+
+export function readDescriptor(words: Words, level: number, reading: Reading): Descriptor {
+  const lo = reading.bigEndian ? swap(words[1] ?? 0) : (words[0] ?? 0);
+  const hi = reading.bigEndian ? swap(words[0] ?? 0) : (words[1] ?? 0);
+  const kind = kindOf(lo, level, reading);
+  return { kind, lo, hi, output: kind === 'invalid' ? 0 : outputOf(kind, lo, hi, level, reading) };
+}
+
+function swap(word: number): number {
+  return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+}
+
+/** Bits [1:0] and the level decide (Arm ARM D8.3). */
+function kindOf(lo: number, level: number, { granule, wide }: Reading): Descriptor['kind'] {
+  if ((lo & 1) === 0) return 'invalid';
+  if (level === 3) return (lo & 2) === 0 ? 'invalid' : 'leaf';
+  if ((lo & 2) !== 0) return 'table';
+  return (wide ? granule.blockLevelsWide : granule.blockLevels).includes(level) ? 'leaf' : 'invalid';
+}
+
+function outputOf(
+  kind: 'leaf' | 'table',
+  lo: number,
+  hi: number,
+  level: number,
+  { granule, wide }: Reading,
+): number {
+  let high = hi & 0xffff;
+  if (wide && granule.pageLog2 === 16) high += ((lo >>> 12) & 0xf) * 2 ** 16;
+  else if (wide) high = (hi & 0x3_ffff) + ((lo >>> 8) & 3) * 2 ** 18;
+  const low = ((lo >>> granule.pageLog2) << granule.pageLog2) >>> 0;
+  const address = high * 2 ** 32 + low;
+  return kind === 'table' ? address : address - (address % 2 ** spanLog2(granule, level));
+}
+
+export function isGlobal({ lo }: Descriptor): boolean {
+  return (lo & NG) === 0;
+}
+
+/** Whether hardware may have cached the leaf: AF=0 leaves fault, and are not cached (8.1). */
+export function isCacheable({ kind, lo }: Descriptor, { ignoresAf }: Reading): boolean {
+  return kind === 'table' || (kind === 'leaf' && (ignoresAf || (lo & AF) !== 0));
+}
+
+/** What a valid leaf that was replaced by another valid leaf makes owed (8.4). */
+export function leafDifference(before: Descriptor, after: Descriptor): 'none' | 'relaxed' | 'broken' {
+  if (before.output !== after.output) return 'broken';
+  const low = (before.lo ^ after.lo) & LEAF_LOW;
+  const high = (before.hi ^ after.hi) & LEAF_HIGH;
+  if (low === 0 && high === 0) return 'none';
+  const permissions = (low & ~(AP1 | AP2 | AF)) === 0 && (high & ~(PXN | UXN)) === 0;
+  if (!permissions || (low & before.lo & AF) !== 0) return 'broken';
+  if ((low & ~AF) === 0 && high === 0) return 'none'; // AF 0 -> 1
+  // AP1 may be gained; AP2, PXN and UXN may be lost.
+  const tightened = (low & after.lo & AP2) | (low & before.lo & AP1) | (high & after.hi & (PXN | UXN));
+  return tightened === 0 ? 'relaxed' : 'broken';
+}
+
+/** Whether two table descriptors are the same to a walk. */
+export function sameTable(before: Descriptor, after: Descriptor): boolean {
+  return before.output === after.output && ((before.hi ^ after.hi) & TABLE_HIGH) === 0;
+}

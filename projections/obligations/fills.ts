@@ -1,0 +1,153 @@
+/**
+ * What the caches hold, as the log tells it, and which descriptor words each translation rests on.
+ * Bounded by the caches: a fill goes with the event that removes it, or with a later one in its place.
+ */
+import type { EntryOf } from '../../core/event.ts';
+import { contextKey, vaKey } from '../../core/smmu/keys.ts';
+import type { Memory } from '../../core/memory/memory.ts';
+
+/** A descriptor as a walk read it, and those above it. */
+export interface PathNode {
+  readonly pa: number;
+  readonly lo: number;
+  readonly hi: number;
+  /** seq at which it was read. */
+  readonly at: number;
+  readonly up: PathNode | undefined;
+}
+
+export interface TlbFill {
+  readonly entry: EntryOf<'tlb.filled'>;
+  readonly path: PathNode;
+  /** seq of the oldest read it rests on. */
+  readonly oldest: number;
+  /** The last configuration change and stream for which its context was found right. */
+  verified: number;
+  verifiedStream: number;
+}
+export type ConfigFill = EntryOf<'config.filled'>;
+
+export interface Fills {
+  readonly tlb: Map<number, TlbFill>;
+  readonly config: Map<number, ConfigFill>;
+  readonly tlbPlaces: Map<number, Map<number, number>>;
+  readonly walkPlaces: Map<number, Map<number, number>>;
+  readonly configPlaces: Map<string, number>;
+  /** Descriptors of the walk that is under way. */
+  walk: PathNode | undefined;
+}
+
+export function newFills(): Fills {
+  return {
+    tlb: new Map(),
+    config: new Map(),
+    tlbPlaces: new Map(),
+    walkPlaces: new Map(),
+    configPlaces: new Map(),
+    walk: undefined,
+  };
+}
+
+export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetched'>): void {
+  if (entry.stage !== 1) return;
+  const up = entry.level <= 0 ? undefined : fills.walk;
+  const lo = Number(entry.value & 0xffff_ffffn);
+  fills.walk = { pa: entry.pa, lo, hi: Number(entry.value >> 32n), at: entry.seq, up };
+}
+
+export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
+  const path = pathOf(fills, entry);
+  let oldest = path.at;
+  for (let node = path.up; node !== undefined; node = node.up) oldest = Math.min(oldest, node.at);
+  const places = entry.leaf ? fills.tlbPlaces : fills.walkPlaces;
+  const context = contextKey(entry.regime, entry.stage, entry.vmid, entry.asid, entry.global);
+  let inner = places.get(context);
+  if (inner === undefined) places.set(context, (inner = new Map()));
+  const place = vaKey(entry.va, entry.sizeLog2);
+  const replaced = inner.get(place);
+  if (replaced !== undefined) fills.tlb.delete(replaced);
+  inner.set(place, entry.seq);
+  fills.tlb.set(entry.seq, { entry, path, oldest, verified: 0, verifiedStream: -1 });
+}
+
+/** The descriptors above are those of the walk-cache entry it began from, or those just read. */
+function pathOf({ tlb, walk }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
+  const parent = entry.parent === 0 ? undefined : tlb.get(entry.parent)?.path;
+  const read = walk?.pa === entry.descriptorPa ? walk : undefined;
+  return {
+    pa: entry.descriptorPa,
+    lo: read?.lo ?? Number(entry.descriptor & 0xffff_ffffn),
+    hi: read?.hi ?? Number(entry.descriptor >> 32n),
+    at: read?.at ?? entry.seq,
+    up: parent ?? read?.up,
+  };
+}
+
+export function configFilled(fills: Fills, entry: ConfigFill): void {
+  const place = configPlace(entry.cache, entry.streamId, entry.substreamId);
+  const replaced = fills.configPlaces.get(place);
+  if (replaced !== undefined) fills.config.delete(replaced);
+  fills.configPlaces.set(place, entry.seq);
+  fills.config.set(entry.seq, entry);
+}
+
+function configPlace(cache: string, streamId: number, substreamId: number): string {
+  return `${cache}:${streamId}:${substreamId}`;
+}
+
+/** The entry that the cache holds for the stream, if any. */
+export function heldConfig(
+  { config, configPlaces }: Fills,
+  cache: 'ste' | 'cd',
+  streamId: number,
+  substreamId: number,
+): ConfigFill | undefined {
+  const seq = configPlaces.get(configPlace(cache, streamId, substreamId));
+  return seq === undefined ? undefined : config.get(seq);
+}
+
+export function removed(fills: Fills, seqs: readonly number[]): void {
+  for (const seq of seqs) {
+    const tlb = fills.tlb.get(seq);
+    if (tlb !== undefined) forget(fills, tlb.entry);
+    fills.tlb.delete(seq);
+    const config = fills.config.get(seq);
+    if (config === undefined) continue;
+    fills.config.delete(seq);
+    const place = configPlace(config.cache, config.streamId, config.substreamId);
+    if (fills.configPlaces.get(place) === seq) fills.configPlaces.delete(place);
+  }
+}
+
+function forget({ tlbPlaces, walkPlaces }: Fills, entry: EntryOf<'tlb.filled'>): void {
+  const places = entry.leaf ? tlbPlaces : walkPlaces;
+  const context = contextKey(entry.regime, entry.stage, entry.vmid, entry.asid, entry.global);
+  const inner = places.get(context);
+  const place = vaKey(entry.va, entry.sizeLog2);
+  if (inner?.get(place) !== entry.seq) return;
+  inner.delete(place);
+  if (inner.size === 0) places.delete(context);
+}
+
+/** Whether every descriptor of the path still stands in memory as it was read. */
+export function pathStands(memory: Memory, path: PathNode): boolean {
+  for (let node: PathNode | undefined = path; node !== undefined; node = node.up) {
+    if (memory.read32(node.pa) !== node.lo || memory.read32(node.pa + 4) !== node.hi) return false;
+  }
+  return true;
+}
+
+/** Whether a structure stands at `pa` as the fill holds it. */
+export function structureStands(memory: Memory, fill: ConfigFill): boolean {
+  const { words, pa } = fill;
+  for (let at = 0; at < words.length; at += 4) {
+    const word =
+      ((words[at] ?? 0) |
+        ((words[at + 1] ?? 0) << 8) |
+        ((words[at + 2] ?? 0) << 16) |
+        ((words[at + 3] ?? 0) << 24)) >>>
+      0;
+    if (memory.read32(pa + at) !== word) return false;
+  }
+  return true;
+}

@@ -1,0 +1,246 @@
+/**
+ * What is owed to one SMMU now. Obligations stand under the tags by which commands and accesses ask
+ * for them, so that neither goes through the whole ledger; its size follows what is owed, not the
+ * length of the log.
+ */
+import { type Scope, type TlbScope } from '../../core/smmu/invalidate.ts';
+import { contextKey } from '../../core/smmu/keys.ts';
+import {
+  addChange,
+  type Change,
+  discharges,
+  type Invalidation,
+  isTlb,
+  type Obligation,
+  type ObligationKind,
+  type Output,
+  type Structure,
+  type Target,
+  type TlbTarget,
+} from './obligation.ts';
+import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
+import { addSlot, candidates, newSlots, removeSlot, type Slots, slotAt } from './slots.ts';
+
+/** Obligations of one (regime, VMID, ASID or global). */
+interface Bucket {
+  readonly target: TlbTarget;
+  readonly slots: Slots;
+  /** Those of every address. */
+  readonly wide: Set<Obligation>;
+}
+
+export interface Ledger {
+  readonly tlb: Map<number, Bucket>;
+  /** By StreamID; of an L1STD, its first. */
+  readonly config: Map<number, Obligation[]>;
+  /** Memory that leaves, and table descriptors, may still lead to. */
+  readonly pages: OutputIndex;
+  readonly tables: OutputIndex;
+  /** The last discharged obligation of a descriptor or structure, by address; the oldest go first. */
+  readonly past: Map<number, Obligation>;
+  /** seq of the last change that made any entry wrong. */
+  lastHarm: number;
+  size: number;
+}
+
+export interface Owed {
+  readonly kind: ObligationKind;
+  readonly structure: Structure;
+  readonly where: number;
+  readonly targets: readonly [Target, ...Target[]];
+  readonly output?: Output;
+}
+
+const PAST_MAX = 65_536;
+/** Obligations of one slot that differ in what they lead to. */
+const SLOT_MAX = 8;
+
+export function newLedger(): Ledger {
+  return {
+    tlb: new Map(),
+    config: new Map(),
+    pages: newOutputs(),
+    tables: newOutputs(),
+    past: new Map(),
+    lastHarm: 0,
+    size: 0,
+  };
+}
+
+/** Adds what a change makes owed, or the change to what the same place owes already. */
+export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
+  ledger.lastHarm = change.seq;
+  const same = samePlace(ledger, owed);
+  if (same !== undefined) {
+    addChange(same, change);
+    return same;
+  }
+  const obligation: Obligation = {
+    ...owed,
+    output: owed.output,
+    changes: [change],
+    covered: undefined,
+    remade: 0,
+    reported: false,
+    done: false,
+  };
+  insert(ledger, obligation);
+  return obligation;
+}
+
+function samePlace(ledger: Ledger, owed: Owed): Obligation | undefined {
+  const present = [...standing(ledger, owed.targets[0], owed.kind)].filter(
+    (each) => each.where === owed.where && each.kind === owed.kind && each.covered === undefined,
+  );
+  if (owed.output === undefined || present.length >= SLOT_MAX) return present[0];
+  return present.find((each) => each.output?.pa === owed.output?.pa);
+}
+
+function standing(ledger: Ledger, target: Target, kind: ObligationKind): Iterable<Obligation> {
+  if (!isTlb(target)) return ledger.config.get(target.streamId) ?? [];
+  const bucket = ledger.tlb.get(keyOf(target));
+  if (bucket === undefined) return [];
+  return kind === 'tags' ? bucket.wide : slotAt(bucket.slots, target.va, target.sizeLog2);
+}
+
+function keyOf({ regime, vmid, asid, global }: TlbTarget): number {
+  return contextKey(regime, 1, vmid, global ? 0 : asid, global);
+}
+
+function insert(ledger: Ledger, obligation: Obligation): void {
+  const target = obligation.targets[0];
+  ledger.size += 1;
+  if (!isTlb(target)) {
+    const list = ledger.config.get(target.streamId);
+    if (list === undefined) ledger.config.set(target.streamId, [obligation]);
+    else list.push(obligation);
+    return;
+  }
+  const key = keyOf(target);
+  let bucket = ledger.tlb.get(key);
+  if (bucket === undefined) {
+    bucket = { target, slots: newSlots(), wide: new Set() };
+    ledger.tlb.set(key, bucket);
+  }
+  if (obligation.kind === 'tags') bucket.wide.add(obligation);
+  else addSlot(bucket.slots, target.va, target.sizeLog2, obligation);
+  addOutput(obligation.kind === 'table' ? ledger.tables : ledger.pages, obligation);
+}
+
+/** Takes the obligation out: it is discharged, or what it came from was undone. */
+export function remove(ledger: Ledger, obligation: Obligation): void {
+  if (obligation.done) return;
+  obligation.done = true;
+  ledger.size -= 1;
+  const target = obligation.targets[0];
+  if (!isTlb(target)) {
+    const left = (ledger.config.get(target.streamId) ?? []).filter((each) => each !== obligation);
+    if (left.length === 0) ledger.config.delete(target.streamId);
+    else ledger.config.set(target.streamId, left);
+    return;
+  }
+  const key = keyOf(target);
+  const bucket = ledger.tlb.get(key);
+  if (bucket === undefined) return;
+  if (obligation.kind === 'tags') bucket.wide.delete(obligation);
+  else removeSlot(bucket.slots, target.va, target.sizeLog2, obligation);
+  removeOutput(obligation.kind === 'table' ? ledger.tables : ledger.pages, obligation);
+  if (bucket.wide.size === 0 && bucket.slots.map.size === 0) ledger.tlb.delete(key);
+}
+
+/** Discharges: the covering command was performed and a CMD_SYNC completed it. */
+export function discharge(ledger: Ledger, obligation: Obligation): void {
+  remove(ledger, obligation);
+  ledger.past.delete(obligation.where);
+  ledger.past.set(obligation.where, obligation);
+  if (ledger.past.size <= PAST_MAX) return;
+  for (const oldest of ledger.past.keys()) {
+    ledger.past.delete(oldest);
+    return;
+  }
+}
+
+/** A command was performed: what it covers now waits for its CMD_SYNC. */
+export function cover(ledger: Ledger, command: Invalidation): void {
+  for (const scope of command.scopes) {
+    for (const obligation of reachedBy(ledger, scope)) {
+      if (obligation.covered !== undefined || !discharges(command.scopes, obligation)) continue;
+      obligation.covered = command;
+      command.owed.push(obligation);
+    }
+  }
+}
+
+/** Obligations that a scope may cover; the caller asks each. */
+function reachedBy(ledger: Ledger, scope: Scope): readonly Obligation[] {
+  return scope.kind === 'tlb'
+    ? tlbReachedBy(ledger, scope)
+    : configReachedBy(ledger, scope.first, scope.last);
+}
+
+function tlbReachedBy(ledger: Ledger, scope: TlbScope): readonly Obligation[] {
+  const found: Obligation[] = [];
+  for (const { target, slots, wide } of bucketsOf(ledger, scope)) {
+    if (!scope.regimes.includes(target.regime)) continue;
+    if (scope.vmid !== undefined && scope.vmid !== target.vmid) continue;
+    found.push(...wide);
+    candidates(slots, scope.range, found);
+  }
+  return found;
+}
+
+function bucketsOf(ledger: Ledger, { regimes, vmid, asid }: TlbScope): Iterable<Bucket> {
+  if (vmid === undefined || asid === undefined) return ledger.tlb.values();
+  const keys = regimes.flatMap((regime) => [
+    contextKey(regime, 1, vmid, asid, false),
+    contextKey(regime, 1, vmid, 0, true),
+  ]);
+  return keys.flatMap((key) => ledger.tlb.get(key) ?? []);
+}
+
+/** Widest span of an L1STD, in StreamIDs. */
+const SPLITS = [64, 256, 1024];
+
+function configReachedBy(ledger: Ledger, first: number, last: number): readonly Obligation[] {
+  if (last - first > ledger.config.size) return [...ledger.config.values()].flat();
+  const found = new Set<Obligation>();
+  for (let sid = first; sid <= last; sid += 1) {
+    for (const obligation of ledger.config.get(sid) ?? []) found.add(obligation);
+  }
+  for (const split of SPLITS) {
+    for (const obligation of ledger.config.get(first - (first % split)) ?? []) found.add(obligation);
+  }
+  return [...found];
+}
+
+/** Everything outstanding that could leave a wrong TLB or walk-cache entry for `va`. */
+export function tlbObligations(
+  ledger: Ledger,
+  tags: Pick<TlbTarget, 'regime' | 'vmid' | 'asid'>,
+  va: bigint,
+): readonly Obligation[] {
+  const found: Obligation[] = [];
+  const range = { start: va, end: va + 1n };
+  for (const global of [false, true]) {
+    const bucket = ledger.tlb.get(contextKey(tags.regime, 1, tags.vmid, global ? 0 : tags.asid, global));
+    if (bucket === undefined) continue;
+    found.push(...bucket.wide);
+    candidates(bucket.slots, range, found);
+  }
+  return found;
+}
+
+/** Everything outstanding that could leave a wrong STE, CD or level 1 descriptor for the stream. */
+export function configObligations(ledger: Ledger, streamId: number, substreamId = 0): readonly Obligation[] {
+  if (ledger.config.size === 0) return [];
+  return configReachedBy(ledger, streamId, streamId).filter((obligation) =>
+    obligation.targets.some((target) => {
+      if (isTlb(target)) return false;
+      if (target.cache === 'l1std')
+        return streamId >= target.streamId && streamId < target.streamId + target.span;
+      if (target.streamId !== streamId) return false;
+      const inSpan = substreamId >= target.substreamId && substreamId < target.substreamId + target.span;
+      return target.cache === 'ste' || inSpan;
+    }),
+  );
+}

@@ -1,0 +1,71 @@
+/** The smallest commands that would discharge an obligation, ready to be put into a queue. */
+import { type CommandFields, type CommandName, encodeCommand } from '../../core/smmu/command-layout.ts';
+import { isTlb, type Obligation, type TlbTarget } from './obligation.ts';
+
+/** A command by name and fields, and as the two doublewords software would store. */
+export interface Needed {
+  readonly command: CommandName;
+  readonly fields: Readonly<Record<string, number | boolean>>;
+  readonly words: readonly [lo: string, hi: string];
+}
+
+/** The invalidation that is missing, with its CMD_SYNC. */
+export function remedy(obligation: Obligation): readonly Needed[] {
+  return [invalidation(obligation), encoded('CMD_SYNC', {})];
+}
+
+function invalidation(obligation: Obligation): Needed {
+  const [target] = obligation.targets;
+  if (isTlb(target))
+    return obligation.kind === 'tags' ? wholeContext(obligation, target) : byAddress(target);
+  const { streamId: StreamID, substreamId: SubstreamID } = target;
+  if (target.cache === 'cd') return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: true });
+  if (target.cache === 'l1cd') return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: false });
+  return encoded('CMD_CFGI_STE', { StreamID, Leaf: target.cache === 'ste' });
+}
+
+function byAddress({ regime, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: TlbTarget): Needed {
+  const Address = Number(va);
+  if (regime === 'EL2') return encoded('CMD_TLBI_EL2_VA', { Address, Leaf });
+  if (regime === 'EL2_E2H') {
+    return global
+      ? encoded('CMD_TLBI_EL2_VAA', { Address, Leaf })
+      : encoded('CMD_TLBI_EL2_VA', { ASID, Address, Leaf });
+  }
+  if (global) return encoded('CMD_TLBI_NH_VAA', { VMID, Address, Leaf });
+  return encoded('CMD_TLBI_NH_VA', { VMID, ASID, Address, Leaf });
+}
+
+/** Global entries are not hit by the forms by ASID (4.4.2). */
+function wholeContext({ targets }: Obligation, { regime, vmid: VMID, asid: ASID }: TlbTarget): Needed {
+  const globals = targets.some((target) => isTlb(target) && target.global);
+  if (regime === 'EL1')
+    return globals ? encoded('CMD_TLBI_NH_ALL', { VMID }) : encoded('CMD_TLBI_NH_ASID', { VMID, ASID });
+  if (regime === 'EL2_E2H' && !globals) return encoded('CMD_TLBI_EL2_ASID', { ASID });
+  return encoded('CMD_TLBI_EL2_ALL', {});
+}
+
+function encoded<N extends CommandName>(
+  command: N,
+  fields: Partial<Omit<CommandFields<N>, 'Opcode'>>,
+): Needed {
+  const words = encodeCommand(command, fields);
+  const doubleword = (at: number): string =>
+    `0x${((BigInt(words[at + 1] ?? 0) << 32n) | BigInt(words[at] ?? 0)).toString(16)}`;
+  return {
+    command,
+    fields: fields as Readonly<Record<string, number | boolean>>,
+    words: [doubleword(0), doubleword(2)],
+  };
+}
+
+/** `CMD_TLBI_NH_VA VMID=0 ASID=0x1 Address=0xfffff000 Leaf=1`. */
+export function showNeeded({ command, fields }: Needed): string {
+  const parts = Object.entries(fields).map(([name, value]) => `${name}=${showField(value)}`);
+  return [command, ...parts].join(' ');
+}
+
+function showField(value: number | boolean): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  return value < 10 ? String(value) : `0x${BigInt(value).toString(16)}`;
+}

@@ -1,0 +1,125 @@
+/**
+ * Translation contexts: which trees the CDs name, and under which tags their entries are cached. A
+ * context that no CD names any more is still followed until its tags are clean, since entries with
+ * them may be left and the same CD may come back (8.3, 8.4 of the notes).
+ */
+import type { Words } from '../../core/layout/field.ts';
+import type { Regime } from '../../core/smmu/events.ts';
+import { type Ledger, owe, remove } from './ledger.ts';
+import type { Change, Obligation, Target, TlbTarget } from './obligation.ts';
+import { type TreeView, viewCd } from './structures.ts';
+import { linkTable, type Root, type Tables, unlink } from './tables.ts';
+
+export interface Roots {
+  readonly tables: Tables;
+  readonly ledger: Ledger;
+  /** Roots that no CD names, by what is owed for their tags. */
+  readonly dormant: Map<Obligation, Root>;
+  readonly oas: number;
+}
+
+/** The roots of a CD read through a stream; those that are new are read. */
+export function acquireRoots(
+  roots: Roots,
+  words: Words,
+  tags: { readonly regime: Regime; readonly vmid: number },
+  change: Change,
+): readonly Root[] {
+  return viewCd(words, tags.regime, roots.oas).map((tree) => acquire(roots, tree, tags, change));
+}
+
+function acquire(
+  { tables, ledger, dormant }: Roots,
+  tree: TreeView,
+  { regime, vmid }: { readonly regime: Regime; readonly vmid: number },
+  change: Change,
+): Root {
+  const { asid, va, inputBits, pa, level, reading } = tree;
+  const { granule, wide, bigEndian, ignoresAf } = reading;
+  const shape = `${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
+  const key = `${regime}:${vmid}:${asid}:${va}:${inputBits}:${pa}:${shape}`;
+  const present = tables.roots.get(key);
+  if (present !== undefined) {
+    present.users += 1;
+    if (present.tags !== undefined) {
+      // What the tags stood for is back: entries with them are right again.
+      remove(ledger, present.tags);
+      dormant.delete(present.tags);
+      present.tags = undefined;
+    }
+    return present;
+  }
+  const root: Root = {
+    key,
+    regime,
+    vmid,
+    asid,
+    va,
+    inputBits,
+    reading,
+    top: undefined,
+    users: 1,
+    globals: false,
+    tags: undefined,
+  };
+  tables.roots.set(key, root);
+  root.top = linkTable(tables, root, { pa, level, entries: tree.entries, reading }, change);
+  return root;
+}
+
+/** A CD stops naming the root. With the last one its tags are owed an invalidation before reuse. */
+export function releaseRoot({ tables, ledger, dormant }: Roots, root: Root, change: Change): void {
+  root.users -= 1;
+  if (root.users > 0 || root.top === undefined) return;
+  if (change.initial === true) return drop(tables, root);
+  const where = root.top.table.pa;
+  root.tags = owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root) }, change);
+  dormant.set(root.tags, root);
+}
+
+/** After a discharge: dormant roots whose tags are clean are let go. */
+export function settleRoots({ tables, dormant }: Roots, discharged: readonly Obligation[]): void {
+  if (dormant.size === 0) return;
+  for (const obligation of discharged) {
+    const root = dormant.get(obligation);
+    if (root === undefined) continue;
+    dormant.delete(obligation);
+    root.tags = undefined;
+    if (root.users === 0) drop(tables, root);
+  }
+}
+
+function drop(tables: Tables, root: Root): void {
+  if (root.top !== undefined) unlink(tables, root.top);
+  root.top = undefined;
+  tables.roots.delete(root.key);
+}
+
+/** CD fields that TLB entries hold changed while its trees stay: everything under the ASID is owed. */
+export function oweContext(ledger: Ledger, root: Root, where: number, change: Change): void {
+  owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root) }, change);
+}
+
+/** The far ends of all that a context may have cached: one command that covers them covers the rest. */
+function wholeContext(root: Root): readonly [Target, ...Target[]] {
+  const { regime, vmid, asid, va, inputBits, reading, top } = root;
+  const { pageLog2 } = reading.granule;
+  const tags = { regime, stage: 1, vmid, asid, granuleLog2: pageLog2, sizeLog2: pageLog2 };
+  const last = va + (1n << BigInt(inputBits)) - (1n << BigInt(pageLog2));
+  const leaf = (at: bigint, global: boolean): TlbTarget => ({
+    cache: 'tlb',
+    ...tags,
+    global,
+    va: at,
+    level: 3,
+    leaf: true,
+  });
+  const targets: [Target, ...Target[]] = [leaf(va, false), leaf(last, false)];
+  if (root.globals && regime !== 'EL2') targets.push(leaf(va, true), leaf(last, true));
+  const level = top?.table.level ?? 3;
+  if (level < 3) {
+    const table = { cache: 'walk', ...tags, global: false, level: Math.max(level, 0), leaf: false } as const;
+    targets.push({ ...table, va }, { ...table, va: last });
+  }
+  return targets;
+}

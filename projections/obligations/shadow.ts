@@ -1,0 +1,115 @@
+/**
+ * What the rule knows of one SMMU, folded from the log: its registers, the structures it can reach,
+ * what is owed for them, its command queue and what its caches hold; and the answer a machine without
+ * caches would give.
+ */
+import type { SmmuConfig } from '../../core/config.ts';
+import type { Context } from '../../core/machine.ts';
+import type { ScopeEnv } from '../../core/smmu/command.ts';
+import { Features } from '../../core/smmu/features.ts';
+import { putReg, reg, regValue, resetRegisters } from '../../core/smmu/regs.ts';
+import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
+import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
+import type { State } from '../../core/state.ts';
+import { type Commands, commandQueueOf, newCommands, produce } from './commands.ts';
+import type { Contexts } from './contexts.ts';
+import { type Fills, newFills } from './fills.ts';
+import { type Ledger, newLedger } from './ledger.ts';
+import type { Change } from './obligation.ts';
+import type { Roots } from './roots.ts';
+import { linkStreams, type Streams, streamTableShape, unlinkStreams } from './streams.ts';
+import { tableChanged } from './table-changes.ts';
+import type { Claim, Tables } from './tables.ts';
+import type { Watch } from './watch.ts';
+
+export interface Shadow {
+  readonly name: string;
+  readonly features: Features;
+  readonly watch: Watch;
+  readonly ledger: Ledger;
+  readonly commands: Commands;
+  readonly fills: Fills;
+  readonly streams: Streams;
+  /** The SMMU without caches: registers as the log says, tables as memory says. */
+  readonly bare: SmmuState;
+}
+
+/** Told when memory takes a new role while something cached may still lead to it. */
+export type Reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean) => void;
+
+export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Shadow {
+  const features = new Features(config.idr);
+  const ledger = newLedger();
+  const tables: Tables = {
+    watch,
+    ledger,
+    byKey: new Map(),
+    roots: new Map(),
+    changed: (table, index, before, after, change) =>
+      tableChanged(tables, table, index, before, after, change),
+    claimed: (pa, bytes, by) => reused(shadow, pa, bytes, by, false),
+    mapped: (pa, bytes, by) => reused(shadow, pa, bytes, by, true),
+  };
+  const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas };
+  const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
+  const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
+  const shadow: Shadow = {
+    name: config.name,
+    features,
+    watch,
+    ledger,
+    commands: newCommands(),
+    fills: newFills(),
+    streams: { watch, contexts, features, linked: undefined, e2h: false },
+    bare: initialSmmu(none, resetRegisters(config)),
+  };
+  return shadow;
+}
+
+/** What the scopes of a command depend on now. */
+export function scopeEnv({ features, bare }: Shadow): ScopeEnv {
+  return { features, e2h: (reg(bare, 'CR2') & 1) === 1 };
+}
+
+/** A register changed; some make structures reachable, or commands produced. */
+export function registerWritten(
+  shadow: Shadow,
+  register: string,
+  value: bigint,
+  old: bigint,
+  change: Change,
+): void {
+  const { bare, streams } = shadow;
+  putReg(bare, register, value);
+  if (register === 'CMDQ_PROD') {
+    const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
+    const move = { from: Number(old), to: Number(value), seq: change.seq };
+    produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);
+  } else if (register === 'CR0') {
+    if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change);
+  } else if (register === 'STRTAB_BASE' || register === 'STRTAB_BASE_CFG') {
+    // Written only while SMMUEN=0; the next SMMUEN=1 links the new table.
+    if (value !== old) unlinkStreams(streams, change);
+  } else if (register === 'CMDQ_BASE' || register === 'CMDQ_CONS') {
+    shadow.commands.pending.clear();
+  }
+}
+
+function link({ bare, streams, features }: Shadow, change: Change): void {
+  streams.e2h = (reg(bare, 'CR2') & 1) === 1;
+  const shape = streamTableShape(regValue(bare, 'STRTAB_BASE'), reg(bare, 'STRTAB_BASE_CFG'), features);
+  linkStreams(streams, shape, change);
+}
+
+/** What the access would get if nothing were cached: the walk oracle of the catalogue. */
+export function freshAnswer({ bare, watch }: Shadow, request: Request): Translation {
+  const state = { memory: watch.memory } as unknown as State;
+  const context: Context = { state, emit: () => 0 };
+  return translate(context, bare, request);
+}
+
+/** A profile choice changed on the way. */
+export function choiceSet({ bare }: Shadow, name: string, value: unknown): void {
+  const config = bare.config as { choices: SmmuConfig['choices'] };
+  config.choices = { ...config.choices, [name]: value as boolean };
+}

@@ -1,0 +1,139 @@
+/** What the change of one translation table descriptor makes owed: sections 8.1 and 8.4 of the notes. */
+import type { Words } from '../../core/layout/field.ts';
+import { spanLog2 } from '../../core/smmu/granule.ts';
+import {
+  type Descriptor,
+  isCacheable,
+  isGlobal,
+  leafDifference,
+  readDescriptor,
+  sameTable,
+} from './descriptor-change.ts';
+import { type Ledger, owe, tlbObligations } from './ledger.ts';
+import type { Change, ObligationKind, Output, TlbTarget } from './obligation.ts';
+import {
+  cacheableBelow,
+  linkChild,
+  markGlobals,
+  type Reach,
+  reachesOf,
+  spanOffset,
+  type Table,
+  type Tables,
+  unlink,
+} from './tables.ts';
+
+/**
+ * Obligations made for the leaves and tables below one descriptor that is taken away. A subtree with
+ * more is represented by as many.
+ */
+const BELOW_MAX = 2048;
+
+/** Handles the store to entry `index` of a reachable table. */
+export function tableChanged(
+  tables: Tables,
+  table: Table,
+  index: number,
+  before: Words,
+  after: Words,
+  change: Change,
+): void {
+  const old = readDescriptor(before, table.level, table.reading);
+  const now = readDescriptor(after, table.level, table.reading);
+  const kind = change.initial === true ? undefined : owedKind(table, old, now);
+  const place = { table, index, descriptor: old };
+  if (kind !== undefined) for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
+  else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, table, index, change);
+
+  if (now.kind === 'leaf') {
+    const bytes = 2 ** spanLog2(table.reading.granule, table.level);
+    tables.mapped(now.output, bytes, { as: 'page for DMA', where: table.pa + index * 8, change });
+    if (isGlobal(now)) markGlobals(table);
+  }
+  if (old.kind === 'table' && now.kind === 'table' && old.output === now.output) return;
+  // The new child first, so that what both share stays.
+  const link = table.children.get(index);
+  if (now.kind === 'table') linkChild(tables, table, index, now, change);
+  if (link !== undefined) unlink(tables, link);
+}
+
+/** What a change of a valid descriptor makes owed, or undefined: nothing. */
+function owedKind(table: Table, old: Descriptor, now: Descriptor): ObligationKind | undefined {
+  if (!isCacheable(old, table.reading)) return undefined;
+  if (old.kind === 'table') return now.kind === 'table' && sameTable(old, now) ? undefined : 'table';
+  if (now.kind !== 'leaf') return 'broken';
+  const difference = leafDifference(old, now);
+  return difference === 'none' ? undefined : difference;
+}
+
+interface Place {
+  readonly table: Table;
+  readonly index: number;
+  readonly descriptor: Descriptor;
+}
+
+function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach, change: Change): void {
+  const { table, index, descriptor } = place;
+  const va = reach.va + spanOffset(table, index);
+  oweDescriptor(tables.ledger, place, kind, reach, va, change);
+  if (descriptor.kind !== 'table') return;
+  const below = table.children.get(index)?.table;
+  if (below === undefined) return;
+  let count = 0;
+  for (const each of cacheableBelow(tables, below, va)) {
+    if (count >= BELOW_MAX) return;
+    count += 1;
+    oweDescriptor(
+      tables.ledger,
+      each,
+      each.descriptor.kind === 'table' ? 'table' : 'broken',
+      reach,
+      each.va,
+      change,
+    );
+  }
+}
+
+function oweDescriptor(
+  ledger: Ledger,
+  { table, index, descriptor }: Place,
+  kind: ObligationKind,
+  { root }: Reach,
+  va: bigint,
+  change: Change,
+): void {
+  if (table.level < 0) return; // Not held by the modelled walk cache, and without a span code.
+  const { granule } = table.reading;
+  const leaf = descriptor.kind === 'leaf';
+  const sizeLog2 = spanLog2(granule, table.level);
+  const target: TlbTarget = {
+    cache: leaf ? 'tlb' : 'walk',
+    regime: root.regime,
+    stage: 1,
+    vmid: root.vmid,
+    asid: root.asid,
+    // Table information is ASID-specific even below a global leaf (Arm ARM D8.16.3); nG does not count in EL2.
+    global: leaf && isGlobal(descriptor) && root.regime !== 'EL2',
+    va,
+    sizeLog2,
+    granuleLog2: granule.pageLog2,
+    level: table.level,
+    leaf,
+  };
+  const structure = leaf ? 'leaf' : 'table';
+  const bytesLog2 = leaf ? sizeLog2 : granule.pageLog2;
+  const output: Output = { pa: descriptor.output, sizeLog2: bytesLog2 };
+  owe(ledger, { kind, structure, where: table.pa + index * 8, targets: [target], output }, change);
+}
+
+/** A valid descriptor stands again where an obligation is outstanding: told with the finding. */
+function noteRemade(tables: Tables, table: Table, index: number, change: Change): void {
+  if (tables.ledger.size === 0) return;
+  const where = table.pa + index * 8;
+  for (const reach of reachesOf(table)) {
+    const va = reach.va + spanOffset(table, index);
+    for (const obligation of tlbObligations(tables.ledger, reach.root, va)) {
+      if (obligation.where === where && obligation.remade === 0) obligation.remade = change.seq;
+    }
+  }
+}

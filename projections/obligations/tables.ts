@@ -1,0 +1,216 @@
+/**
+ * The stage 1 translation tables that CDs make reachable, found as they are linked: a table page is
+ * read once when a descriptor or a TTB first points at it, and followed store by store from then on.
+ * What is kept is bounded by the tables that are linked.
+ */
+import type { Words } from '../../core/layout/field.ts';
+import type { Regime } from '../../core/smmu/events.ts';
+import { spanLog2 } from '../../core/smmu/granule.ts';
+import { type Descriptor, isCacheable, isGlobal, type Reading, readDescriptor } from './descriptor-change.ts';
+import type { Ledger } from './ledger.ts';
+import type { Change, Obligation } from './obligation.ts';
+import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
+
+/** One TTB of a CD, as the tags of its entries see it. Lives while CDs name it or its tags are dirty. */
+export interface Root {
+  readonly key: string;
+  readonly regime: Regime;
+  readonly vmid: number;
+  readonly asid: number;
+  /** First input address: 0, or that of the TTB1 half. */
+  readonly va: bigint;
+  readonly inputBits: number;
+  readonly reading: Reading;
+  top: Link | undefined;
+  /** CDs, by stream, that name it now. */
+  users: number;
+  /** A leaf with nG=0 was seen. */
+  globals: boolean;
+  /** What is owed before its tags may be used for something else. */
+  tags: Obligation | undefined;
+}
+
+export interface Table {
+  readonly key: string;
+  readonly pa: number;
+  readonly level: number;
+  readonly entries: number;
+  readonly reading: Reading;
+  readonly parents: Set<Link>;
+  readonly children: Map<number, Link>;
+  readonly region: Region;
+}
+
+/** A pointer to a table: from a descriptor of another, or from a TTB. */
+export interface Link {
+  readonly from: Origin;
+  readonly table: Table;
+}
+export type Origin = Root | { readonly table: Table; readonly index: number };
+
+/** Where a table is reached: which root, and the input address of its first entry. */
+export interface Reach {
+  readonly root: Root;
+  readonly va: bigint;
+}
+
+export interface Tables {
+  readonly watch: Watch;
+  readonly ledger: Ledger;
+  readonly byKey: Map<string, Table>;
+  readonly roots: Map<string, Root>;
+  /** Told of every change of a descriptor in a reachable table. */
+  readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
+  /** Told of memory that becomes a structure. */
+  readonly claimed: (pa: number, bytes: number, by: Claim) => void;
+  /** Told of memory that becomes the output of a leaf. */
+  readonly mapped: (pa: number, bytes: number, by: Claim) => void;
+}
+
+export interface Claim {
+  /** What the memory becomes. */
+  readonly as: string;
+  /** Address of the pointer that makes it so. */
+  readonly where: number;
+  readonly change: Change;
+}
+
+/** Ways to reach one table that are followed; software that shares more is not known. */
+const REACHES_MAX = 64;
+
+/** Links the table at `pa` and, when it is new, all that it points to. */
+export function linkTable(
+  tables: Tables,
+  from: Origin,
+  shape: Pick<Table, 'pa' | 'level' | 'entries' | 'reading'>,
+  change: Change,
+): Link {
+  const key = keyOf(shape);
+  let table = tables.byKey.get(key);
+  const fresh = table === undefined;
+  if (table === undefined) {
+    table = newTable(tables, key, shape);
+    tables.byKey.set(key, table);
+    addRegion(tables.watch, table.region);
+  }
+  const link: Link = { from, table };
+  table.parents.add(link);
+  if ('table' in from) from.table.children.set(from.index, link);
+  if (fresh) {
+    const where = 'table' in from ? from.table.pa + from.index * 8 : change.pa;
+    tables.claimed(shape.pa, shape.entries * 8, { as: 'translation table', where, change });
+    linkChildren(tables, table, change);
+  }
+  return link;
+}
+
+function keyOf({ pa, level, entries, reading }: Pick<Table, 'pa' | 'level' | 'entries' | 'reading'>): string {
+  const { granule, wide, bigEndian, ignoresAf } = reading;
+  return `${pa}:${level}:${entries}:${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
+}
+
+function newTable(
+  tables: Tables,
+  key: string,
+  shape: Pick<Table, 'pa' | 'level' | 'entries' | 'reading'>,
+): Table {
+  const table: Table = {
+    key,
+    ...shape,
+    parents: new Set(),
+    children: new Map(),
+    region: {
+      start: shape.pa,
+      end: shape.pa + shape.entries * 8,
+      unitBytes: 8,
+      since: tables.watch.tick,
+      changed: (index, before, after, change) => tables.changed(table, index, before, after, change),
+      gone: false,
+    },
+  };
+  return table;
+}
+
+/** Bounded by the levels: each child is one level down. */
+function linkChildren(tables: Tables, table: Table, change: Change): void {
+  if (table.level >= 3) {
+    noteGlobals(tables, table);
+    return;
+  }
+  for (const [index, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
+    const descriptor = readDescriptor(words, table.level, table.reading);
+    if (descriptor.kind === 'table') linkChild(tables, table, index, descriptor, change);
+    else if (descriptor.kind === 'leaf' && isGlobal(descriptor)) markGlobals(table);
+  }
+}
+
+function noteGlobals(tables: Tables, table: Table): void {
+  for (const [, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
+    const descriptor = readDescriptor(words, table.level, table.reading);
+    if (descriptor.kind === 'leaf' && isGlobal(descriptor)) return markGlobals(table);
+  }
+}
+
+export function markGlobals(table: Table): void {
+  for (const { root } of reachesOf(table)) root.globals = true;
+}
+
+export function linkChild(
+  tables: Tables,
+  table: Table,
+  index: number,
+  descriptor: Descriptor,
+  change: Change,
+): void {
+  const { reading, level } = table;
+  const entries = 2 ** reading.granule.stride;
+  linkTable(tables, { table, index }, { pa: descriptor.output, level: level + 1, entries, reading }, change);
+}
+
+/** Takes one pointer away; a table that nothing points to any more is let go, with all below it. */
+export function unlink(tables: Tables, link: Link): void {
+  const { table, from } = link;
+  table.parents.delete(link);
+  if ('table' in from && from.table.children.get(from.index) === link) from.table.children.delete(from.index);
+  if (table.parents.size > 0) return;
+  tables.byKey.delete(table.key);
+  removeRegion(tables.watch, table.region);
+  for (const child of table.children.values()) unlink(tables, child);
+}
+
+/** Every place at which a table is reached, at most `REACHES_MAX`. */
+export function reachesOf(table: Table, found: Reach[] = [], below = 0n): Reach[] {
+  for (const link of table.parents) {
+    if (found.length >= REACHES_MAX) break;
+    const { from } = link;
+    if ('table' in from) reachesOf(from.table, found, below + spanOffset(from.table, from.index));
+    else found.push({ root: from, va: from.va + below });
+  }
+  return found;
+}
+
+/** Offset of the entry's span in what the table translates. */
+export function spanOffset(table: Table, index: number): bigint {
+  return BigInt(index) << BigInt(spanLog2(table.reading.granule, table.level));
+}
+
+/** Valid, cacheable descriptors of a table and the tables below it, with their offset to `va`. */
+export function* cacheableBelow(
+  tables: Tables,
+  table: Table,
+  va: bigint,
+): Generator<{
+  readonly table: Table;
+  readonly index: number;
+  readonly descriptor: Descriptor;
+  readonly va: bigint;
+}> {
+  for (const [index, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
+    const descriptor = readDescriptor(words, table.level, table.reading);
+    if (!isCacheable(descriptor, table.reading)) continue;
+    const at = va + spanOffset(table, index);
+    yield { table, index, descriptor, va: at };
+    const child = table.children.get(index)?.table;
+    if (descriptor.kind === 'table' && child !== undefined) yield* cacheableBelow(tables, child, at);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * A finding as text, in the habit of KASAN reports (`ux.md` 4.1): class, access, entry, the change
+ * that broke it, what was owed, the nearest miss. At most 80 columns; each fact begins with a position.
+ */
+import type { Blame, Finding, Step } from './finding.ts';
+
+const WIDTH = 80;
+const RULE = '='.repeat(66);
+
+/** The report, lines ended by `\n`. */
+export function report(finding: Finding): string {
+  const lines = [
+    RULE,
+    `BUG: backwalk: ${finding.title}`,
+    ...head(finding),
+    '',
+    ...access(finding),
+    ...entry(finding),
+    ...broken(finding),
+    ...owed(finding),
+    ...section('Needed:', needed(finding)),
+    ...section('Nearest miss:', nearest(finding)),
+    ...section('Notes:', finding.notes.map((note) => ` ${note}`)),
+    ...(finding.map === undefined ? [] : [...finding.map, '']),
+    verdict(finding),
+    ...(finding.twin === undefined ? [] : [`Fix twin: ${finding.twin}`]),
+    summary(finding),
+    ...finding.next.map((command, at) => `${at === 0 ? 'Next:      ' : '           '}${command}`),
+    `Reproduce: ${finding.reproduce}`,
+    RULE,
+  ];
+  return `${lines.flatMap(fit).join('\n')}\n`;
+}
+
+function head({ access, position, rule }: Finding): readonly string[] {
+  if (access === undefined) return [` position ${position}   rule ${rule}`];
+  const { size, iova, pa, result, substreamId, now } = access;
+  const went = pa === undefined ? `ended: ${result}` : `went to PA ${pa}`;
+  return [
+    ` ${size} bytes at IOVA ${iova} ${went}   SSID ${substreamId ?? 'none'}`,
+    ` a walk now would give: ${now}`,
+    ` position ${position}   rule ${rule}`,
+  ];
+}
+
+function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines, ''];
+}
+
+function step({ position, actor, what }: Step): string {
+  return ` ${position.padEnd(14)} ${actor.padEnd(10)} ${what}`;
+}
+
+function access({ access: used, entry: filled }: Finding): readonly string[] {
+  if (used === undefined) return [];
+  const { position, endpoint, size, iova, via, line } = used;
+  const what = `${used.access === 'write' ? 'MemWr' : 'MemRd'} ${size}B iova=${iova}`;
+  const place = line === undefined ? '' : `   line ${line}`;
+  const lines = [step({ position, actor: endpoint, what: `${what}${place}` })];
+  if (filled !== undefined) {
+    const how = `${via ?? 'refused'}: ${filled.cache} ${filled.what}`;
+    lines.push(step({ position, actor: '', what: how }));
+  }
+  return section('Access:', lines);
+}
+
+function entry({ entry: used }: Finding): readonly string[] {
+  return used === undefined ? [] : section('Entry was filled:', used.rests.map(step));
+}
+
+function broken({ access: used, blame, after }: Finding): readonly string[] {
+  const title = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
+  return section(title, [...told(blame), ...after.flatMap(told)]);
+}
+
+function told(blame: Blame): readonly string[] {
+  const place = [
+    ...(blame.cpu === undefined ? [] : [`cpu ${blame.cpu}`]),
+    ...(blame.pc === undefined ? [] : [`pc ${blame.pc}`]),
+    ...(blame.line === undefined ? [] : [`line ${blame.line}`]),
+  ];
+  const first = step(blame);
+  return place.length === 0 ? [first] : [first, `${' '.repeat(27)}${place.join('  ')}`];
+}
+
+/** More than this is counted, not listed. */
+const OWED_MAX = 6;
+
+function owed({ obligations }: Finding): readonly string[] {
+  const lines = obligations.slice(0, OWED_MAX).flatMap(({ since, owes, structure, where, state, remade }) => [
+    ` ${since.padEnd(14)} ${owes}`,
+    `${' '.repeat(16)}for the ${structure} at ${where}: ${state}`,
+    ...(remade === undefined ? [] : [` ${remade.padEnd(14)} made valid again before that`]),
+  ]);
+  const more = obligations.length - OWED_MAX;
+  return section('What was owed:', more > 0 ? [...lines, ` and ${more} more`] : lines);
+}
+
+function needed({ missing }: Finding): readonly string[] {
+  if (missing.commands.length === 0) return [` ${missing.needed}`];
+  return missing.needed.split('; ').map((text, at) => {
+    const words = missing.commands[at]?.words.join(' ') ?? '';
+    return ` ${text}   [${words}]`;
+  });
+}
+
+function nearest({ missing }: Finding): readonly string[] {
+  const { position, why, command } = missing.nearest;
+  if (position === null) return [` none: ${why}`];
+  return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
+}
+
+function verdict({ verdict: name, consequence, rule, dirtyEvents }: Finding): string {
+  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events`;
+}
+
+/** The key by which reports of one bug are one. */
+function summary({ title, blame, missing }: Finding): string {
+  const kind = title.split(/[ :]/, 1)[0] ?? title;
+  const place =
+    blame.pc ?? (blame.line === undefined ? (blame.what.split(' -> ')[0] ?? '') : `line ${blame.line}`);
+  const lost = missing.commands[0]?.command ?? 'entry outlived its invalidation';
+  return `SUMMARY: ${kind} by ${blame.actor} at ${place}: ${lost}`;
+}
+
+/** Breaks a line that is too long at blanks; what goes on is indented. */
+function fit(line: string): readonly string[] {
+  if (line.length <= WIDTH) return [line.trimEnd()];
+  const indent = ' '.repeat(Math.min(/^ */.exec(line)?.[0].length ?? 0, 40) + 4);
+  const lines: string[] = [];
+  let rest = line;
+  for (let round = 0; round < 64 && rest.length > WIDTH; round += 1) {
+    const blank = rest.lastIndexOf(' ', WIDTH);
+    const least = lines.length === 0 ? (/\S/.exec(rest)?.index ?? 0) : indent.length;
+    const cut = blank > least ? blank : WIDTH;
+    lines.push(rest.slice(0, cut).trimEnd());
+    rest = `${indent}${rest.slice(cut).trimStart()}`;
+  }
+  return [...lines, rest.trimEnd()];
+}

@@ -1,0 +1,198 @@
+/**
+ * The first rule: no device reaches memory through a translation or configuration that software has
+ * taken away. It reads only the log. Each change of a structure that hardware may have cached makes
+ * obligations; only commands that cover them, performed after the change and completed by a
+ * CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4; I1 to I3 of the catalogue).
+ *
+ * `used-stale`: an access was served from an entry that a fresh look at memory contradicts.
+ * `could-be-used`: memory took a new role while an entry may still lead to it. Page frees are not in
+ * the log yet: when a `page.freed` event exists, its handler calls `reused` as structures do now.
+ *
+ * Left out: stage 2 and nested streams (their table addresses are IPAs), ATCs, broadcast maintenance.
+ */
+import type { MachineConfig } from '../core/config.ts';
+import type { Entry, EntryOf } from '../core/event.ts';
+import type { Request } from '../core/smmu/translate.ts';
+import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
+import type { Finding } from './finding.ts';
+import { mapAround } from './obligations/around.ts';
+import { consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
+import { configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
+import { leadingTo } from './obligations/outputs.ts';
+import type { Change } from './obligations/obligation.ts';
+import { settleRoots } from './obligations/roots.ts';
+import { choiceSet, newShadow, registerWritten, type Shadow, scopeEnv } from './obligations/shadow.ts';
+import type { Claim } from './obligations/tables.ts';
+import { judgeUse } from './obligations/use.ts';
+import { isWatched, loaded, newWatch, stored, type Watch } from './obligations/watch.ts';
+import { putReg } from '../core/smmu/regs.ts';
+import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
+
+interface State {
+  readonly watch: Watch;
+  readonly shadows: ReadonlyMap<string, Shadow>;
+  readonly teller: Teller;
+  readonly findings: Finding[];
+  /** The stimulus that the present entries follow from. */
+  stimulus: Entry | undefined;
+}
+
+/** Findings that carry a map; making one costs as much as a hundred entries. */
+const MAPS_MAX = 64;
+
+/** The rule over the log of one branch. `branch` names positions. */
+export function staleTranslation(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
+  return projection<State, readonly Finding[]>({
+    name: 'stale-translation',
+    initial: () => initialState(machine, branch),
+    handlers,
+    answer: ({ findings }) => findings,
+  });
+}
+
+function initialState(machine: MachineConfig, branch: string): State {
+  const watch = newWatch(machine.ram);
+  const teller: Teller = { branch, misses: new WeakMap() };
+  const findings: Finding[] = [];
+  const reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void => {
+    for (const finding of reuses(teller, shadow, pa, bytes, by, mapped)) findings.push(finding);
+  };
+  const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, reused)]));
+  return { watch, shadows, teller, findings, stimulus: undefined };
+}
+
+const noteStimulus = (state: State, entry: Entry): void => {
+  state.stimulus = entry;
+  state.watch.tick = entry.tick;
+};
+
+const handlers: ProjectionHandlers<State> = {
+  'mem.write': noteStimulus,
+  'mmio.write': noteStimulus,
+  dma: noteStimulus,
+  turn: noteStimulus,
+  observe: noteStimulus,
+  'command.issue': noteStimulus,
+
+  'memory.written': (state, entry) => {
+    const { pa, value, old } = entry;
+    if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
+    else stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+  },
+  'memory.loaded': (state, entry) => loaded(state.watch, entry.pa, entry.bytes, originOf(state, entry)),
+
+  'register.written': (state, entry) => {
+    const { smmu, register, value, old } = entry;
+    const change = { ...originOf(state, entry), pa: 0, before: old, after: value };
+    withShadow(state, smmu, (shadow) => registerWritten(shadow, register, value, old, change));
+  },
+  'register.updated': (state, { smmu, register, value }) =>
+    withShadow(state, smmu, ({ bare }) => putReg(bare, register, value)),
+  'value.set': (state, { path, value }) => {
+    const [smmu = '', group, name = ''] = path.split('.');
+    if (group === 'choices') withShadow(state, smmu, (shadow) => choiceSet(shadow, name, value));
+  },
+
+  'command.fetched': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => fetched(shadow.commands, scopeEnv(shadow), entry)),
+  'command.consumed': (state, entry) =>
+    withShadow(state, entry.smmu, ({ commands }) => consumed(commands, entry.fetched, entry.seq)),
+  'command.performed': (state, entry) => {
+    state.watch.hardwareTick = entry.tick;
+    withShadow(state, entry.smmu, ({ commands, ledger }) =>
+      performed(commands, ledger, entry.fetched, entry.seq),
+    );
+  },
+  'command.rejected': (state, entry) =>
+    withShadow(state, entry.smmu, ({ commands }) => rejected(commands, entry.fetched, entry.error, entry.seq)),
+  'sync.completed': (state, entry) =>
+    withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
+      settleRoots(streams.contexts.roots, synced(commands, ledger, entry.fetched, entry.seq)),
+    ),
+
+  'descriptor.fetched': (state, entry) =>
+    withShadow(state, entry.smmu, ({ fills }) => descriptorFetched(fills, entry)),
+  'config.filled': (state, entry) => {
+    state.watch.hardwareTick = entry.tick;
+    withShadow(state, entry.smmu, ({ fills }) => configFilled(fills, entry));
+  },
+  'tlb.filled': (state, entry) => {
+    state.watch.hardwareTick = entry.tick;
+    withShadow(state, entry.smmu, ({ fills }) => tlbFilled(fills, entry));
+  },
+  'cache.invalidated': (state, entry) =>
+    withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
+  'cache.evicted': (state, entry) =>
+    withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
+
+  'access.completed': checkAccess,
+  'access.terminated': checkAccess,
+};
+
+function withShadow({ shadows }: State, name: string, work: (shadow: Shadow) => void): void {
+  const shadow = shadows.get(name);
+  if (shadow !== undefined) work(shadow);
+}
+
+/** Who made the change: the entry, and what its stimulus tells of the place. */
+function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
+  const { seq, actor } = entry;
+  if (stimulus === undefined || stimulus.seq !== entry.cause || !('cpu' in stimulus || 'line' in stimulus))
+    return { seq, actor };
+  const { line, cpu, pc } = stimulus;
+  return {
+    seq,
+    actor,
+    ...(line === undefined ? {} : { line }),
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(pc === undefined ? {} : { pc }),
+  };
+}
+
+function checkAccess(
+  state: State,
+  entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>,
+): void {
+  state.watch.hardwareTick = entry.tick;
+  const shadow = state.shadows.get(entry.smmu);
+  if (shadow === undefined) return;
+  shadow.fills.walk = undefined;
+  const request = requestOf(state, entry);
+  const stale = judgeUse(shadow, entry, request);
+  if (stale === undefined) return;
+  const { stimulus, findings, teller } = state;
+  const tags = stale.tlb?.entry;
+  const map = tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
+  const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
+  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
+}
+
+/** The access as it was asked; privilege and kind stand with the DMA. */
+function requestOf({ stimulus }: State, { streamId, substreamId, iova, access, cause }: AccessEntry): Request {
+  const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
+  const { exec = false, privileged = false } = dma ?? {};
+  return { streamId, substreamId, iova, access, exec, privileged };
+}
+
+/** I2: each obligation whose entry may lead into the memory is told once. */
+function reuses(
+  teller: Teller,
+  shadow: Shadow,
+  pa: number,
+  bytes: number,
+  by: Claim,
+  mapped: boolean,
+): readonly Finding[] {
+  if (by.change.initial === true || shadow.ledger.size === 0) return [];
+  const tables = leadingTo(shadow.ledger.tables, pa, bytes);
+  // A page may be mapped twice; only as a table it must not be.
+  const pages = mapped ? [] : leadingTo(shadow.ledger.pages, pa, bytes);
+  const findings: Finding[] = [];
+  for (const obligation of [...pages, ...tables]) {
+    if (obligation.reported || obligation.kind === 'relaxed' || obligation.where === by.where) continue;
+    obligation.reported = true;
+    const at = obligation.output?.pa ?? pa;
+    findings.push(explainReuse(teller, { shadow, obligation, pa: Math.max(pa, at), bytes, by }));
+  }
+  return findings;
+}
