@@ -47,7 +47,9 @@ export function cacheNode(
     lines: (brief) =>
       brief
         ? [{ below: '', text: cache.size === 1 ? '1 entry' : `${cache.size} entries` }]
-        : entries().map((entry) => ({ below: `[${entry.id}]`, text: entryText(row, entry) })),
+        : cache.size === 0
+          ? [{ below: '', text: 'empty' }]
+          : entries().map((entry) => ({ below: `[${entry.id}]`, text: entryText(row, entry) })),
     watched: () => watched,
     names: ['size'],
     index: index?.means ?? 'seq of the fill',

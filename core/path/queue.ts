@@ -62,6 +62,11 @@ export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): Pat
   );
 }
 
+/** The layout of an entry, by the number it begins with. */
+export function entryLayout(name: QueueName, words: Words): Layout<Record<string, AnyField>> | undefined {
+  return kinds[name].layoutOf(words);
+}
+
 /** The queue as its BASE register describes it. */
 export function queueIn(smmu: SmmuState, name: QueueName): Queue {
   const { cmdqsLog2, eventqsLog2 } = smmu.features;

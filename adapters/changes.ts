@@ -1,0 +1,124 @@
+/**
+ * When did the value at a path change: the index gives the entries that may have changed it, and
+ * the value before and after each tells whether it did.
+ */
+import type { Entry } from '../core/event.ts';
+import type { Branch } from '../core/history/store.ts';
+import { isSame } from '../core/history/rerun.ts';
+import { touchKeys } from '../core/history/touch.ts';
+import { isPathProblem, type Resolved, resolvePath } from '../core/path.ts';
+import type { Span } from '../core/path/node.ts';
+import type { State } from '../core/state.ts';
+import { InputError } from './input-error.ts';
+import type { Session } from './session.ts';
+
+export interface Change {
+  readonly entry: Entry;
+  readonly before: Resolved;
+  readonly after: Resolved;
+}
+
+/** What stands at the path, or an InputError that says why there is no such path. */
+export function resolveAt(state: State, path: string): Resolved {
+  const found = resolvePath(state, path);
+  if (isPathProblem(found)) throw new InputError(`path ${path}: ${found.problem}`);
+  return found;
+}
+
+/** Candidates looked at in one go: they are folded in order, which costs less than a seek for each. */
+const CHUNK = 64;
+
+/** Changes of `path` with `from < seq <= to`, newest first. */
+export function* changesBack(session: Session, branch: Branch, path: string, from: number, to: number): Generator<Change> {
+  let until = to;
+  while (until > from) {
+    const watched = resolveAt(session.seek(branch, until), path);
+    const candidates = takeDown(session, branch, watched, from, until, CHUNK);
+    const seen = changesAmong(session, branch, path, candidates);
+    for (const change of seen.changes) yield change;
+    if (seen.moved === undefined && candidates.length < CHUNK) return;
+    // Before an entry that moved the thing itself, its changes stand under other keys.
+    until = (seen.moved ?? candidates.at(-1) ?? from + 1) - 1;
+  }
+}
+
+interface Seen {
+  /** Newest first. */
+  readonly changes: readonly Change[];
+  /** The newest entry before which the path's value was watched under other keys. */
+  readonly moved: number | undefined;
+}
+
+/** @param candidates seqs, newest first. */
+function changesAmong(session: Session, branch: Branch, path: string, candidates: readonly number[]): Seen {
+  const changes: Change[] = [];
+  let moved: number | undefined;
+  for (const seq of candidates.toReversed()) {
+    const before = resolveAt(session.seek(branch, seq - 1), path);
+    const after = resolveAt(session.seek(branch, seq), path);
+    if (!isSame(before.touchKeys, after.touchKeys)) {
+      moved = seq;
+      changes.length = 0;
+    }
+    if (isSame(before.value, after.value)) continue;
+    for (const entry of session.log.read(branch.id, seq, seq)) changes.unshift({ entry, before, after });
+  }
+  return { changes, moved };
+}
+
+/** The newest seqs with `from < seq <= until` whose entries touched what is watched. */
+function takeDown(session: Session, branch: Branch, watched: Resolved, from: number, until: number, most: number): number[] {
+  const taken: number[] = [];
+  for (const entry of touchingBack(session, branch, watched.touchKeys, watched.spans, from, until)) {
+    taken.push(entry.seq);
+    if (taken.length === most) break;
+  }
+  return taken;
+}
+
+/** Entries with `from < seq <= until` under any of the keys, newest first; in a page only those that touch a span. */
+export function* touchingBack(
+  session: Session,
+  branch: Branch,
+  keys: readonly string[],
+  spans: readonly Span[],
+  from: number,
+  until: number,
+): Generator<Entry> {
+  for (const seq of mergeDown(keys.map((key) => session.index.touching(branch.id, key, until)))) {
+    if (seq <= from) return;
+    for (const entry of session.log.read(branch.id, seq, seq)) {
+      if (touches(entry, keys, spans)) yield entry;
+    }
+  }
+}
+
+function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]): boolean {
+  const own = touchKeys(entry).filter((key) => keys.includes(key));
+  if (spans.length === 0 || own.some((key) => !key.startsWith('page:'))) return own.length > 0;
+  const touched = memoryOf(entry);
+  return touched === undefined || spans.some((span) => touched.pa < span.pa + span.size && span.pa < touched.pa + touched.size);
+}
+
+/** Bytes of memory an entry is about; a doubleword when it does not say. */
+function memoryOf(entry: Entry): Span | undefined {
+  const { pa, size, bytes, words } = entry as { pa?: number; size?: number; bytes?: Uint8Array; words?: Uint8Array };
+  if (pa === undefined) return undefined;
+  return { pa, size: bytes?.length ?? words?.length ?? size ?? 8 };
+}
+
+/** Several falling sequences as one, each number once. */
+export function* mergeDown(sequences: readonly Iterable<number>[]): Generator<number> {
+  const heads = sequences.map((sequence) => sequence[Symbol.iterator]());
+  const next = heads.map((head) => head.next());
+  for (;;) {
+    let top: number | undefined;
+    for (const each of next) if (each.done !== true && (top === undefined || each.value > top)) top = each.value;
+    if (top === undefined) return;
+    yield top;
+    for (const [at, each] of next.entries()) {
+      const head = heads[at];
+      if (head !== undefined && each.done !== true && each.value === top) next[at] = head.next();
+    }
+  }
+}

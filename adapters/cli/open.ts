@@ -1,0 +1,75 @@
+/** Opens the store a command works on, and says what positions mean in it. */
+import { existsSync } from 'node:fs';
+import type { Branch } from '../../core/history/store.ts';
+import { InputError } from '../input-error.ts';
+import { Session } from '../session.ts';
+import { currentBranch, type Landmarks, parsePosition, type Position, type PositionSource, parseRange, type Range } from './position.ts';
+import type { VerbContext } from './verb.ts';
+
+export interface Opened {
+  readonly session: Session;
+  readonly source: PositionSource;
+  /** The position a text means; without a text, the head of the current branch. */
+  position(text?: string): Position;
+  /** The range a text means; without a text, all of the current branch. A single position: all up to it. */
+  range(text?: string): Range;
+}
+
+/** Opens an existing store. */
+export async function openExisting(context: VerbContext): Promise<Session> {
+  if (!existsSync(context.store)) {
+    throw new InputError(`no store ${context.store}: \`backwalk run FILE\` makes one, -s or BACKWALK_STORE names another`);
+  }
+  return openOrMake(context);
+}
+
+/** The same, but the store is made when there is none. */
+export async function openOrMake(context: VerbContext): Promise<Session> {
+  const { openStores } = await import('./stores.ts');
+  return new Session(await openStores(context.store));
+}
+
+/** Opens an existing store, does the work, and closes it whatever happens. */
+export async function withStore<T>(context: VerbContext, work: (opened: Opened) => Promise<T>): Promise<T> {
+  const session = await openExisting(context);
+  try {
+    return await work(openedOn(session));
+  } finally {
+    await session.close();
+  }
+}
+
+export function sourceOf(session: Session): PositionSource {
+  return { log: session.log, landmarks: landmarksOf(session) };
+}
+
+export function openedOn(session: Session): Opened {
+  const source = sourceOf(session);
+  const head = (): Position => parsePosition('@', source);
+  return {
+    session,
+    source,
+    position: (text) => (text === undefined ? head() : parsePosition(text, source)),
+    range: (text) => {
+      const to = head;
+      if (text === undefined) return { from: { branch: currentBranch(source), seq: 0 }, to: to(), symmetric: false };
+      const range = parseRange(text, source);
+      if (range !== undefined) return range;
+      const end = parsePosition(text, source);
+      return { from: { branch: end.branch, seq: 0 }, to: end, symmetric: false };
+    },
+  };
+}
+
+const FAULTS = ['type:record.raised', 'type:access.terminated'] as const;
+
+function landmarksOf(session: Session): Landmarks {
+  const newest = (branch: Branch, key: string): number => {
+    for (const seq of session.index.touching(branch.id, key, session.log.head(branch.id))) return seq;
+    return 0;
+  };
+  return {
+    'last fault': (branch) => Math.max(...FAULTS.map((key) => newest(branch, key))) || undefined,
+    'first finding': () => undefined,
+  };
+}

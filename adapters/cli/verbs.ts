@@ -1,0 +1,28 @@
+/** The verbs: one line each here, one file each beside this one. */
+import type { Verb } from './verb.ts';
+
+export interface VerbRow {
+  readonly summary: string;
+  load(): Promise<{ readonly verb: Verb }>;
+}
+
+// biome-ignore format: a table
+export const verbs: Readonly<Record<string, VerbRow>> = {
+  run:      { summary: 'run a scenario into the store',                     load: () => import('./run.ts') },
+  import:   { summary: 'bring a foreign trace in',                          load: () => import('./import.ts') },
+  log:      { summary: 'entries, one a line',                               load: () => import('./log.ts') },
+  show:     { summary: 'the state at a moment, decoded',                    load: () => import('./show.ts') },
+  diff:     { summary: 'what differs between two moments or branches',      load: () => import('./diff.ts') },
+  last:     { summary: 'the last change of something before a position',    load: () => import('./last.ts') },
+  watch:    { summary: 'every change of something in a range',              load: () => import('./watch.ts') },
+  fork:     { summary: 'make a branch that leaves another at a position',   load: () => import('./fork.ts') },
+  branch:   { summary: 'list, choose and remove branches',                  load: () => import('./branch.ts') },
+  rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
+  check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
+  bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
+  verify:   { summary: 'look for damage; with --rerun decide all again',    load: () => import('./verify.ts') },
+  help:     { summary: 'help on a verb, or on scenario, paths, positions',  load: () => import('./help.ts') },
+};
+
+/** Verbs of the design that later versions will have. */
+export const laterVerbs: readonly string[] = ['why', 'bisect', 'caps', 'cost', 'gc', 'export', 'serve', 'dap'];

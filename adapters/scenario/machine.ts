@@ -1,0 +1,193 @@
+/** The first line of a scenario: what the machine is made of, with everything left out filled in. */
+import type { EndpointConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
+import { choices } from '../../core/smmu/choices.ts';
+import { defaultProfile, type ProfileName, profiles, smmuConfig } from '../../core/smmu/profiles.ts';
+import {
+  anything,
+  capacity,
+  count,
+  type Fields,
+  flag,
+  kindOf,
+  listOf,
+  mapOf,
+  name,
+  type ObjectOf,
+  objectOf,
+  oneOf,
+  pa,
+} from './values.ts';
+
+const PROFILE_NAMES = Object.keys(profiles) as ProfileName[];
+const IDR_NAMES = ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IDR6', 'IIDR', 'AIDR'] as const;
+const CHOICE_NAMES = Object.keys(choices);
+/** Register pages 0 and 1. */
+const SMMU_BYTES = 0x20000;
+const SMMU_BASE = 0x0905_0000;
+const RAM = { base: 0x4000_0000, size: 0x4000_0000 };
+
+const ramFields = {
+  base: { kind: pa, doc: 'first address' },
+  size: { kind: pa, doc: 'bytes' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
+const smmuFields = {
+  name:         { kind: name, optional: true, doc: 'smmu0, smmu1, ... when left out' },
+  base:         { kind: pa, optional: true, doc: 'physical address of register page 0' },
+  profile:      { kind: oneOf(...PROFILE_NAMES), optional: true, doc: `hardware profile; ${defaultProfile} when left out` },
+  idr:          { kind: mapOf(IDR_NAMES, count(0, 0xffff_ffff)), optional: true, doc: 'identification registers that differ from the profile' },
+  caches:       { kind: mapOf(['ste', 'cd', 'tlb', 'walk'], capacity), optional: true, doc: 'entries that each cache holds' },
+  invalidation: { kind: oneOf('literal', 'generous'), optional: true, doc: 'drops no more than it must, or the whole cache' },
+  replacement:  { kind: oneOf('oldest', 'flush-all'), optional: true, doc: 'what makes room in a full cache' },
+  choices:      { kind: mapOf(CHOICE_NAMES, anything), optional: true, doc: 'IMPLEMENTATION DEFINED and UNPREDICTABLE choices' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
+const endpointFields = {
+  name:     { kind: name, doc: 'of the endpoint' },
+  smmu:     { kind: name, optional: true, doc: 'the SMMU it stands behind; the first when left out' },
+  streamId: { kind: count(0, 0xffff_ffff), doc: 'StreamID of its accesses' },
+  ats:      { kind: flag, optional: true, doc: 'ATS enabled' },
+  pri:      { kind: flag, optional: true, doc: 'PRI enabled' },
+  ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits' },
+  atc:      { kind: capacity, optional: true, doc: 'entries of its ATC' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
+export const machineFields = {
+  ram:       { kind: listOf(objectOf(ramFields)), optional: true, doc: 'ranges of memory; 1 GiB at 0x40000000 when left out' },
+  smmus:     { kind: listOf(objectOf(smmuFields)), optional: true, doc: 'the SMMUs; one when left out' },
+  endpoints: { kind: listOf(objectOf(endpointFields)), optional: true, doc: 'the devices' },
+  kernel:    { kind: kindOf('null (the kernel is not in this version of Backwalk)', (raw) => (raw === null ? null : undefined)), optional: true, doc: 'null' },
+  schedule:  { kind: oneOf('eager', 'manual', 'seeded'), optional: true, doc: 'who gives turns; eager when left out' },
+  seed:      { kind: count(0, 0xffff_ffff), optional: true, doc: 'of the seeded schedule' },
+} as const satisfies Fields;
+
+/** A rule that the values of a machine line break together. */
+export interface MachineProblem {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** The machine of a checked line, or what is wrong with it as a whole. */
+export function machineConfig(line: ObjectOf<typeof machineFields>): MachineConfig | MachineProblem {
+  const ram = line.ram ?? [RAM];
+  const smmus = (line.smmus ?? [{} as ObjectOf<typeof smmuFields>]).map(smmuOf);
+  const endpoints = (line.endpoints ?? []).map((endpoint) => endpointOf(endpoint, smmus[0]?.name ?? 'smmu0'));
+  return (
+    ramProblem(ram) ??
+    smmuProblem(smmus) ??
+    endpointProblem(endpoints, smmus) ?? {
+      ram,
+      smmus,
+      endpoints,
+      schedule: line.schedule ?? 'eager',
+      seed: line.seed ?? 0,
+    }
+  );
+}
+
+function smmuOf(given: ObjectOf<typeof smmuFields>, index: number): SmmuConfig {
+  const { profile = defaultProfile, choices: chosen, ...rest } = given;
+  const taken = Object.entries(chosen ?? {}).flatMap(([key, each]) =>
+    each === undefined ? [] : [[key, each.value]],
+  );
+  return smmuConfig(profile, {
+    ...rest,
+    name: given.name ?? `smmu${index}`,
+    base: given.base ?? SMMU_BASE + index * SMMU_BYTES,
+    choices: Object.fromEntries(taken) as SmmuConfig['choices'],
+  });
+}
+
+function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): EndpointConfig {
+  const { name: called, streamId, ats = false, pri = false, ssidBits = 0, atc = 0 } = given;
+  return { name: called, smmu: given.smmu ?? smmu, streamId, ats, pri, ssidBits, atc };
+}
+
+interface Range {
+  readonly base: number;
+  readonly size: number;
+}
+
+const overlap = (a: Range, b: Range): boolean => a.base < b.base + b.size && b.base < a.base + a.size;
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+function ramProblem(ram: readonly Range[]): MachineProblem | undefined {
+  for (const [at, range] of ram.entries()) {
+    const field = `ram[${at}]`;
+    if (range.size === 0) return { field: `${field}.size`, message: 'expected at least 1 byte, found 0' };
+    if (range.base % 8 !== 0 || range.size % 8 !== 0) {
+      return { field, message: `expected multiples of 8, found ${hex(range.base)} + ${hex(range.size)}` };
+    }
+    if (range.base + range.size > 2 ** 52)
+      return {
+        field,
+        message: `expected an end of at most 2^52, found ${hex(range.base)} + ${hex(range.size)}`,
+      };
+    const other = ram.slice(0, at).findIndex((each) => overlap(each, range));
+    if (other >= 0)
+      return { field, message: `expected a range of its own, found one that overlaps ram[${other}]` };
+  }
+  return undefined;
+}
+
+function smmuProblem(smmus: readonly SmmuConfig[]): MachineProblem | undefined {
+  for (const [at, { name: called, base, choices: chosen }] of smmus.entries()) {
+    const field = `smmus[${at}]`;
+    const pages = { base, size: SMMU_BYTES };
+    const earlier = smmus.slice(0, at);
+    if (RESERVED.includes(called) || earlier.some((each) => each.name === called)) {
+      return { field: `${field}.name`, message: `expected a name of its own, found "${called}"` };
+    }
+    if (base % 4096 !== 0)
+      return { field: `${field}.base`, message: `expected a multiple of 0x1000, found ${hex(base)}` };
+    const other = earlier.findIndex((each) => overlap({ base: each.base, size: SMMU_BYTES }, pages));
+    if (other >= 0)
+      return {
+        field: `${field}.base`,
+        message: `expected 0x20000 bytes of its own, found smmus[${other}] there`,
+      };
+    for (const [choice, value] of Object.entries(chosen)) {
+      const usual = (choices as Readonly<Record<string, { default: unknown }>>)[choice]?.default;
+      if (typeof usual !== typeof value) {
+        return {
+          field: `${field}.choices.${choice}`,
+          message: `expected a ${typeof usual}, found ${JSON.stringify(value)}`,
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Names that paths begin with already. */
+const RESERVED: readonly string[] = ['mem', 'schedule'];
+
+function endpointProblem(
+  endpoints: readonly EndpointConfig[],
+  smmus: readonly SmmuConfig[],
+): MachineProblem | undefined {
+  const taken = [...RESERVED, ...smmus.map((smmu) => smmu.name)];
+  for (const [at, { name: called, smmu, streamId }] of endpoints.entries()) {
+    const field = `endpoints[${at}]`;
+    if (taken.includes(called))
+      return { field: `${field}.name`, message: `expected a name of its own, found "${called}"` };
+    taken.push(called);
+    if (!smmus.some((each) => each.name === smmu)) {
+      const known = smmus.map((each) => each.name).join(', ');
+      return { field: `${field}.smmu`, message: `expected one of ${known}, found "${smmu}"` };
+    }
+    const other = endpoints
+      .slice(0, at)
+      .findIndex((each) => each.smmu === smmu && each.streamId === streamId);
+    if (other >= 0) {
+      return {
+        field: `${field}.streamId`,
+        message: `expected a StreamID of its own, found ${hex(streamId)} that endpoints[${other}] has`,
+      };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,154 @@
+/**
+ * What each op does: most become one stimulus. Everything a line names (an SMMU, a unit, a path) is
+ * looked up first, so that a bad line stops before anything of it has happened.
+ */
+import { isPathProblem, pathProblem, resolvePath } from '../../core/path.ts';
+import { settingProblem } from '../../core/settings.ts';
+import type { Simulation } from '../../core/simulation.ts';
+import { registers } from '../../core/smmu/registers.ts';
+import { findUnit, smmuUnits } from '../../core/smmu/units.ts';
+import type { Stimulus } from '../../core/stimulus.ts';
+import { type Place, showFound } from '../input-error.ts';
+import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
+import { refuse, unknownName } from './parse.ts';
+import { wholeNumber } from './values.ts';
+import type { LineOf, Op } from './vocabulary.ts';
+
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** What an op works with. */
+export interface OpContext {
+  readonly simulation: Simulation;
+  readonly place: Place;
+  /** Makes a bookmark at the last entry; gives its position, or why the name cannot be taken. */
+  label(name: string): { readonly position: string } | { readonly problem: string };
+}
+
+type Act<O extends Op> = (line: LineOf<O>, context: OpContext) => Answer;
+
+export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
+  'mmio.write': (line, context) => {
+    const { smmu, offset, size, value } = { ...registerAccess(line, context), value: line.value };
+    if (value >= 2n ** BigInt(size * 8)) {
+      throw refuse(
+        context.place,
+        line.op,
+        'value',
+        `expected at most ${size} bytes, found ${showFound(value)}`,
+      );
+    }
+    return dispatch(context, { type: 'mmio.write', smmu, offset, size, value });
+  },
+  'mmio.read': (line, context) => dispatch(context, { type: 'mmio.read', ...registerAccess(line, context) }),
+  'mem.write': ({ pa, hex, u64, u32 }, context) => {
+    const bytes = hex ?? u64 ?? u32 ?? new Uint8Array();
+    return dispatch(context, { type: 'mem.write', pa, bytes });
+  },
+  'mem.read': ({ pa, bytes }, context) => dispatch(context, { type: 'mem.read', pa, size: bytes }),
+  dma: (line, context) => {
+    const { endpoint, iova, bytes: size, access, ssid, exec, privileged, translated, hex: data } = line;
+    knownEndpoint(context, line.op, endpoint);
+    if (data !== undefined && access === 'read') {
+      throw refuse(context.place, line.op, 'hex', 'expected data with access "write" only');
+    }
+    if (data !== undefined && data.length !== size) {
+      throw refuse(context.place, line.op, 'hex', `expected ${size} bytes, found ${data.length}`);
+    }
+    if (iova + BigInt(size) > 2n ** 64n)
+      throw refuse(context.place, line.op, 'bytes', 'expected an end within 64 bits');
+    const options = defined({ ssid, exec, privileged, translated, data });
+    return dispatch(context, { type: 'dma', endpoint, iova, size, access, ...options } as Stimulus);
+  },
+  'endpoint.set': ({ op, endpoint, ats, pri, reset }, context) => {
+    const known = knownEndpoint(context, op, endpoint);
+    const initial = reset === true ? { ats: known.config.ats, pri: known.config.pri } : {};
+    const set = { ...initial, ...defined({ ats, pri }) } as Record<string, boolean>;
+    if (Object.keys(set).length === 0) throw refuse(context.place, op, '', 'expected ats, pri or reset');
+    return dispatch(context, { type: 'endpoint.set', endpoint, set });
+  },
+  turn: ({ op, unit }, context) => {
+    const { smmus } = context.simulation.glance;
+    if (findUnit(smmus, unit) === undefined) {
+      const units = Object.keys(smmus).flatMap((smmu) => smmuUnits.map(({ name }) => `${smmu}.${name}`));
+      throw refuse(context.place, op, 'unit', unknownName(unit, units));
+    }
+    return dispatch(context, { type: 'turn', unit });
+  },
+  run: ({ turnsMax }, { simulation }) => ({ ...simulation.run(turnsMax) }),
+  set: ({ op, path, value }, context) => {
+    const setting = settingValue(value.value);
+    const problem = settingProblem(context.simulation.glance, path, setting);
+    if (problem !== undefined) {
+      const field = pathProblem(context.simulation.glance, path) === undefined ? 'value' : 'path';
+      throw refuse(
+        context.place,
+        op,
+        field,
+        `${problem}, found ${showFound(field === 'path' ? path : value.value)}`,
+      );
+    }
+    return dispatch(context, { type: 'set', path, value: setting });
+  },
+  label: ({ op, name }, context) => {
+    const made = context.label(name);
+    if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
+    return made;
+  },
+  check: (line, context) => {
+    const found = resolvePath(context.simulation.glance, line.path);
+    if (isPathProblem(found)) throw refuse(context.place, line.op, 'path', found.problem);
+    const actual = plain(found.value);
+    return { pass: holds(line, actual), actual };
+  },
+};
+
+/** A number however it is written; other values as they are. */
+export function settingValue(value: unknown): unknown {
+  const number = wholeNumber(value);
+  return number !== undefined && number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : value;
+}
+
+function holds(line: LineOf<'check'>, actual: unknown): boolean {
+  if (line.equals !== undefined) return same(actual, line.equals.value);
+  if (line.notEquals !== undefined) return !same(actual, line.notEquals.value);
+  if (line.contains !== undefined) return contains(actual, line.contains.value);
+  if (line.size !== undefined) return sizeOf(actual) === line.size;
+  return isPresent(actual) === line.present;
+}
+
+function dispatch({ simulation, place }: OpContext, stimulus: Stimulus): Answer {
+  const line = place.line === undefined ? {} : { line: place.line };
+  return simulation.dispatch({ ...stimulus, ...line }).outcome;
+}
+
+interface RegisterAccess {
+  readonly smmu: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+function registerAccess(
+  line: LineOf<'mmio.read'> | LineOf<'mmio.write'>,
+  context: OpContext,
+): RegisterAccess {
+  const smmus = Object.keys(context.simulation.glance.smmus);
+  if (!smmus.includes(line.smmu)) throw refuse(context.place, line.op, 'smmu', unknownName(line.smmu, smmus));
+  const register = registers.list.find(({ name }) => name === line.reg);
+  if (register === undefined) return { smmu: line.smmu, offset: line.offset ?? 0, size: line.size ?? 4 };
+  return { smmu: line.smmu, offset: register.offset, size: line.size ?? register.width / 8 };
+}
+
+function knownEndpoint(context: OpContext, op: string, name: string) {
+  const { endpoints } = context.simulation.glance;
+  const known = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
+  if (known === undefined)
+    throw refuse(context.place, op, 'endpoint', unknownName(name, Object.keys(endpoints)));
+  return known;
+}
+
+/** The fields that have a value. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * Runs checked lines on a machine, one after the other. It knows nothing of files, stores and
+ * screens: its host makes the machine and keeps what follows.
+ */
+import type { MachineConfig } from '../../core/config.ts';
+import type { Simulation } from '../../core/simulation.ts';
+import { InputError, type Place } from '../input-error.ts';
+import { plain, same } from './compare.ts';
+import { machineConfig } from './machine.ts';
+import { type Answer, type OpContext, ops } from './ops.ts';
+import { parseLine, refuse } from './parse.ts';
+import type { Line } from './vocabulary.ts';
+
+export interface RunnerHost {
+  /** Makes the machine that the first line describes. */
+  begin(machine: MachineConfig): Simulation;
+  /** Bookmarks the last entry; its position, or why the name cannot be taken. */
+  label(name: string): { readonly position: string } | { readonly problem: string };
+}
+
+/** A field of an outcome, or a check, that was not what the line expected. */
+export interface Failure {
+  readonly field: string;
+  readonly expected: unknown;
+  readonly actual: unknown;
+}
+
+export interface LineResult {
+  readonly line: number | undefined;
+  readonly op: string;
+  readonly outcome: Answer;
+  readonly failed: readonly Failure[];
+}
+
+export class ScenarioRunner {
+  readonly #host: RunnerHost;
+  readonly #saved = new Map<string, unknown>();
+  #simulation: Simulation | undefined;
+
+  /** `simulation`: an existing machine that the lines go on with; then there is no machine line. */
+  constructor(host: RunnerHost, simulation?: Simulation) {
+    this.#host = host;
+    this.#simulation = simulation;
+  }
+
+  get simulation(): Simulation | undefined {
+    return this.#simulation;
+  }
+
+  /** Does what one line asks. Throws InputError before anything has happened when the line is bad. */
+  run(raw: unknown, place: Place): LineResult {
+    const line = parseLine(this.#substitute(raw, place), place);
+    const outcome = plain(this.#act(line, place)) as Answer;
+    const failed = [...failures(line, outcome), ...this.#save(line, outcome)];
+    return { line: place.line, op: line.op, outcome, failed };
+  }
+
+  #act(line: Line, place: Place): Answer {
+    if (line.op === 'machine') {
+      if (this.#simulation !== undefined) {
+        throw new InputError('machine: expected on the first line only, found where a machine runs', place);
+      }
+      const machine = machineConfig(line);
+      if ('message' in machine) throw refuse(place, line.op, machine.field, machine.message);
+      this.#simulation = this.#host.begin(machine);
+      return {};
+    }
+    if (this.#simulation === undefined) {
+      throw new InputError(`expected {"op":"machine",...} first, found "${line.op}"`, place);
+    }
+    const context: OpContext = {
+      simulation: this.#simulation,
+      place,
+      label: (name) => this.#host.label(name),
+    };
+    return (ops[line.op] as (line: Line, context: OpContext) => Answer)(line, context);
+  }
+
+  /** The line with the saved value in place of each text "$name". */
+  #substitute(raw: unknown, place: Place): unknown {
+    const replace = (value: unknown): unknown => {
+      if (typeof value === 'string' && value.startsWith('$')) {
+        const name = value.slice(1);
+        if (this.#saved.has(name)) return this.#saved.get(name);
+        const known = [...this.#saved.keys()].map((each) => `$${each}`).join(', ');
+        throw new InputError(
+          `expected a name that an earlier line saved (${known || 'none yet'}), found "${value}"`,
+          place,
+        );
+      }
+      if (Array.isArray(value)) return value.map(replace);
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(Object.entries(value).map(([field, each]) => [field, replace(each)]));
+    };
+    return replace(raw);
+  }
+
+  #save(line: Line, outcome: Answer): Failure[] {
+    const failed: Failure[] = [];
+    for (const [name, path] of Object.entries(line.save ?? {})) {
+      const value = lookUp(outcome, path);
+      if (value === undefined)
+        failed.push({ field: `save.${name}`, expected: path, actual: Object.keys(outcome) });
+      else this.#saved.set(name, value);
+    }
+    return failed;
+  }
+}
+
+function failures(line: Line, outcome: Answer): Failure[] {
+  const failed: Failure[] = [];
+  if (line.op === 'check' && outcome['pass'] !== true) {
+    const { path, equals, notEquals, contains, size, present } = line;
+    const expected = equals?.value ?? notEquals?.value ?? contains?.value ?? size ?? present ?? null;
+    failed.push({ field: path, expected: plain(expected), actual: outcome['actual'] });
+  }
+  for (const [field, expected] of Object.entries(line.expect ?? {})) {
+    const actual = outcome[field] ?? null;
+    if (!sameOutcome(field, actual, expected.value))
+      failed.push({ field, expected: plain(expected.value), actual });
+  }
+  return failed;
+}
+
+function sameOutcome(field: string, actual: unknown, expected: unknown): boolean {
+  return same({ [field]: actual }, { [field]: expected }, true);
+}
+
+/** A field of a field: `out.out_ioas_id`. */
+function lookUp(outcome: Answer, path: string): unknown {
+  let value: unknown = outcome;
+  for (const step of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string, unknown>)[step];
+  }
+  return value;
+}
