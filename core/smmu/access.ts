@@ -58,7 +58,7 @@ function accessPiece(
     ...answer.basis,
   };
   if (answer.kind === 'refused') {
-    if (answer.fault !== undefined) raise(context, smmu, request, answer.fault, answer.result);
+    if (answer.fault !== undefined) raise(context, smmu, answer.seen ?? request, answer.fault, answer.result);
     const { result, why: reason } = answer;
     context.emit(stimulus.endpoint, { type: 'access.terminated', ...about, result, reason });
     return result === 'raz-wi';
@@ -82,7 +82,8 @@ function raise(context: Context, smmu: SmmuState, request: Request, fault: Fault
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'record-lost', detail: fault.record });
     return;
   }
-  const words = new Uint8Array(recordWords(request, fault, result === 'stall').buffer);
+  const { oas } = smmu.features;
+  const words = new Uint8Array(recordWords(request, fault, result === 'stall', oas).buffer);
   context.emit(name, {
     type: 'record.raised',
     smmu: name,
@@ -93,8 +94,10 @@ function raise(context: Context, smmu: SmmuState, request: Request, fault: Fault
 }
 
 /** The record with every field that its layout has and the fault knows. */
-function recordWords(request: Request, fault: Fault, stalled: boolean): Uint32Array {
+function recordWords(request: Request, fault: Fault, stalled: boolean, oas: number): Uint32Array {
   const { layout, number } = eventRecords[fault.record as EventRecordName];
+  // Bits [2:0], and those at OAS and above, are 0 (7.3.4).
+  const fetchAddr = (fault.fetchAddr ?? 0) % 2 ** oas;
   const known: Record<string, unknown> = {
     EventID: number,
     SSV: request.substreamId !== undefined,
@@ -105,7 +108,7 @@ function recordWords(request: Request, fault: Fault, stalled: boolean): Uint32Ar
     RnW: request.access === 'read',
     CLASS: fault.record === 'F_WALK_EABT' ? 'TT' : 'IN',
     InputAddr: request.iova,
-    FetchAddr: (fault.fetchAddr ?? 0) - ((fault.fetchAddr ?? 0) % 8),
+    FetchAddr: fetchAddr - (fetchAddr % 8),
     Stall: stalled,
   };
   const fields = Object.fromEntries(Object.entries(known).filter(([name]) => name in layout.fields));

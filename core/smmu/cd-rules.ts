@@ -12,7 +12,8 @@ import type { Ste } from './ste.ts';
 export interface CdRule {
   readonly name: string;
   readonly spec: string;
-  broken(cd: Cd, ste: Ste, features: Features): boolean;
+  /** `e2h`: CR2.E2H, which gives EL2 streams two tables and an ASID. */
+  broken(cd: Cd, ste: Ste, features: Features, e2h: boolean): boolean;
 }
 
 /** One of the two tables of a CD, as its rules and walks see it. */
@@ -53,8 +54,8 @@ export function isEl2(ste: Ste, features: Features): boolean {
   return features.hyp && ste.Config === 'S1' && ste.STRW === 'NS_EL2';
 }
 
-function halves(cd: Cd, ste: Ste, features: Features): readonly Half[] {
-  const el2 = isEl2(ste, features);
+function halves(cd: Cd, ste: Ste, features: Features, e2h: boolean): readonly Half[] {
+  const el2 = isEl2(ste, features) && !e2h;
   const both = el2 ? [halfOf(cd, false, true)] : [halfOf(cd, false, false), halfOf(cd, true, false)];
   return both.filter((half) => !half.off);
 }
@@ -87,18 +88,18 @@ export const cdRules: readonly CdRule[] = [
   { name: 'stall-absent',    spec: '5.4 S',       broken: (c, _, f) => f.stallModel === 1 && c.S },
   { name: 'stall-forced',    spec: '5.4 S',       broken: (c, _, f) => f.stallModel === 2 && !c.S },
   { name: 'term-model',      spec: '5.4 A',       broken: (c, _, f) => f.termModel && !c.A },
-  { name: 'endi',            spec: '5.4 ENDI',    broken: (c, s, f) => halves(c, s, f).length > 0 && ((f.ttEndian === 2 && c.ENDI) || (f.ttEndian === 3 && !c.ENDI)) },
+  { name: 'endi',            spec: '5.4 ENDI',    broken: (c, s, f, e2h) => halves(c, s, f, e2h).length > 0 && ((f.ttEndian === 2 && c.ENDI) || (f.ttEndian === 3 && !c.ENDI)) },
   { name: 'aa64-0',          spec: '5.4 AA64',    broken: (c, _, f) => !c.AA64 && (f.ttf & 1) === 0 },
   { name: 'aa64-1',          spec: '5.4 AA64',    broken: (c, _, f) => c.AA64 && (f.ttf & 2) === 0 },
   { name: 'ha-hd-absent',    spec: '5.4 HA',      broken: (c, _, f) => (c.HA || c.HD) && f.httu === 0 },
   { name: 'hd-absent',       spec: '5.4 HD',      broken: (c, _, f) => c.HD && f.httu === 1 },
-  { name: 'asid-16-bit',     spec: '5.4 ASID',    broken: (c, s, f) => c.ASID > 0xff && !f.asid16 && !isEl2(s, f) },
-  { name: 'txsz-range',      spec: '5.4 T0SZ',    broken: (c, s, f) => halves(c, s, f).some((half) => tszBad(half, c, f)) },
-  { name: 'tg-absent',       spec: '5.4 TG0',     broken: (c, s, f) => halves(c, s, f).some((half) => granuleBad(half, f)) },
-  { name: 'ttb-too-large',   spec: '5.4 TTB0',    broken: (c, s, f) => halves(c, s, f).some((half) => ttbBad(half, c, f)) },
+  { name: 'asid-16-bit',     spec: '5.4 ASID',    broken: (c, s, f, e2h) => c.ASID > 0xff && !f.asid16 && (e2h || !isEl2(s, f)) },
+  { name: 'txsz-range',      spec: '5.4 T0SZ',    broken: (c, s, f, e2h) => halves(c, s, f, e2h).some((half) => tszBad(half, c, f)) },
+  { name: 'tg-absent',       spec: '5.4 TG0',     broken: (c, s, f, e2h) => halves(c, s, f, e2h).some((half) => granuleBad(half, f)) },
+  { name: 'ttb-too-large',   spec: '5.4 TTB0',    broken: (c, s, f, e2h) => halves(c, s, f, e2h).some((half) => ttbBad(half, c, f)) },
 ];
 
 /** The first rule the CD breaks when it is reached through `ste`. */
-export function brokenCdRule(cd: Cd, ste: Ste, features: Features): CdRule | undefined {
-  return cdRules.find((rule) => rule.broken(cd, ste, features));
+export function brokenCdRule(cd: Cd, ste: Ste, features: Features, e2h: boolean): CdRule | undefined {
+  return cdRules.find((rule) => rule.broken(cd, ste, features, e2h));
 }

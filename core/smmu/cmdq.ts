@@ -7,6 +7,7 @@ import type { Words } from '../layout/field.ts';
 import type { Context, Decider } from '../machine.ts';
 import { cerrors, queues } from './codes.ts';
 import { commandName, illegalReason, scopesOf } from './command.ts';
+import { commandLayouts } from './command-layout.ts';
 import type { CacheName } from './events.ts';
 import { isActive, raiseError } from './gerror.ts';
 import { coveredConfigFills, coveredTlbFills, type Scope } from './invalidate.ts';
@@ -87,7 +88,11 @@ export function consume(context: Context, smmu: SmmuState): void {
   }
   context.emit(name, { type: 'command.consumed', smmu: name, index, command, fetched });
   if (!next.beside) putCons(context, smmu, advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
-  if (command === 'CMD_SYNC') context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
+  if (command !== 'CMD_SYNC') return;
+  context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
+  // The wired interrupt has no enable in IRQ_CTRL; its signal comes last (4.7.3, 3.18).
+  if (commandLayouts.CMD_SYNC.layout.fields.CS.read(words) === 'SIG_IRQ')
+    context.emit(name, { type: 'interrupt.raised', smmu: name, source: 'CMD_SYNC' });
 }
 
 export function performReady(smmu: SmmuState): boolean {

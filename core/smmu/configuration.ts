@@ -29,16 +29,19 @@ export interface Held<T> {
 
 export type Found<T> =
   | { readonly ok: true; readonly held: Held<T> }
-  | { readonly ok: false; readonly fault: Fault };
+  /** `fill`: the cached structure that was found wrong; 0 when it was not cached. */
+  | { readonly ok: false; readonly fault: Fault; readonly fill: number };
 
-const fail = (record: EventRecordName, why: string, fetchAddr?: number): { ok: false; fault: Fault } => ({
-  ok: false,
-  fault: fetchAddr === undefined ? { record, why } : { record, why, fetchAddr },
-});
+function fail(record: EventRecordName, why: string, fetchAddr?: number, fill = 0): Found<never> {
+  return { ok: false, fault: fetchAddr === undefined ? { record, why } : { record, why, fetchAddr }, fill };
+}
 
 /** Decoding and checking cost more than an access that hits: remembered for as long as the entry lives. */
 const steOf = new WeakMap<ConfigEntry, Found<Ste>>();
-const cdOf = new WeakMap<ConfigEntry, { readonly ste: Ste; readonly found: Found<Cd> }>();
+const cdOf = new WeakMap<
+  ConfigEntry,
+  { readonly ste: Ste; readonly e2h: boolean; readonly found: Found<Cd> }
+>();
 
 /** The STE of a stream, from the cache or the stream table (T3, T4). */
 export function findSte(context: Context, smmu: SmmuState, streamId: number): Found<Ste> {
@@ -60,10 +63,10 @@ export function findSte(context: Context, smmu: SmmuState, streamId: number): Fo
 }
 
 function legalSte(ste: Ste, fill: number, smmu: SmmuState): Found<Ste> {
-  if (!ste.V) return fail('C_BAD_STE', 'V=0');
+  if (!ste.V) return fail('C_BAD_STE', 'V=0', undefined, fill);
   if (steConfig(ste) === 'ABORT') return { ok: true, held: { value: ste, fill } }; // not checked (5.2.2)
   const broken = brokenSteRule(ste, smmu.features);
-  if (broken !== undefined) return fail('C_BAD_STE', broken.name);
+  if (broken !== undefined) return fail('C_BAD_STE', broken.name, undefined, fill);
   return { ok: true, held: { value: ste, fill } };
 }
 
@@ -163,9 +166,10 @@ export function findCd(
   if (cached !== undefined) {
     const known = cdOf.get(cached);
     // A CD can be legal through one STE and ILLEGAL through another (5.4.1).
-    if (known?.ste === ste) return known.found;
+    const e2h = isE2h(smmu);
+    if (known?.ste === ste && known.e2h === e2h) return known.found;
     const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
-    cdOf.set(cached, { ste, found });
+    cdOf.set(cached, { ste, e2h, found });
     return found;
   }
   const at = cdAddress(context, smmu, streamId, ste, index);
@@ -179,8 +183,14 @@ export function findCd(
 }
 
 function legalCd(cd: Cd, ste: Ste, fill: number, smmu: SmmuState): Found<Cd> {
-  const broken = brokenCdRule(cd, ste, smmu.features);
-  return broken === undefined ? { ok: true, held: { value: cd, fill } } : fail('C_BAD_CD', broken.name);
+  const broken = brokenCdRule(cd, ste, smmu.features, isE2h(smmu));
+  if (broken !== undefined) return fail('C_BAD_CD', broken.name, undefined, fill);
+  return { ok: true, held: { value: cd, fill } };
+}
+
+/** CR2.E2H: EL2 streams are EL2-E2H (6.3.12). */
+export function isE2h(smmu: SmmuState): boolean {
+  return (reg(smmu, 'CR2') & 1) !== 0;
 }
 
 /** Where the CD stands (5.2 S1Fmt, 5.3). */

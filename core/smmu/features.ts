@@ -38,6 +38,9 @@ export class Features {
   readonly eventqsLog2: number;
   readonly ril: boolean;
   readonly stt: boolean;
+  readonly had: boolean;
+  readonly e0pd: boolean;
+  readonly epan: boolean;
   readonly mpam: boolean;
   readonly dpt: boolean;
   readonly ds: boolean;
@@ -89,6 +92,9 @@ export class Features {
     this.eventqsLog2 = IDR1.fields.EVENTQS.read(w1);
     this.ril = IDR3.fields.RIL.read(w3);
     this.stt = IDR3.fields.STT.read(w3);
+    this.had = IDR3.fields.HAD.read(w3);
+    this.e0pd = IDR3.fields.E0PD.read(w3);
+    this.epan = IDR3.fields.EPAN.read(w3);
     this.mpam = IDR3.fields.MPAM.read(w3);
     this.dpt = IDR3.fields.DPT.read(w3);
     this.ds = IDR5.fields.DS.read(w5);

@@ -20,7 +20,7 @@ export interface TlbScope {
   readonly asid?: number;
   /** With an ASID: whether global entries are hit too (by-address forms hit them, by-ASID does not). */
   readonly globals: boolean;
-  /** Addresses [start, end); absent: all. */
+  /** Addresses [start, end) in bits [55:0]; absent: all. */
   readonly range?: { readonly start: bigint; readonly end: bigint };
   /** Only entries of this granule (log2) need be hit; absent: any. */
   readonly granuleLog2?: number;
@@ -65,7 +65,9 @@ export function tlbMismatch(scope: TlbScope, entry: TlbTags): string | undefined
   }
   if (scope.range !== undefined) {
     const { start, end } = scope.range;
-    if (entry.va >= end || entry.va + (1n << BigInt(entry.sizeLog2)) <= start) return 'address';
+    // Commands and entries are compared in VA[55:12]; an entry of the upper half has ones above (4.4.2).
+    const va = BigInt.asUintN(56, entry.va);
+    if (va >= end || va + (1n << BigInt(entry.sizeLog2)) <= start) return 'address';
   }
   if (scope.granuleLog2 !== undefined && scope.granuleLog2 !== entry.granuleLog2) return 'granule';
   if (!entry.leaf) {

@@ -7,7 +7,7 @@ import { type Register, writableBits } from '../layout/register.ts';
 import type { Context, Decider } from '../machine.ts';
 import type { Features } from './features.ts';
 import { type RegisterName, registers } from './registers.ts';
-import { guardHolds, reg, regHigh, regValue } from './regs.ts';
+import { activeErrors, guardHolds, reg, regHigh, regValue } from './regs.ts';
 import type { SmmuState } from './state.ts';
 
 /** What a write to a register does besides storing: the value that is really stored (32-bit halves). */
@@ -20,15 +20,18 @@ type Adjust = (smmu: SmmuState, value: number) => number;
 const keepInTransition =
   (name: RegisterName, ack: RegisterName): Adjust =>
   (smmu, value) => {
-    const moving = reg(smmu, name) ^ reg(smmu, ack);
+    const differing = reg(smmu, name) ^ reg(smmu, ack);
+    let moving = 0;
+    for (const { hi, lo } of Object.values(registers.byName[name].fields)) {
+      const bits = 2 ** (hi + 1) - 2 ** lo;
+      if ((differing & bits) !== 0) moving |= bits;
+    }
     return ((value & ~moving) | (reg(smmu, name) & moving)) >>> 0;
   };
 
 const adjusts: Partial<Record<RegisterName, Adjust>> = {
   CR0: keepInTransition('CR0', 'CR0ACK'),
   IRQ_CTRL: keepInTransition('IRQ_CTRL', 'IRQ_CTRLACK'),
-  // Without Update in the data the write is IGNORED (6.3.14.1).
-  GBPA: (smmu, value) => (value >>> 31 === 1 ? value : reg(smmu, 'GBPA')),
 };
 
 /** Bits that are RES0 for want of a feature (6.3). */
@@ -37,12 +40,16 @@ const res0Without: Partial<Record<RegisterName, readonly (readonly [has: (featur
   CR0:      [[(f) => f.pri, 1 << 1], [(f) => f.ats, 1 << 4], [(f) => f.vmw, 7 << 6], [(f) => f.dpt, 1 << 10]],
   CR2:      [[(f) => f.hyp, 1 << 0], [(f) => f.btm, 1 << 2], [(f) => f.atsRecErr, 1 << 3]],
   IRQ_CTRL: [[(f) => f.pri, 1 << 1]],
+  STRTAB_BASE_CFG: [[(f) => f.stLevel !== 0, 3 << 16]],
+  PRIQ_IRQ_CFG2:   [[(f) => f.msi, 0x3f]],
 };
 
 /** Registers that are not there without a feature: RES0. */
 // biome-ignore format: a table
 const absentWithout: readonly (readonly [names: RegExp, has: (features: Features) => boolean])[] = [
-  [/^(GERROR|EVENTQ|PRIQ)_IRQ_CFG[012]$/, (f) => f.msi],
+  // PRIQ_IRQ_CFG2 has LO without MSIs too (6.3.36).
+  [/^(GERROR|EVENTQ)_IRQ_CFG[012]$/,      (f) => f.msi],
+  [/^PRIQ_IRQ_CFG[01]$/,                  (f) => f.msi],
   [/^PRIQ_/,                              (f) => f.pri],
   [/^GATOS_/,                             (f) => f.atos],
   [/^VATOS_SEL$/,                         (f) => f.vatos],
@@ -117,30 +124,24 @@ function store(
   only?: number,
 ): void {
   const name = register.name as RegisterName;
-  const why = isAbsent(name, smmu.features) ? 'RES0' : register.access === 'RO' ? 'read-only' : undefined;
   const old = regValue(smmu, name);
   const writable = writableBits(register, (guard) => guardHolds(smmu, guard));
   for (const [has, bits] of res0Without[name] ?? [])
     if (!has(smmu.features)) writable[0] = (writable[0] ?? 0) & ~bits;
-  const written = only === undefined ? [0, 1] : [only];
-  const guarded = written.every((word) => (writable[word] ?? 0) === 0);
-  if (why !== undefined || guarded) {
-    const value = wide(words);
-    const reason = why ?? `guarded by ${register.guards.map((row) => row.guard).join(', ')}`;
-    context.emit(smmu.config.name, {
-      type: 'write.ignored',
-      smmu: smmu.config.name,
-      register: name,
-      offset,
-      value,
-      why: reason,
-    });
+  const why = refusal(smmu, register, words, writable, only);
+  if (why !== undefined) {
+    const about = { smmu: smmu.config.name, register: name, offset, value: wide(words), why };
+    context.emit(smmu.config.name, { type: 'write.ignored', ...about });
     return;
   }
   const kept = [reg(smmu, name), regHigh(smmu, name)];
   const next = [0, 1].map((word) => merge(kept[word] ?? 0, words[word] ?? 0, writable[word] ?? 0));
   noteReserved(context, smmu, register, words);
-  next[0] = adjusts[name]?.(smmu, next[0] ?? 0) ?? next[0] ?? 0;
+  noteGuarded(context, smmu, register, words, kept);
+  const asked = next[0] ?? 0;
+  next[0] = adjusts[name]?.(smmu, asked) ?? asked;
+  if (next[0] !== asked) note(context, smmu, 'rewritten-in-transition', `${name} = 0x${asked.toString(16)}`);
+  if (name === 'GERRORN') noteInactive(context, smmu, asked);
   context.emit(smmu.config.name, {
     type: 'register.written',
     smmu: smmu.config.name,
@@ -148,6 +149,57 @@ function store(
     value: wide(next),
     old,
   });
+}
+
+/** Why the whole write is IGNORED, or undefined when some of it is taken. */
+function refusal(
+  smmu: SmmuState,
+  register: Register,
+  words: readonly number[],
+  writable: Uint32Array,
+  only: number | undefined,
+): string | undefined {
+  if (isAbsent(register.name, smmu.features)) return 'RES0';
+  if (register.access === 'RO') return 'read-only';
+  const written = only === undefined ? [0, 1] : [only];
+  if (written.every((word) => (writable[word] ?? 0) === 0)) {
+    const holding = register.guards.filter(({ guard }) => guardHolds(smmu, guard));
+    return `guarded by ${holding.map(({ guard }) => guard).join(', ')}`;
+  }
+  // 6.3.14.1: the new value and Update come in one write.
+  if (register.name === 'GBPA' && (words[0] ?? 0) >>> 31 === 0) return 'Update=0';
+  return undefined;
+}
+
+/** A register with two owners takes the part that is free; the rest of the write is IGNORED (6.3.11). */
+function noteGuarded(
+  context: Context,
+  smmu: SmmuState,
+  register: Register,
+  words: readonly number[],
+  kept: readonly number[],
+): void {
+  const lost = register.guards.filter(
+    ({ guard, mask }) =>
+      mask.some((bits, word) => ((words[word] ?? 0) ^ (kept[word] ?? 0)) & bits) && guardHolds(smmu, guard),
+  );
+  if (lost.length === 0) return;
+  note(
+    context,
+    smmu,
+    'guarded-bits',
+    `${register.name} guarded by ${lost.map((row) => row.guard).join(', ')}`,
+  );
+}
+
+/** Toggling GERRORN for an error that is not active is CONSTRAINED UNPREDICTABLE: it is stored (6.3.20). */
+function noteInactive(context: Context, smmu: SmmuState, asked: number): void {
+  const toggled = (reg(smmu, 'GERRORN') ^ asked) & ~activeErrors(smmu);
+  if (toggled !== 0) note(context, smmu, 'gerrorn-inactive', `GERRORN = 0x${asked.toString(16)}`);
+}
+
+function note({ emit }: Context, smmu: SmmuState, rule: string, detail: string): void {
+  emit(smmu.config.name, { type: 'misuse.noted', smmu: smmu.config.name, rule, detail });
 }
 
 function merge(kept: number, written: number, bits: number): number {
@@ -165,13 +217,7 @@ function noteReserved(context: Context, smmu: SmmuState, register: Register, wor
       (word & ~(register.writeMask[at] ?? 0) & ~(register.name === 'CMDQ_CONS' ? 0x7f00_0000 : 0)) !== 0,
   );
   if (!reserved) return;
-  const detail = `${register.name} = 0x${wide(words).toString(16)}`;
-  context.emit(smmu.config.name, {
-    type: 'misuse.noted',
-    smmu: smmu.config.name,
-    rule: 'reserved-bits',
-    detail,
-  });
+  note(context, smmu, 'reserved-bits', `${register.name} = 0x${wide(words).toString(16)}`);
 }
 
 function isAbsent(name: string, features: Features): boolean {

@@ -23,7 +23,7 @@ export const steRules: readonly SteRule[] = [
   { name: 's1cdmax-too-large',     spec: '5.2 S1CDMax',      broken: (s, f) => stage1(s) && f.ssidBits !== 0 && s.S1CDMax > f.ssidBits },
   { name: 's1fmt-two-level',       spec: '5.2 S1Fmt',        broken: (s, f) => stage1(s) && f.ssidBits !== 0 && s.S1CDMax !== 0 && !f.cd2l && (s.S1Fmt === 'TWO_LEVEL_4K' || s.S1Fmt === 'TWO_LEVEL_64K') },
   { name: 's1contextptr-too-large', spec: '5.2 S1ContextPtr', broken: (s, f) => stage1(s) && s.S1ContextPtr >= 2 ** f.oas },
-  { name: 's2vmid-16-bit',         spec: '5.2 S2VMID',       broken: (s, f) => f.s2p && (s.Config === 'S1' || stage2(s)) && s.STRW !== 'NS_EL2' && s.S2VMID > 0xff && !f.vmid16 },
+  { name: 's2vmid-16-bit',         spec: '5.2 S2VMID',       broken: (s, f) => f.s2p && (stage2(s) || (s.Config === 'S1' && !(f.hyp && s.STRW === 'NS_EL2'))) && s.S2VMID > 0xff && !f.vmid16 },
 ];
 
 /** The first rule the STE breaks. V=1 and Config 1xx are asked elsewhere. */

@@ -6,7 +6,7 @@ import type { Context } from '../machine.ts';
 import { permits } from './attributes.ts';
 import type { Cd } from './cd.ts';
 import { effectiveIps, type Half, halfOf, isEl2 } from './cd-rules.ts';
-import { type Fault, findCd, findSte, type Held, selectCd } from './configuration.ts';
+import { type Fault, findCd, findSte, type Held, isE2h, selectCd } from './configuration.ts';
 import type { AccessKind, Regime } from './events.ts';
 import { fillTlb } from './fills.ts';
 import { type Granule, granuleByName, granules, spanLog2 } from './granule.ts';
@@ -46,6 +46,8 @@ export type Translation =
       readonly why: string;
       readonly result: 'abort' | 'raz-wi' | 'stall';
       readonly basis: Basis;
+      /** The access after the STE's overrides, as a record shows it (7.3); absent before them. */
+      readonly seen?: Request;
     };
 
 const NO_BASIS: Basis = { ste: 0, cd: 0, tlb: 0 };
@@ -57,23 +59,35 @@ export function translate(context: Context, smmu: SmmuState, request: Request): 
   const asked = request.access === 'write' ? { ...request, exec: false } : request;
   // T3, T4
   const ste = findSte(context, smmu, asked.streamId);
-  if (!ste.ok) return refuse(NO_BASIS, ste.fault, recordsStreamFault(smmu, ste.fault));
+  if (!ste.ok) return refuse({ ...NO_BASIS, ste: ste.fill }, ste.fault, recordsStreamFault(smmu, ste.fault));
   const config = steConfig(ste.held.value);
   const basis: Basis = { ste: ste.held.fill, cd: 0, tlb: 0 };
   // T5
   if (config === 'ABORT') return { kind: 'refused', why: 'STE.Config=0b0xx', result: 'abort', basis };
   // T6
   const access = overridden(asked, ste.held.value, smmu);
+  const answer = translateConfigured(context, smmu, access, ste.held, basis);
+  return answer.kind === 'refused' ? { ...answer, seen: access } : answer;
+}
+
+/** From T7 on: the STE is there, and its overrides are applied. */
+function translateConfigured(
+  context: Context,
+  smmu: SmmuState,
+  access: Request,
+  ste: Held<Ste>,
+  basis: Basis,
+): Translation {
   // T7
-  const selected = selectCd(ste.held.value, access.substreamId, smmu);
+  const selected = selectCd(ste.value, access.substreamId, smmu);
   if (selected.kind === 'fault') return refuse(basis, selected.fault, true);
   // T8, T11: no stage translates
   if (selected.kind === 'bypass') return bypassStage1(smmu, access, basis);
   // T9, T10
-  const cd = findCd(context, smmu, access.streamId, ste.held.value, selected.index);
-  if (!cd.ok) return refuse(basis, cd.fault, true);
+  const cd = findCd(context, smmu, access.streamId, ste.value, selected.index);
+  if (!cd.ok) return refuse({ ...basis, cd: cd.fill }, cd.fault, true);
   // T11
-  return translateStage1(context, smmu, access, ste.held, cd.held);
+  return translateStage1(context, smmu, access, ste, cd.held);
 }
 
 function refuse(basis: Basis, fault: Fault, recorded: boolean): Translation {
@@ -127,12 +141,12 @@ function translateStage1(
 ): Translation {
   const basis: Basis = { ste: ste.fill, cd: cd.fill, tlb: 0 };
   const el2 = isEl2(ste.value, smmu.features);
-  const regime: Regime = el2 ? ((reg(smmu, 'CR2') & 1) !== 0 ? 'EL2_E2H' : 'EL2') : 'EL1';
+  const regime: Regime = el2 ? (isE2h(smmu) ? 'EL2_E2H' : 'EL2') : 'EL1';
   const upper = regime !== 'EL2' && ((request.iova >> 55n) & 1n) === 1n;
   const half = halfOf(cd.value, upper, regime === 'EL2');
   const stage1 = (fault: Fault, tlb = 0): Translation => stage1Fault(cd.value, { ...basis, tlb }, fault);
 
-  const range = rangeProblem(half, request, upper, regime);
+  const range = rangeProblem(half, request, upper, regime, smmu.features.e0pd);
   if (range !== undefined) return stage1({ record: 'F_TRANSLATION', why: range });
   const granule = granuleByName[half.tg] ?? granules[12];
   const walk: WalkContext = {
@@ -142,9 +156,10 @@ function translateStage1(
     granule,
     inputBits: 64 - half.tsz,
     ttb: half.ttb,
-    had: half.had,
+    had: half.had && smmu.features.had,
     bigEndian: cd.value.ENDI,
     outputBits: outputBits(cd.value, granule, smmu),
+    wide64: granule.pageLog2 === 16 && smmu.features.oas >= 52,
     ds: cd.value.DS && smmu.features.ds,
   };
   const va = half.tbi ? signExtended(request.iova) : request.iova;
@@ -152,7 +167,7 @@ function translateStage1(
   const served =
     hit === undefined
       ? fromWalk(context, smmu, walk, va, request, cd.value)
-      : fromEntry(hit, va, request, cd.value, regime);
+      : fromEntry(smmu, hit, va, request, cd.value);
   if (!served.ok) return stage1(served.fault, served.tlb);
   return {
     kind: 'ok',
@@ -170,14 +185,20 @@ function stage1Fault(cd: Cd, basis: Basis, fault: Fault): Translation {
 }
 
 /** EPD, the input range and E0PD need no memory, and come before any look-up (7.2). */
-function rangeProblem(half: Half, request: Request, upper: boolean, regime: Regime): string | undefined {
+function rangeProblem(
+  half: Half,
+  request: Request,
+  upper: boolean,
+  regime: Regime,
+  hasE0pd: boolean,
+): string | undefined {
   if (half.off) return upper ? 'EPD1=1' : 'EPD0=1';
   const top = half.tbi ? 56n : 64n;
   const bits = 64n - BigInt(half.tsz);
   const above = BigInt.asUintN(Number(top), request.iova) >> bits;
   const expected = upper ? (1n << (top - bits)) - 1n : 0n;
   if (above !== expected) return `the address is beyond T${upper ? 1 : 0}SZ`;
-  if (half.e0pd && !request.privileged && regime !== 'EL2') return `E0PD${upper ? 1 : 0}=1`;
+  if (half.e0pd && hasE0pd && !request.privileged && regime !== 'EL2') return `E0PD${upper ? 1 : 0}=1`;
   return undefined;
 }
 
@@ -214,8 +235,8 @@ type Served =
   | { readonly ok: true; readonly pa: number; readonly tlb: number }
   | { readonly ok: false; readonly fault: Fault; readonly tlb: number };
 
-function fromEntry(entry: TlbEntry, va: bigint, request: Request, cd: Cd, regime: Regime): Served {
-  if (!allowed(entry.attributes, request, cd, regime)) {
+function fromEntry(smmu: SmmuState, entry: TlbEntry, va: bigint, request: Request, cd: Cd): Served {
+  if (!allowed(smmu, entry.attributes, request, cd, entry.regime)) {
     return {
       ok: false,
       fault: { record: 'F_PERMISSION', why: 'not permitted by the cached descriptor' },
@@ -247,7 +268,7 @@ function fromWalk(
   if (!leaf.accessFlag && !cd.AFFD && smmu.config.choices['checkAccessFlag'] !== false) {
     return { ok: false, fault: { record: 'F_ACCESS', why: `AF=0 at level ${leaf.level}` }, tlb: 0 };
   }
-  const permitted = allowed(leaf.attributes, request, cd, walk.regime);
+  const permitted = allowed(smmu, leaf.attributes, request, cd, walk.regime);
   const keep = permitted || smmu.config.choices['cacheRefusedLeaf'] !== false;
   const tlb = keep ? fillLeaf(context, smmu, walk, va, leaf) : 0;
   if (!permitted)
@@ -277,11 +298,17 @@ function fillLeaf(context: Context, smmu: SmmuState, walk: WalkContext, va: bigi
   });
 }
 
-function allowed(attributes: number, { access, exec, privileged }: Request, cd: Cd, regime: Regime): boolean {
+function allowed(
+  smmu: SmmuState,
+  attributes: number,
+  { access, exec, privileged }: Request,
+  cd: Cd,
+  regime: Regime,
+): boolean {
   return permits(
     attributes,
     { write: access === 'write', exec, privileged },
-    { el2: regime === 'EL2', wxn: cd.WXN, pan: cd.PAN, epan: cd.EPAN },
+    { el2: regime === 'EL2', wxn: cd.WXN, pan: cd.PAN, epan: cd.EPAN && smmu.features.epan },
   );
 }
 

@@ -26,6 +26,8 @@ export interface WalkContext {
   readonly bigEndian: boolean;
   /** Output size in bits. */
   readonly outputBits: number;
+  /** 64KB descriptors hold OA[51:48]: OAS, not IPS, decides (Arm ARM D8.3; above IPS is F_ADDR_SIZE). */
+  readonly wide64: boolean;
   /** 52-bit outputs with 4KB and 16KB (CD.DS). */
   readonly ds: boolean;
 }
@@ -124,7 +126,9 @@ function beginning(smmu: SmmuState, walk: WalkContext, va: bigint): Position {
     }
   }
   const sizeLog2 = walk.inputBits - spanLog2(walk.granule, start) + 3;
-  const align = 2 ** Math.max(sizeLog2, walk.ds ? 6 : 4);
+  // 52-bit outputs need a base aligned to 64 bytes (5.4 TTB0).
+  const wide = walk.ds || (walk.wide64 && walk.outputBits > 48);
+  const align = 2 ** Math.max(sizeLog2, wide ? 6 : 4);
   return { level: start, table: walk.ttb - (walk.ttb % align), above: 0, parent: 0 };
 }
 
@@ -173,7 +177,7 @@ function descriptorKind(walk: WalkContext, level: number, lo: number): 'invalid'
   if ((lo & 1) === 0) return 'invalid';
   if (level === 3) return (lo & 2) === 0 ? 'invalid' : 'leaf';
   if ((lo & 2) !== 0) return 'table';
-  const wide = walk.granule.pageLog2 === 16 ? walk.outputBits > 48 : walk.ds;
+  const wide = walk.granule.pageLog2 === 16 ? walk.wide64 : walk.ds;
   return (wide ? walk.granule.blockLevelsWide : walk.granule.blockLevels).includes(level)
     ? 'leaf'
     : 'invalid';
@@ -190,7 +194,7 @@ function outputAddress(
   const { pageLog2 } = walk.granule;
   let high = hi & 0xffff;
   if (walk.ds && pageLog2 !== 16) high = (hi & 0x3_ffff) + ((lo >>> 8) & 3) * 2 ** 18;
-  else if (pageLog2 === 16 && walk.outputBits > 48) high += ((lo >>> 12) & 0xf) * 2 ** 16;
+  else if (walk.wide64) high += ((lo >>> 12) & 0xf) * 2 ** 16;
   const low = ((lo >>> pageLog2) << pageLog2) >>> 0;
   const address = high * TWO32 + low;
   return kind === 'table' ? address : address - (address % 2 ** spanLog2(walk.granule, level));
