@@ -2,12 +2,12 @@
  * When did the value at a path change: the index gives the entries that may have changed it, and
  * the value before and after each tells whether it did.
  */
-import type { Entry } from '../core/event.ts';
-import type { Branch } from '../core/history/store.ts';
+import { type Entry, schemas } from '../core/event.ts';
 import { isSame } from '../core/history/rerun.ts';
+import type { Branch } from '../core/history/store.ts';
 import { touchKeys } from '../core/history/touch.ts';
-import { isPathProblem, type Resolved, resolvePath } from '../core/path.ts';
 import type { Span } from '../core/path/node.ts';
+import { isPathProblem, type Resolved, resolvePath } from '../core/path.ts';
 import type { State } from '../core/state.ts';
 import { InputError } from './input-error.ts';
 import type { Session } from './session.ts';
@@ -29,7 +29,13 @@ export function resolveAt(state: State, path: string): Resolved {
 const CHUNK = 64;
 
 /** Changes of `path` with `from < seq <= to`, newest first. */
-export function* changesBack(session: Session, branch: Branch, path: string, from: number, to: number): Generator<Change> {
+export function* changesBack(
+  session: Session,
+  branch: Branch,
+  path: string,
+  from: number,
+  to: number,
+): Generator<Change> {
   let until = to;
   while (until > from) {
     const watched = resolveAt(session.seek(branch, until), path);
@@ -67,7 +73,14 @@ function changesAmong(session: Session, branch: Branch, path: string, candidates
 }
 
 /** The newest seqs with `from < seq <= until` whose entries touched what is watched. */
-function takeDown(session: Session, branch: Branch, watched: Resolved, from: number, until: number, most: number): number[] {
+function takeDown(
+  session: Session,
+  branch: Branch,
+  watched: Resolved,
+  from: number,
+  until: number,
+  most: number,
+): number[] {
   const taken: number[] = [];
   for (const entry of touchingBack(session, branch, watched.touchKeys, watched.spans, from, until)) {
     taken.push(entry.seq);
@@ -96,15 +109,20 @@ export function* touchingBack(
 function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]): boolean {
   const own = touchKeys(entry).filter((key) => keys.includes(key));
   if (spans.length === 0 || own.some((key) => !key.startsWith('page:'))) return own.length > 0;
-  const touched = memoryOf(entry);
-  return touched === undefined || spans.some((span) => touched.pa < span.pa + span.size && span.pa < touched.pa + touched.size);
+  return memoryOf(entry).some((one) => spans.some((span) => one.pa < span.pa + span.size && span.pa < one.pa + one.size));
 }
 
-/** Bytes of memory an entry is about; a doubleword when it does not say. */
-function memoryOf(entry: Entry): Span | undefined {
-  const { pa, size, bytes, words } = entry as { pa?: number; size?: number; bytes?: Uint8Array; words?: Uint8Array };
-  if (pa === undefined) return undefined;
-  return { pa, size: bytes?.length ?? words?.length ?? size ?? 8 };
+const DOUBLEWORD = 8;
+
+/** The memory an entry is about, from its address fields; a doubleword where it does not say how much. */
+function memoryOf(entry: Entry): readonly Span[] {
+  const fields = entry as unknown as Readonly<Record<string, unknown>>;
+  const { size, bytes, words } = entry as { size?: number; bytes?: Uint8Array; words?: Uint8Array };
+  const held = bytes?.length ?? words?.length ?? size ?? DOUBLEWORD;
+  return Object.entries(schemas[entry.type]).flatMap(([name, { index }]) => {
+    const pa = index === 'page' ? fields[name] : undefined;
+    return typeof pa === 'number' ? [{ pa, size: name === 'pa' ? held : DOUBLEWORD }] : [];
+  });
 }
 
 /** Several falling sequences as one, each number once. */
@@ -113,7 +131,8 @@ export function* mergeDown(sequences: readonly Iterable<number>[]): Generator<nu
   const next = heads.map((head) => head.next());
   for (;;) {
     let top: number | undefined;
-    for (const each of next) if (each.done !== true && (top === undefined || each.value > top)) top = each.value;
+    for (const each of next)
+      if (each.done !== true && (top === undefined || each.value > top)) top = each.value;
     if (top === undefined) return;
     yield top;
     for (const [at, each] of next.entries()) {

@@ -58,7 +58,12 @@ export class Session {
 
   #from(branch: Branch, seq: number): State {
     const near = this.#near;
-    if (near !== undefined && near.branch === branch.id && near.state.seq <= seq && seq - near.state.seq <= NEAR) {
+    if (
+      near !== undefined &&
+      near.branch === branch.id &&
+      near.state.seq <= seq &&
+      seq - near.state.seq <= NEAR
+    ) {
       return near.state;
     }
     return this.#snapshots.nearest(branch.id, seq)?.state ?? initialState(branch.machine, resetRegisters);

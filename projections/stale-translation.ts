@@ -156,9 +156,9 @@ function checkAccess(
   state.watch.hardwareTick = entry.tick;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
-  shadow.fills.walk = undefined;
   const request = requestOf(state, entry);
   const stale = judgeUse(shadow, entry, request);
+  shadow.fills.walk = undefined;
   if (stale === undefined) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.tlb?.entry;

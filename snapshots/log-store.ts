@@ -175,6 +175,11 @@ export class DiskLog implements LogStore {
     }
   }
 
+  /** The chained hash of the own segment that begins at `first`: it stands for all before it, too. */
+  segmentHash(branch: number, first: number): Uint8Array | undefined {
+    return this.#reader.value(branch, first)?.slice(0, HASH_BYTES);
+  }
+
   /** The own segment of `branch` that begins at `first`. */
   segment(branch: number, first: number): StoredSegment {
     return { branch, ...this.#reader.load(branch, first) };
@@ -185,6 +190,7 @@ export class DiskLog implements LogStore {
    * the same one, has another. Undefined where the history does not reach.
    */
   fingerprint(branch: number, seq: number): string | undefined {
+    if (!this.environment.readOnly) this.#writer.commit();
     const digest = createHash('sha256').update(this.header.id);
     const owner = this.ownerOf(branch, seq);
     const first = seq === 0 ? undefined : this.#reader.firstOf(owner, seq);

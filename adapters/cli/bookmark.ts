@@ -1,6 +1,6 @@
 /** `bookmark`: names a position, or lists the names. */
 import { InputError } from '../input-error.ts';
-import { exitCodes, fit, printAll } from './io.ts';
+import { clip, exitCodes, printAll } from './io.ts';
 import { withStore } from './open.ts';
 import { bookmarkNameProblem, showPosition } from './position.ts';
 import type { Verb } from './verb.ts';
@@ -20,7 +20,9 @@ export const verb: Verb = {
         const problem = bookmarkNameProblem(name, source);
         if (problem !== undefined) throw new InputError(problem);
         if (options['move'] !== true && log.bookmarks().some((each) => each.name === name)) {
-          throw new InputError(`expected a new name, found "${name}", which there is already (--move moves it)`);
+          throw new InputError(
+            `expected a new name, found "${name}", which there is already (--move moves it)`,
+          );
         }
         log.setBookmark({ name, branch: at.branch.id, seq: at.seq });
         await log.flush();
@@ -30,7 +32,11 @@ export const verb: Verb = {
         const branch = branches.get(mark.branch);
         if (branch === undefined || (name !== undefined && mark.name !== name)) return [];
         const shown = showPosition({ branch, seq: mark.seq });
-        return [json ? JSON.stringify({ position: shown, name: mark.name }) : fit(`${shown.padEnd(20)} @{${mark.name}}`, io.width)];
+        return [
+          json
+            ? JSON.stringify({ position: shown, name: mark.name })
+            : clip(`${shown.padEnd(20)} @{${mark.name}}`, io.width),
+        ];
       });
       await printAll(io, lines);
     });

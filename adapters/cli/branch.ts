@@ -1,9 +1,9 @@
 /** `branch`: lists, chooses and removes branches. */
 import type { Branch, LogStore } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
-import { exitCodes, fit, printAll } from './io.ts';
+import { clip, exitCodes, printAll } from './io.ts';
 import { withStore } from './open.ts';
-import { parsePosition, type PositionSource, showPosition } from './position.ts';
+import { type PositionSource, parsePosition, showPosition } from './position.ts';
 import type { Verb } from './verb.ts';
 
 export const verb: Verb = {
@@ -14,13 +14,18 @@ export const verb: Verb = {
   },
   async run(context, [name], options) {
     const { io, json } = context;
-    if (options['delete'] === true && name === undefined) throw new InputError('--delete: expected the name of a branch');
+    if (options['delete'] === true && name === undefined)
+      throw new InputError('--delete: expected the name of a branch');
     await withStore(context, async ({ session: { log }, source }) => {
       if (name !== undefined && options['delete'] === true) {
         const branch = byName(name, source);
         removeBranch(log, branch);
         await log.flush();
-        io.out(json ? JSON.stringify({ removed: name }) : `${showPosition({ branch, seq: branch.parent?.at ?? 0 })}  removed`);
+        io.out(
+          json
+            ? JSON.stringify({ removed: name })
+            : `${showPosition({ branch, seq: branch.parent?.at ?? 0 })}  removed`,
+        );
         return;
       }
       if (name !== undefined) {
@@ -30,7 +35,7 @@ export const verb: Verb = {
       const current = log.current();
       const lines = log.branches().map((branch) => {
         const row = { ...rowOf(log, branch), current: branch.id === current };
-        return json ? JSON.stringify(row) : fit(textOf(row), io.width);
+        return json ? JSON.stringify(row) : clip(textOf(row), io.width);
       });
       await printAll(io, lines);
     });

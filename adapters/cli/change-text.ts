@@ -6,7 +6,11 @@ import { type Position, showPosition } from './position.ts';
 import { leavesOf, showLeaf } from './value-diff.ts';
 
 /** `main@36  mem[0x40052008]  0x60000040100f43 -> 0x0  by outside mem...`. */
-export function changeLines({ entry, before, after }: Change, { branch }: Position, width: number | undefined): string[] {
+export function changeLines(
+  { entry, before, after }: Change,
+  { branch }: Position,
+  width: number | undefined,
+): string[] {
   const at = showPosition({ branch, seq: entry.seq });
   const differences = leavesOf(before.value, after.value);
   const lines = differences.flatMap(({ below, before: old, after: now }) =>
@@ -17,5 +21,11 @@ export function changeLines({ entry, before, after }: Change, { branch }: Positi
 
 export function changeJson({ entry, before, after }: Change, { branch }: Position): Record<string, unknown> {
   const position = showPosition({ branch, seq: entry.seq });
-  return { position, path: after.path, before: before.value, after: after.value, entry: entryJson(entry, branch.name) };
+  return {
+    position,
+    path: after.path,
+    before: before.value,
+    after: after.value,
+    entry: entryJson(entry, branch.name),
+  };
 }

@@ -1,16 +1,21 @@
 /** From a command line to an exit code. Verbs are loaded when they are called. */
 import { Command, CommanderError } from 'commander';
-import { nearNames } from '../../core/path/near.ts';
+import { meant } from '../../core/path/near.ts';
 import { messageOf } from '../../snapshots/store-error.ts';
 import { InputError } from '../input-error.ts';
 import { type ExitCode, exitCodes, type Io } from './io.ts';
 import type { Options } from './verb.ts';
-import { laterVerbs, verbs } from './verbs.ts';
+import { laterVerbs, type VerbRow, verbs } from './verbs.ts';
 
 const VERSION = '0.1.0';
 
 /** Errors of the outside: their message is enough. All others are bugs of ours. */
 const OUTSIDE: readonly string[] = ['InputError', 'StoreError', 'ConflictError'];
+
+const rows: Readonly<Record<string, VerbRow>> = {
+  ...verbs,
+  help: { summary: 'help on a verb, or on scenario, paths, positions', load: () => import('./help.ts') },
+};
 
 /** @param args the command line without the program's name. */
 export async function runCli(args: readonly string[], io: Io): Promise<ExitCode> {
@@ -23,21 +28,32 @@ export async function runCli(args: readonly string[], io: Io): Promise<ExitCode>
 
 async function runVerb(args: readonly string[], io: Io): Promise<ExitCode> {
   const called = verbOf(args);
-  if (called !== undefined && !Object.hasOwn(verbs, called)) throw new InputError(unknownVerb(called));
+  if (called !== undefined && !Object.hasOwn(rows, called)) throw new InputError(unknownVerb(called));
   let exit: ExitCode | undefined;
+  let prepared = args;
   const program = programOf(io);
-  for (const [name, row] of Object.entries(verbs)) {
-    const command = program.command(name).description(row.summary).configureOutput(outputTo(io)).exitOverride();
+  for (const [name, row] of Object.entries(rows)) {
+    const command = program
+      .command(name)
+      .description(row.summary)
+      .configureOutput(outputTo(io))
+      .exitOverride();
     if (name !== called) continue;
     const { verb } = await row.load();
     verb.define(command);
+    prepared = verb.prepare?.(args) ?? args;
     command.action(async () => {
       const { store, json } = program.opts<{ store?: string; json?: boolean }>();
       const file = store ?? io.env['BACKWALK_STORE'] ?? './backwalk.bw';
-      exit = await verb.run({ io, store: file, json: json === true }, command.args, command.opts<Options>());
+      const needsFindings = args.some((arg) => arg.includes('first finding'));
+      exit = await verb.run(
+        { io, store: file, json: json === true, needsFindings },
+        command.args,
+        command.opts<Options>(),
+      );
     });
   }
-  await program.parseAsync([...args], { from: 'user' });
+  await program.parseAsync([...prepared], { from: 'user' });
   return exit ?? exitCodes.clean;
 }
 
@@ -74,9 +90,8 @@ function verbOf(args: readonly string[]): string | undefined {
 
 function unknownVerb(name: string): string {
   if (laterVerbs.includes(name)) return `${name} is not in this version of Backwalk`;
-  const near = nearNames(name, Object.keys(verbs));
-  const meant = near.length === 0 ? '' : ` (did you mean ${near.join(' or ')}?)`;
-  return `expected a verb (${Object.keys(verbs).join(', ')}), found "${name}"${meant}`;
+  const known = Object.keys(rows);
+  return `expected a verb (${known.join(', ')}), found "${name}"${meant(name, known)}`;
 }
 
 function report(error: unknown, io: Io): ExitCode {

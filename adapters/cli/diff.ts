@@ -4,10 +4,10 @@ import { type Difference, differenceOf } from '../../core/history/rerun.ts';
 import type { Branch, LogStore } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
 import { entryJson } from './entry-text.ts';
-import { type ExitCode, exitCodes, fit, printAll, wrap } from './io.ts';
+import { clip, type ExitCode, exitCodes, printAll, wrap } from './io.ts';
 import { entryLine } from './log.ts';
 import { type Opened, withStore } from './open.ts';
-import { parseRange, type Position, type Range, showPosition } from './position.ts';
+import { type Position, parseRange, type Range, showPosition } from './position.ts';
 import { stateDiff } from './state-diff.ts';
 import { showLeaf } from './value-diff.ts';
 import type { Verb, VerbContext } from './verb.ts';
@@ -31,7 +31,13 @@ export const verb: Verb = {
   },
 };
 
-async function diffMoments({ io, json }: VerbContext, { session }: Opened, a: Position, b: Position, path: string | undefined): Promise<ExitCode> {
+async function diffMoments(
+  { io, json }: VerbContext,
+  { session }: Opened,
+  a: Position,
+  b: Position,
+  path: string | undefined,
+): Promise<ExitCode> {
   const [before, after] = [session.seek(a.branch, a.seq), session.seek(b.branch, b.seq)];
   const [from, to] = [showPosition(a), showPosition(b)];
   let rows = 0;
@@ -40,7 +46,14 @@ async function diffMoments({ io, json }: VerbContext, { session }: Opened, a: Po
     (function* () {
       for (const row of stateDiff(before, after, path)) {
         rows += 1;
-        if (json) yield JSON.stringify({ a: from, b: to, path: row.path, before: row.before ?? null, after: row.after ?? null });
+        if (json)
+          yield JSON.stringify({
+            a: from,
+            b: to,
+            path: row.path,
+            before: row.before ?? null,
+            after: row.after ?? null,
+          });
         else yield* wrap(to, row.path, `${showLeaf(row.before)} -> ${showLeaf(row.after)}`, io.width);
       }
     })(),
@@ -48,18 +61,40 @@ async function diffMoments({ io, json }: VerbContext, { session }: Opened, a: Po
   return rows === 0 ? exitCodes.clean : exitCodes.found;
 }
 
-async function diffHistories({ io, json }: VerbContext, { session: { log } }: Opened, { from, to }: Range): Promise<ExitCode> {
-  const shared = commonAncestor((id) => log.branches().find((branch) => branch.id === id), from.branch.id, to.branch.id);
+async function diffHistories(
+  { io, json }: VerbContext,
+  { session: { log } }: Opened,
+  { from, to }: Range,
+): Promise<ExitCode> {
+  const shared = commonAncestor(
+    (id) => log.branches().find((branch) => branch.id === id),
+    from.branch.id,
+    to.branch.id,
+  );
   const seq = Math.min(shared?.seq ?? 0, from.seq, to.seq);
   const difference = firstDifference(log, from, to, seq);
   const counts = countsOf(log, from, to, seq);
   const [a, b] = [showPosition(from), showPosition(to)];
   if (json) {
-    io.out(JSON.stringify({ a, b, shared: seq, difference: differenceJson(difference, from.branch, to.branch), counts: Object.fromEntries(counts.map(({ type, a: left, b: right }) => [type, [left, right]])) }));
+    io.out(
+      JSON.stringify({
+        a,
+        b,
+        shared: seq,
+        difference: differenceJson(difference, from.branch, to.branch),
+        counts: Object.fromEntries(counts.map(({ type, a: left, b: right }) => [type, [left, right]])),
+      }),
+    );
   } else {
-    io.out(fit(`${showPosition({ branch: from.branch, seq })}  the last entry that ${a} and ${b} share`, io.width));
+    io.out(
+      clip(
+        `${showPosition({ branch: from.branch, seq })}  the last entry that ${a} and ${b} share`,
+        io.width,
+      ),
+    );
     for (const line of differenceLines(difference, from.branch, to.branch, io.width)) io.out(line);
-    for (const { type, a: left, b: right } of counts) io.out(fit(`${b}  ${type.padEnd(18)} ${left} | ${right}`, io.width));
+    for (const { type, a: left, b: right } of counts)
+      io.out(clip(`${b}  ${type.padEnd(18)} ${left} | ${right}`, io.width));
   }
   return difference === undefined ? exitCodes.clean : exitCodes.found;
 }
@@ -70,7 +105,11 @@ function firstDifference(log: LogStore, a: Position, b: Position, shared: number
   for (;;) {
     const [one, other] = [left.next(), right.next()];
     if (one.done === true && other.done === true) return undefined;
-    const found = differenceOf(one.done === true ? [] : [one.value], other.done === true ? [] : [other.value], (seq) => seq);
+    const found = differenceOf(
+      one.done === true ? [] : [one.value],
+      other.done === true ? [] : [other.value],
+      (seq) => seq,
+    );
     if (found !== undefined) return found;
   }
 }
@@ -98,10 +137,15 @@ function countsOf(log: LogStore, a: Position, b: Position, shared: number): Coun
 }
 
 /** Both sides of the first difference, each as a line of its history. */
-export function differenceLines(found: Difference | undefined, a: Branch, b: Branch, width: number | undefined): string[] {
+export function differenceLines(
+  found: Difference | undefined,
+  a: Branch,
+  b: Branch,
+  width: number | undefined,
+): string[] {
   if (found === undefined) return [];
   const side = (branch: Branch, entry: Difference['recorded']): string =>
-    entry === undefined ? `${branch.name}@  ends here` : entryLine(entry, { branch }, width);
+    entry === undefined ? `${branch.name}  has ended` : entryLine(entry, { branch }, width);
   return [side(a, found.recorded), side(b, found.rerun)];
 }
 

@@ -53,7 +53,7 @@ export async function printAll(io: Io, lines: Iterable<string>): Promise<number>
 const CUT = '...';
 
 /** The line in one piece, cut to the width. */
-export function fit(line: string, width: number | undefined): string {
+export function clip(line: string, width: number | undefined): string {
   if (width === undefined || line.length <= width) return line;
   return `${line.slice(0, Math.max(0, width - CUT.length))}${CUT}`;
 }

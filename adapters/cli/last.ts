@@ -18,9 +18,15 @@ export const verb: Verb = {
       const at = position(text);
       const [change] = changesBack(session, at.branch, path, 0, at.seq);
       if (change !== undefined) {
-        await printAll(io, json ? [JSON.stringify(changeJson(change, at))] : changeLines(change, at, io.width));
+        await printAll(
+          io,
+          json ? [JSON.stringify(changeJson(change, at))] : changeLines(change, at, io.width),
+        );
       } else if (json) io.out(JSON.stringify({ position: null, path }));
-      else io.out(`${showPosition({ branch: at.branch, seq: 0 })}  ${path}  has not changed up to ${showPosition(at)}`);
+      else
+        io.out(
+          `${showPosition({ branch: at.branch, seq: 0 })}  ${path}  has not changed up to ${showPosition(at)}`,
+        );
     });
     return exitCodes.clean;
   },

@@ -5,7 +5,7 @@ import { meant } from '../../core/path/near.ts';
 import { mergeDown, resolveAt, touchingBack } from '../changes.ts';
 import { InputError } from '../input-error.ts';
 import { entryJson, entryText } from './entry-text.ts';
-import { exitCodes, fit, printAll } from './io.ts';
+import { clip, exitCodes, printAll } from './io.ts';
 import { type Opened, withStore } from './open.ts';
 import { type Position, type Range, showPosition } from './position.ts';
 import { type Options, textOption, type Verb, type VerbContext } from './verb.ts';
@@ -16,7 +16,10 @@ export const verb: Verb = {
       .argument('[range]', 'positions A..B, or one position for all up to it')
       .option('--actor <name>', 'only what this actor did')
       .option('--type <types>', 'only these types, with commas; tlb.* for all that begin so')
-      .option('--touching <path>', 'only entries that touched a path, or sid:8, asid:7, iova:0x1000, command:CMD_SYNC')
+      .option(
+        '--touching <path>',
+        'only entries that touched a path, or sid:8, asid:7, iova:0x1000, command:CMD_SYNC',
+      )
       .option('--from <position>', 'from this position on')
       .option('--to <position>', 'up to this position')
       .addOption(new Option('-n, --lines <count>', 'the last so many; with --from the first so many'));
@@ -44,7 +47,10 @@ export const verb: Verb = {
 /** An entry as a line of the log. */
 export function entryLine(entry: Entry, at: Pick<Position, 'branch'>, width: number | undefined): string {
   const position = showPosition({ branch: at.branch, seq: entry.seq });
-  return fit(`${position.padEnd(at.branch.name.length + 6)} ${entry.actor.padEnd(9)} ${entry.type.padEnd(17)} ${entryText(entry)}`, width);
+  return clip(
+    `${position.padEnd(at.branch.name.length + 6)} ${entry.actor.padEnd(9)} ${entry.type.padEnd(17)} ${entryText(entry)}`,
+    width,
+  );
 }
 
 function* linesOf({ io, json }: VerbContext, at: Position, entries: Iterable<Entry>): Generator<string> {
@@ -57,7 +63,12 @@ function rangeOf(opened: Opened, text: string | undefined, options: Options): Ra
   const whole = opened.range(text);
   const from = textOption(options, 'from');
   const to = textOption(options, 'to');
-  const end = to === undefined ? (from === undefined || text !== undefined ? whole.to : headOf(opened, from)) : opened.position(to);
+  const end =
+    to === undefined
+      ? from === undefined || text !== undefined
+        ? whole.to
+        : headOf(opened, from)
+      : opened.position(to);
   // A position names the moment after its entry; `--from` is meant with its entry.
   const start = from === undefined ? whole.from.seq : opened.position(from).seq - 1;
   return { from: { branch: end.branch, seq: Math.max(0, start) }, to: end, symmetric: whole.symmetric };
@@ -69,7 +80,13 @@ function headOf(opened: Opened, from: string): Position {
 }
 
 /** Entries of the range in order; `count` of them from its start or its end. */
-function* scanned({ session }: Opened, { from, to }: Range, wanted: (entry: Entry) => boolean, count: number, first: boolean): Generator<Entry> {
+function* scanned(
+  { session }: Opened,
+  { from, to }: Range,
+  wanted: (entry: Entry) => boolean,
+  count: number,
+  first: boolean,
+): Generator<Entry> {
   const { log } = session;
   if (count === Number.POSITIVE_INFINITY || first) {
     yield* taken(filtered(log.read(to.branch.id, from.seq + 1, to.seq), wanted), count);
@@ -79,7 +96,14 @@ function* scanned({ session }: Opened, { from, to }: Range, wanted: (entry: Entr
 }
 
 /** The same for entries that touched a path, found by the index. */
-function touched(opened: Opened, { from, to }: Range, path: string, wanted: (entry: Entry) => boolean, count: number, first: boolean): readonly Entry[] {
+function touched(
+  opened: Opened,
+  { from, to }: Range,
+  path: string,
+  wanted: (entry: Entry) => boolean,
+  count: number,
+  first: boolean,
+): readonly Entry[] {
   const back = /^[a-z]+:/.test(path) ? keyed(opened, path, from, to) : touchingPath(opened, path, from, to);
   const all = filtered(back, wanted);
   const list = [...taken(all, first ? Number.POSITIVE_INFINITY : count)].reverse();
@@ -94,7 +118,10 @@ function touchingPath({ session }: Opened, path: string, from: Position, to: Pos
 /** Entries under a key of the index itself, as in `asid:0x7`. */
 function* keyed({ session }: Opened, text: string, from: Position, to: Position): Generator<Entry> {
   const [index = '', value = ''] = [text.slice(0, text.indexOf(':')), text.slice(text.indexOf(':') + 1)];
-  if (!KEYS.includes(index)) throw new InputError(`--touching: expected a path or one of ${KEYS.map((key) => `${key}:`).join(', ')}, found "${text}"`);
+  if (!KEYS.includes(index))
+    throw new InputError(
+      `--touching: expected a path or one of ${KEYS.map((key) => `${key}:`).join(', ')}, found "${text}"`,
+    );
   const number = /^(0[xX][0-9a-fA-F]+|\d+)$/.test(value) ? BigInt(value) : undefined;
   const shifted = index === 'page' || index === 'iova' ? number && number >> 12n : number;
   const key = number === undefined ? text : `${index}:0x${(shifted ?? 0n).toString(16)}`;
@@ -104,7 +131,18 @@ function* keyed({ session }: Opened, text: string, from: Position, to: Position)
   }
 }
 
-const KEYS: readonly string[] = ['page', 'iova', 'sid', 'asid', 'vmid', 'register', 'command', 'endpoint', 'path', 'type'];
+const KEYS: readonly string[] = [
+  'page',
+  'iova',
+  'sid',
+  'asid',
+  'vmid',
+  'register',
+  'command',
+  'endpoint',
+  'path',
+  'type',
+];
 
 function* filtered(entries: Iterable<Entry>, wanted: (entry: Entry) => boolean): Generator<Entry> {
   for (const entry of entries) if (wanted(entry)) yield entry;
@@ -131,8 +169,13 @@ function typesOf(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
   const known = Object.keys(schemas);
   return text.split(',').flatMap((each) => {
-    const found = each.endsWith('*') ? known.filter((type) => type.startsWith(each.slice(0, -1))) : known.filter((type) => type === each);
-    if (found.length === 0) throw new InputError(`--type: expected a type such as tlb.filled, found "${each}"${meant(each, known)}`);
+    const found = each.endsWith('*')
+      ? known.filter((type) => type.startsWith(each.slice(0, -1)))
+      : known.filter((type) => type === each);
+    if (found.length === 0)
+      throw new InputError(
+        `--type: expected a type such as tlb.filled, found "${each}"${meant(each, known)}`,
+      );
     return found;
   });
 }

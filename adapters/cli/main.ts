@@ -28,7 +28,8 @@ const io: Io = {
     process.stderr.write(`${line}\n`);
   },
   drain: async () => {
-    if (!flush()) await new Promise<void>((resolve) => process.stdout.once('drain', resolve).once('close', resolve));
+    if (!flush())
+      await new Promise<void>((resolve) => process.stdout.once('drain', resolve).once('close', resolve));
     // A closed pipe and a signal are heard between two turns of the loop only.
     await new Promise<void>((resolve) => setImmediate(resolve));
   },

@@ -1,9 +1,19 @@
 /** Opens the store a command works on, and says what positions mean in it. */
 import { existsSync } from 'node:fs';
+import type { MachineConfig } from '../../core/config.ts';
+import type { Entry } from '../../core/event.ts';
 import type { Branch } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
 import { Session } from '../session.ts';
-import { currentBranch, type Landmarks, parsePosition, type Position, type PositionSource, parseRange, type Range } from './position.ts';
+import {
+  currentBranch,
+  type Landmarks,
+  type Position,
+  type PositionSource,
+  parsePosition,
+  parseRange,
+  type Range,
+} from './position.ts';
 import type { VerbContext } from './verb.ts';
 
 export interface Opened {
@@ -18,7 +28,9 @@ export interface Opened {
 /** Opens an existing store. */
 export async function openExisting(context: VerbContext): Promise<Session> {
   if (!existsSync(context.store)) {
-    throw new InputError(`no store ${context.store}: \`backwalk run FILE\` makes one, -s or BACKWALK_STORE names another`);
+    throw new InputError(
+      `no store ${context.store}: \`backwalk run FILE\` makes one, -s or BACKWALK_STORE names another`,
+    );
   }
   return openOrMake(context);
 }
@@ -31,34 +43,58 @@ export async function openOrMake(context: VerbContext): Promise<Session> {
 
 /** Opens an existing store, does the work, and closes it whatever happens. */
 export async function withStore<T>(context: VerbContext, work: (opened: Opened) => Promise<T>): Promise<T> {
+  const findings = context.needsFindings
+    ? (await import('../../projections/check.ts')).checkHistory
+    : undefined;
   const session = await openExisting(context);
   try {
-    return await work(openedOn(session));
+    return await work(openedOn(session, findings));
   } finally {
     await session.close();
   }
 }
 
-export function sourceOf(session: Session): PositionSource {
-  return { log: session.log, landmarks: landmarksOf(session) };
+type FindFindings = (
+  entries: Iterable<Entry>,
+  machine: MachineConfig,
+  branch: string,
+) => readonly { readonly position: string }[];
+
+export function sourceOf(session: Session, findings?: FindFindings): PositionSource {
+  return {
+    log: session.log,
+    landmarks: {
+      ...landmarksOf(session),
+      'first finding': (branch) => firstFinding(session, branch, findings),
+    },
+  };
 }
 
-export function openedOn(session: Session): Opened {
-  const source = sourceOf(session);
+function openedOn(session: Session, findings: FindFindings | undefined): Opened {
+  const source = sourceOf(session, findings);
   const head = (): Position => parsePosition('@', source);
   return {
     session,
     source,
     position: (text) => (text === undefined ? head() : parsePosition(text, source)),
     range: (text) => {
-      const to = head;
-      if (text === undefined) return { from: { branch: currentBranch(source), seq: 0 }, to: to(), symmetric: false };
+      if (text === undefined)
+        return { from: { branch: currentBranch(source), seq: 0 }, to: head(), symmetric: false };
       const range = parseRange(text, source);
       if (range !== undefined) return range;
       const end = parsePosition(text, source);
       return { from: { branch: end.branch, seq: 0 }, to: end, symmetric: false };
     },
   };
+}
+
+function firstFinding(
+  { log }: Session,
+  branch: Branch,
+  findings: FindFindings | undefined,
+): number | undefined {
+  const [first] = findings?.(log.read(branch.id, 1, log.head(branch.id)), branch.machine, branch.name) ?? [];
+  return first === undefined ? undefined : Number(first.position.slice(first.position.lastIndexOf('@') + 1));
 }
 
 const FAULTS = ['type:record.raised', 'type:access.terminated'] as const;
@@ -68,8 +104,5 @@ function landmarksOf(session: Session): Landmarks {
     for (const seq of session.index.touching(branch.id, key, session.log.head(branch.id))) return seq;
     return 0;
   };
-  return {
-    'last fault': (branch) => Math.max(...FAULTS.map((key) => newest(branch, key))) || undefined,
-    'first finding': () => undefined,
-  };
+  return { 'last fault': (branch) => Math.max(...FAULTS.map((key) => newest(branch, key))) || undefined };
 }

@@ -21,7 +21,10 @@ export function startProgress(io: Io, what: string, total: number | undefined): 
   const open = async (): Promise<void> => {
     const { Presets, SingleBar: Bar } = await import('cli-progress');
     if (stopped) return;
-    bar = new Bar({ format: `${what} {bar} {percentage}% {rate}/s, {eta_formatted} to go`, hideCursor: true }, Presets.shades_classic);
+    bar = new Bar(
+      { format: `${what} {bar} {percentage}% {rate}/s, {eta_formatted} to go`, hideCursor: true },
+      Presets.shades_classic,
+    );
     bar.start(total, done, { rate: 0 });
   };
   return {

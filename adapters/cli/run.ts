@@ -23,11 +23,15 @@ export const verb: Verb = {
   },
   async run(context, [file = ''], options) {
     const [as, on] = [textOption(options, 'as'), textOption(options, 'on')];
-    if (as !== undefined && on !== undefined) throw new InputError('--as, --on: expected one of them, found both');
+    if (as !== undefined && on !== undefined)
+      throw new InputError('--as, --on: expected one of them, found both');
     const run = new ScenarioRun(context, { file: file === '-' ? '<stdin>' : file, as, on });
     const progress = startProgress(context.io, file, sizeOf(file));
     try {
-      return await runAll({ context, run, file, verbose: options['verbose'] === true || file === '-', results: [] }, progress);
+      return await runAll(
+        { context, run, file, verbose: options['verbose'] === true || file === '-', results: [] },
+        progress,
+      );
     } finally {
       progress.stop();
       await run.close();
@@ -106,16 +110,23 @@ function isStopping({ interrupted, outClosed }: Io): boolean {
 
 /** Says how far it came: all of that is stored. */
 function stopped(io: Io, run: ScenarioRun): ExitCode {
-  io.err(`backwalk: ${io.interrupted ? 'interrupted' : 'nobody reads the output any more'}; ${run.storedText()}`);
+  io.err(
+    `backwalk: ${io.interrupted ? 'interrupted' : 'nobody reads the output any more'}; ${run.storedText()}`,
+  );
   return io.interrupted ? exitCodes.interrupted : exitCodes.cannotJudge;
 }
 
 function explained(error: unknown, run: ScenarioRun): unknown {
-  if (error instanceof ConflictError) return new InputError(`somebody else wrote to this branch meanwhile; ${run.storedText()} (${error.message})`);
+  if (error instanceof ConflictError)
+    return new InputError(
+      `somebody else wrote to this branch meanwhile; ${run.storedText()} (${error.message})`,
+    );
   if (!(error instanceof InputError) || run.linesRun === 0) return error;
   return new InputError(`${error.message}\nbackwalk: ${run.storedText()}`);
 }
 
 function sizeOf(file: string): number | undefined {
-  return /\.[cm]?[tj]s$/.test(file) || file === '-' ? undefined : statSync(file, { throwIfNoEntry: false })?.size;
+  return /\.[cm]?[tj]s$/.test(file) || file === '-'
+    ? undefined
+    : statSync(file, { throwIfNoEntry: false })?.size;
 }

@@ -74,7 +74,8 @@ export class ScenarioRun {
   /** Runs one line; an InputError says that nothing of it has happened. */
   async line(source: SourceLine): Promise<RanLine> {
     const result = this.#runner.run(source.read(), source.place);
-    if (this.#stored === undefined && this.#begun !== undefined) await this.#createRoot(this.#begun.machine, this.#begun.simulation);
+    if (this.#stored === undefined && this.#begun !== undefined)
+      await this.#createRoot(this.#begun.machine, this.#begun.simulation);
     this.#lines += 1;
     this.#checksFailed += result.failed.length;
     return { ...result, seq: this.#stored?.recorder.head ?? 0 };
@@ -145,7 +146,10 @@ export class ScenarioRun {
       const name = as ?? freeName(names);
       const branch = log.createRoot(name, machine, this.#target.file);
       log.setCurrent(branch.id);
-      if (names.length > 0) this.#context.io.err(`backwalk: the store holds ${names.length === 1 ? names[0] : `${names.length} branches`} already; this run is ${name}, now the current branch`);
+      if (names.length > 0)
+        this.#context.io.err(
+          `backwalk: the store holds ${names.length === 1 ? names[0] : `${names.length} branches`} already; this run is ${name}, now the current branch`,
+        );
       this.#follow(session, branch, simulation);
     } catch (error) {
       await session.close();
@@ -182,7 +186,15 @@ export class ScenarioRun {
   }
 
   async #findings(): Promise<number> {
-    return 0;
+    if (this.#stored === undefined || this.#entries === 0) return 0;
+    const { session, branch } = this.#stored;
+    const { checkHistory } = await import('../../projections/check.ts');
+    const found = checkHistory(
+      session.log.read(branch.id, 1, session.log.head(branch.id)),
+      branch.machine,
+      branch.name,
+    );
+    return found.filter(({ verdict }) => verdict !== 'excess').length;
   }
 }
 

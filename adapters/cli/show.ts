@@ -21,7 +21,9 @@ export const verb: Verb = {
       const lines = found.flatMap(({ path, value, lines }) =>
         json
           ? [JSON.stringify({ position: shown, path, value })]
-          : lines.flatMap(({ below, text }) => wrap(shown, `${path}${below}`.replace(/^\./, ''), text, io.width)),
+          : lines.flatMap(({ below, text }) =>
+              wrap(shown, `${path}${below}`.replace(/^\./, ''), text, io.width),
+            ),
       );
       await printAll(io, lines);
     });

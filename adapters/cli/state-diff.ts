@@ -21,7 +21,8 @@ export function* stateDiff(before: State, after: State, path: string | undefined
     for (const row of leavesOf(old.value, now.value)) {
       const at = `${path ?? ''}${row.below}`.replace(/^\./, '');
       // A queue's entries are memory, and told as that.
-      if (path !== undefined || !/\.entries\b/.test(at)) yield* byField({ path: at, before: row.before, after: row.after });
+      if (path !== undefined || !/\.entries\b/.test(at))
+        yield* byField({ path: at, before: row.before, after: row.after });
     }
   }
   if (path === undefined || path === 'mem') yield* memoryDiff(before, after);
@@ -51,11 +52,19 @@ function* memoryDiff(before: State, after: State): Generator<DiffRow> {
     const of = words === undefined ? undefined : found?.layoutOf(words);
     if (found === undefined || words === undefined || of === undefined) {
       const [old, now] = [before.memory.read64(pa), after.memory.read64(pa)];
-      yield { path: `mem[0x${pa.toString(16)}]`, before: `0x${old.toString(16)}`, after: `0x${now.toString(16)}` };
+      yield {
+        path: `mem[0x${pa.toString(16)}]`,
+        before: `0x${old.toString(16)}`,
+        after: `0x${now.toString(16)}`,
+      };
       continue;
     }
     told = found.pa + found.bytes;
-    for (const { field, before: old, after: now } of diff(of, before.memory.readWords(found.pa, found.bytes / 4), words)) {
+    for (const { field, before: old, after: now } of diff(
+      of,
+      before.memory.readWords(found.pa, found.bytes / 4),
+      words,
+    )) {
       yield { path: `${found.path}.${field}`, before: old, after: now };
     }
   }
@@ -68,7 +77,10 @@ function* changedDoublewords(before: Memory, after: Memory): Generator<number> {
   for (const [key] of after.lines.range()) keys.add(key);
   for (const key of [...keys].sort((a, b) => a - b)) {
     if (before.lines.get(key) === after.lines.get(key)) continue;
-    const [old, now] = [before.readWords(key * LINE_BYTES, LINE_BYTES / 4), after.readWords(key * LINE_BYTES, LINE_BYTES / 4)];
+    const [old, now] = [
+      before.readWords(key * LINE_BYTES, LINE_BYTES / 4),
+      after.readWords(key * LINE_BYTES, LINE_BYTES / 4),
+    ];
     for (let word = 0; word < old.length; word += 2) {
       if (old[word] !== now[word] || old[word + 1] !== now[word + 1]) yield key * LINE_BYTES + word * 4;
     }

@@ -23,7 +23,8 @@ function collect(below: string, before: unknown, after: unknown, found: LeafDiff
     found.push({ below, before, after });
     return;
   }
-  for (const key of new Set([...old.keys(), ...now.keys()])) collect(`${below}${key}`, old.get(key), now.get(key), found);
+  for (const key of new Set([...old.keys(), ...now.keys()]))
+    collect(`${below}${key}`, old.get(key), now.get(key), found);
 }
 
 function partsOf(value: unknown): Map<string, unknown> | undefined {

@@ -8,6 +8,8 @@ export interface VerbContext {
   /** The store's file. */
   readonly store: string;
   readonly json: boolean;
+  /** An argument asks for `@{first finding}`: the rules have to be at hand. */
+  readonly needsFindings: boolean;
 }
 
 export type Options = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -15,6 +17,8 @@ export type Options = Readonly<Record<string, string | boolean | readonly string
 export interface Verb {
   /** Declares arguments and options. */
   define(command: Command): void;
+  /** Rewrites the command line before it is parsed. */
+  prepare?(args: readonly string[]): readonly string[];
   run(context: VerbContext, args: readonly string[], options: Options): Promise<ExitCode>;
 }
 

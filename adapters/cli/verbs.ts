@@ -1,4 +1,4 @@
-/** The verbs: one line each here, one file each beside this one. */
+/** The verbs: one line each here, one file each beside this one. `help` tells of these, and stands in `cli.ts`. */
 import type { Verb } from './verb.ts';
 
 export interface VerbRow {
@@ -21,8 +21,16 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
   bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
   verify:   { summary: 'look for damage; with --rerun decide all again',    load: () => import('./verify.ts') },
-  help:     { summary: 'help on a verb, or on scenario, paths, positions',  load: () => import('./help.ts') },
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = ['why', 'bisect', 'caps', 'cost', 'gc', 'export', 'serve', 'dap'];
+export const laterVerbs: readonly string[] = [
+  'why',
+  'bisect',
+  'caps',
+  'cost',
+  'gc',
+  'export',
+  'serve',
+  'dap',
+];

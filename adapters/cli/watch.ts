@@ -7,7 +7,9 @@ import type { Verb } from './verb.ts';
 
 export const verb: Verb = {
   define(command) {
-    command.argument('<path>', 'what changes').argument('[range]', 'positions A..B; all of the branch when left out');
+    command
+      .argument('<path>', 'what changes')
+      .argument('[range]', 'positions A..B; all of the branch when left out');
   },
   async run(context, [path = '', text], _options) {
     const { io, json } = context;

@@ -103,7 +103,11 @@ async function* moduleLines(file: string): AsyncGenerator<Chunk> {
   }
 }
 
-function nextOf(lines: Iterator<unknown, unknown, ScenarioOutcome | undefined>, outcome: ScenarioOutcome | undefined, place: Place): IteratorResult<unknown, unknown> {
+function nextOf(
+  lines: Iterator<unknown, unknown, ScenarioOutcome | undefined>,
+  outcome: ScenarioOutcome | undefined,
+  place: Place,
+): IteratorResult<unknown, unknown> {
   try {
     return lines.next(outcome);
   } catch (error) {

@@ -76,23 +76,25 @@ export class ScenarioRunner {
     return (ops[line.op] as (line: Line, context: OpContext) => Answer)(line, context);
   }
 
-  /** The line with the saved value in place of each text "$name". */
+  /** The line with the saved value in place of each text "$name"; the same object when there is none. */
   #substitute(raw: unknown, place: Place): unknown {
-    const replace = (value: unknown): unknown => {
-      if (typeof value === 'string' && value.startsWith('$')) {
-        const name = value.slice(1);
-        if (this.#saved.has(name)) return this.#saved.get(name);
-        const known = [...this.#saved.keys()].map((each) => `$${each}`).join(', ');
-        throw new InputError(
-          `expected a name that an earlier line saved (${known || 'none yet'}), found "${value}"`,
-          place,
-        );
-      }
-      if (Array.isArray(value)) return value.map(replace);
-      if (typeof value !== 'object' || value === null) return value;
-      return Object.fromEntries(Object.entries(value).map(([field, each]) => [field, replace(each)]));
-    };
-    return replace(raw);
+    if (typeof raw === 'string') return raw.startsWith('$') ? this.#savedValue(raw, place) : raw;
+    if (typeof raw !== 'object' || raw === null) return raw;
+    let copy: Record<string, unknown> | undefined;
+    for (const [field, value] of Object.entries(raw)) {
+      const replaced = this.#substitute(value, place);
+      if (replaced === value) continue;
+      copy ??= (Array.isArray(raw) ? [...raw] : { ...raw }) as Record<string, unknown>;
+      copy[field] = replaced;
+    }
+    return copy ?? raw;
+  }
+
+  #savedValue(text: string, place: Place): unknown {
+    const name = text.slice(1);
+    if (this.#saved.has(name)) return this.#saved.get(name);
+    const known = [...this.#saved.keys()].map((each) => `$${each}`).join(', ');
+    throw new InputError(`expected a name that an earlier line saved (${known || 'none yet'}), found "${text}"`, place);
   }
 
   #save(line: Line, outcome: Answer): Failure[] {

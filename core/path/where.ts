@@ -41,7 +41,9 @@ function queueEntryAt(smmu: SmmuState, pa: number): Located | undefined {
     const slot = Math.floor((pa - queue.base) / queue.entryBytes);
     if (queue.base === 0 || slot < 0 || slot >= 2 ** queue.sizeLog2) continue;
     const path = `${smmu.config.name}.${called}[${slot}]`;
-    return located(path, queue.base + slot * queue.entryBytes, queue.entryBytes, (words) => entryLayout(name, words));
+    return located(path, queue.base + slot * queue.entryBytes, queue.entryBytes, (words) =>
+      entryLayout(name, words),
+    );
   }
   return undefined;
 }
@@ -52,7 +54,9 @@ function streamEntryAt(state: State, smmu: SmmuState, pa: number): Located | und
   if (base === 0) return undefined;
   if (split === undefined) {
     const streamId = Math.floor((pa - base) / 64);
-    return streamId >= 0 && streamId < 2 ** bits ? located(`${name}.ste[${streamId}]`, base + 64 * streamId, 64, () => STE) : undefined;
+    return streamId >= 0 && streamId < 2 ** bits
+      ? located(`${name}.ste[${streamId}]`, base + 64 * streamId, 64, () => STE)
+      : undefined;
   }
   const count = 2 ** Math.max(0, bits - split);
   const index = Math.floor((pa - base) / 8);
@@ -80,7 +84,12 @@ function contextAt(state: State, smmu: SmmuState, pa: number): Located | undefin
     const tables = leafLog2 === 0 ? 1 : 2 ** Math.max(0, bits - leafLog2);
     const index = Math.floor((pa - pointer) / 8);
     if (leafLog2 > 0 && index >= 0 && index < tables) {
-      return located(`${smmu.config.name} StreamID ${config.streamId} L1CD ${index}`, pointer + 8 * index, 8, () => L1CD);
+      return located(
+        `${smmu.config.name} StreamID ${config.streamId} L1CD ${index}`,
+        pointer + 8 * index,
+        8,
+        () => L1CD,
+      );
     }
     const span = leafLog2 === 0 ? 2 ** bits : 2 ** leafLog2;
     for (let at = 0; at < tables; at += 1) {

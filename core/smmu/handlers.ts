@@ -111,7 +111,7 @@ function removeFills(smmu: SmmuState, cache: CacheName, removed: readonly number
   }
 }
 
-/** The cache, open for writing in this session. */
+/** The cache, open for writing. */
 function writable<N extends CacheName>(smmu: SmmuState, name: N): SmmuState['caches'][N] {
   const held = smmu.caches[name] as Cache<CacheEntry>;
   if (held.open) return held as SmmuState['caches'][N];

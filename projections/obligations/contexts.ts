@@ -3,7 +3,7 @@ import type { Words } from '../../core/layout/field.ts';
 import { CD, L1CD } from '../../core/smmu/cd.ts';
 import type { Regime } from '../../core/smmu/events.ts';
 import { owe } from './ledger.ts';
-import type { Change } from './obligation.ts';
+import type { Change, Obligation } from './obligation.ts';
 import { acquireRoots, oweContext, releaseRoot, type Roots } from './roots.ts';
 import { cdDifference, type SteView } from './structures.ts';
 import type { Root } from './tables.ts';
@@ -49,12 +49,18 @@ export function attach(contexts: Contexts, streamId: number, view: SteView, chan
 }
 
 /** The STE of the stream no longer leads there. */
-export function detach(contexts: Contexts, streamId: number, view: SteView, change: Change): void {
+export function detach(
+  contexts: Contexts,
+  streamId: number,
+  view: SteView,
+  change: Change,
+  upper: Obligation | undefined,
+): void {
   const table = contexts.byKey.get(keyOf(view));
   const user = table?.users.get(streamId);
   if (table === undefined || user === undefined) return;
   for (const roots of user.roots.values())
-    for (const root of roots) releaseRoot(contexts.roots, root, change);
+    for (const root of roots) releaseRoot(contexts.roots, root, change, upper);
   table.users.delete(streamId);
   if (table.users.size > 0) return;
   contexts.byKey.delete(table.key);
@@ -124,21 +130,26 @@ function cdChanged(
   contexts.lastChange = change.seq;
   const { roots } = contexts;
   for (const user of table.users.values()) {
-    if (change.initial !== true) {
-      oweCd(contexts, user.streamId, ssid, pa, change);
-      const old = user.roots.get(ssid) ?? [];
-      if (difference === 'tlb') for (const root of old) oweContext(roots.ledger, root, pa, change);
-    }
-    if (difference === 'config') continue;
     const old = user.roots.get(ssid) ?? [];
+    const upper = change.initial === true ? undefined : oweCd(contexts, user.streamId, ssid, pa, change);
+    if (upper !== undefined && difference === 'tlb')
+      for (const root of old) oweContext(roots.ledger, root, pa, change, upper);
+    if (difference === 'config') continue;
     user.roots.set(ssid, acquireRoots(roots, after, user, change));
-    for (const root of old) releaseRoot(roots, root, change);
+    for (const root of old) releaseRoot(roots, root, change, upper);
   }
 }
 
-function oweCd({ roots }: Contexts, streamId: number, substreamId: number, pa: number, change: Change): void {
+function oweCd(
+  { roots }: Contexts,
+  streamId: number,
+  substreamId: number,
+  where: number,
+  change: Change,
+  upper?: Obligation,
+): Obligation {
   const target = { cache: 'cd', streamId, substreamId, span: 1 } as const;
-  owe(roots.ledger, { kind: 'config', structure: 'CD', where: pa, targets: [target] }, change);
+  return owe(roots.ledger, { kind: 'config', structure: 'CD', where, targets: [target], upper }, change);
 }
 
 /** A level 1 CD is owed whatever it was: V=0 copies may be cached too (8.1). */
@@ -155,14 +166,16 @@ function l1cdChanged(
   contexts.lastChange = change.seq;
   const span = 2 ** table.view.leafLog2;
   const old = table.leaves.get(index);
+  const uppers = new Map<number, Obligation>();
   if (change.initial !== true) {
     for (const { streamId } of table.users.values()) {
       const target = { cache: 'l1cd', streamId, substreamId: index * span, span } as const;
       const where = table.region.start + index * 8;
-      owe(contexts.roots.ledger, { kind: 'config', structure: 'L1CD', where, targets: [target] }, change);
+      const owed = { kind: 'config', structure: 'L1CD', where, targets: [target] } as const;
+      uppers.set(streamId, owe(contexts.roots.ledger, owed, change));
     }
   }
-  if (old !== undefined) removeLeaf(contexts, table, index, old, change);
+  if (old !== undefined) removeLeaf(contexts, table, index, old, change, uppers);
   addLeaf(contexts, table, index, after, change);
   const added = table.leaves.get(index);
   if (added === undefined) return;
@@ -203,13 +216,17 @@ function removeLeaf(
   index: number,
   region: Region,
   change: Change,
+  uppers: ReadonlyMap<number, Obligation>,
 ): void {
   const span = 2 ** table.view.leafLog2;
   for (const [at, words] of nonZeroUnits(contexts.watch.memory, region.start, region.end, 64)) {
     const ssid = index * span + at;
     for (const user of table.users.values()) {
-      if (CD.fields.V.read(words)) oweCd(contexts, user.streamId, ssid, region.start + at * 64, change);
-      for (const root of user.roots.get(ssid) ?? []) releaseRoot(contexts.roots, root, change);
+      const above = uppers.get(user.streamId);
+      const upper = CD.fields.V.read(words)
+        ? oweCd(contexts, user.streamId, ssid, region.start + at * 64, change, above)
+        : above;
+      for (const root of user.roots.get(ssid) ?? []) releaseRoot(contexts.roots, root, change, upper);
       user.roots.delete(ssid);
     }
   }

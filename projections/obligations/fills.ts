@@ -3,6 +3,8 @@
  * Bounded by the caches: a fill goes with the event that removes it, or with a later one in its place.
  */
 import type { EntryOf } from '../../core/event.ts';
+import type { CacheName } from '../../core/smmu/events.ts';
+import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
 import type { Memory } from '../../core/memory/memory.ts';
 
@@ -11,6 +13,7 @@ export interface PathNode {
   readonly pa: number;
   readonly lo: number;
   readonly hi: number;
+  readonly level: number;
   /** seq at which it was read. */
   readonly at: number;
   readonly up: PathNode | undefined;
@@ -52,7 +55,7 @@ export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetch
   if (entry.stage !== 1) return;
   const up = entry.level <= 0 ? undefined : fills.walk;
   const lo = Number(entry.value & 0xffff_ffffn);
-  fills.walk = { pa: entry.pa, lo, hi: Number(entry.value >> 32n), at: entry.seq, up };
+  fills.walk = { pa: entry.pa, lo, hi: Number(entry.value >> 32n), level: entry.level, at: entry.seq, up };
 }
 
 export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
@@ -78,9 +81,32 @@ function pathOf({ tlb, walk }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
     pa: entry.descriptorPa,
     lo: read?.lo ?? Number(entry.descriptor & 0xffff_ffffn),
     hi: read?.hi ?? Number(entry.descriptor >> 32n),
+    level: entry.level,
     at: read?.at ?? entry.seq,
     up: parent ?? read?.up,
   };
+}
+
+/**
+ * The walk-cache entry from which the walk under way began: the one over `iova` whose table holds the
+ * first descriptor that was read. An access that ends without a TLB entry does not name it.
+ */
+export function walkBegan({ tlb, walk, walkPlaces }: Fills, iova: bigint, asid?: number): TlbFill | undefined {
+  let first = walk;
+  while (first?.up !== undefined) first = first.up;
+  if (first === undefined || first.level <= 0) return undefined;
+  const { pa, level } = first;
+  for (const inner of walkPlaces.values()) {
+    for (const granule of Object.values(granules)) {
+      const sizeLog2 = spanLog2(granule, level - 1);
+      const seq = inner.get(vaKey((iova >> BigInt(sizeLog2)) << BigInt(sizeLog2), sizeLog2));
+      const fill = seq === undefined ? undefined : tlb.get(seq);
+      if (fill === undefined || (asid !== undefined && fill.entry.asid !== asid)) continue;
+      const table = fill.entry.pa;
+      if (pa >= table && pa < table + 2 ** (granule.stride + 3)) return fill;
+    }
+  }
+  return undefined;
 }
 
 export function configFilled(fills: Fills, entry: ConfigFill): void {
@@ -98,7 +124,7 @@ function configPlace(cache: string, streamId: number, substreamId: number): stri
 /** The entry that the cache holds for the stream, if any. */
 export function heldConfig(
   { config, configPlaces }: Fills,
-  cache: 'ste' | 'cd',
+  cache: CacheName,
   streamId: number,
   substreamId: number,
 ): ConfigFill | undefined {

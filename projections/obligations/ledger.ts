@@ -11,6 +11,7 @@ import {
   discharges,
   type Invalidation,
   isTlb,
+  isUpperClean,
   type Obligation,
   type ObligationKind,
   type Output,
@@ -49,6 +50,7 @@ export interface Owed {
   readonly where: number;
   readonly targets: readonly [Target, ...Target[]];
   readonly output?: Output;
+  readonly upper?: Obligation | undefined;
 }
 
 const PAST_MAX = 65_536;
@@ -73,11 +75,13 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
   const same = samePlace(ledger, owed);
   if (same !== undefined) {
     addChange(same, change);
+    same.upper = owed.upper ?? same.upper;
     return same;
   }
   const obligation: Obligation = {
     ...owed,
     output: owed.output,
+    upper: owed.upper,
     changes: [change],
     covered: undefined,
     remade: 0,
@@ -162,13 +166,28 @@ export function discharge(ledger: Ledger, obligation: Obligation): void {
 
 /** A command was performed: what it covers now waits for its CMD_SYNC. */
 export function cover(ledger: Ledger, command: Invalidation): void {
+  const below: Obligation[] = [];
   for (const scope of command.scopes) {
     for (const obligation of reachedBy(ledger, scope)) {
       if (obligation.covered !== undefined || !discharges(command.scopes, obligation)) continue;
-      obligation.covered = command;
-      command.owed.push(obligation);
+      if (isUpperClean(obligation)) mark(command, obligation);
+      else below.push(obligation);
     }
   }
+  // What is above may have gone with this command. Tables come before what is below them.
+  below.sort((a, b) => depth(a) - depth(b));
+  for (const obligation of below) if (isUpperClean(obligation)) mark(command, obligation);
+}
+
+function mark(command: Invalidation, obligation: Obligation): void {
+  if (obligation.covered !== undefined) return;
+  obligation.covered = command;
+  command.owed.push(obligation);
+}
+
+/** Bounded by the levels of tables. */
+function depth({ upper }: Obligation): number {
+  return upper === undefined ? 0 : 1 + depth(upper);
 }
 
 /** Obligations that a scope may cover; the caller asks each. */

@@ -57,6 +57,11 @@ export interface Obligation {
   /** The stores it comes from, oldest first; when there are many, the first and the last few. */
   readonly changes: [Change, ...Change[]];
   readonly output: Output | undefined;
+  /**
+   * What was owed above it by the same change (the table over a leaf, the CD over its ASID). As long
+   * as that may be cached, what is below may be read through it again (4.3.6).
+   */
+  upper: Obligation | undefined;
   /** The command that was performed after the last change and waits for its CMD_SYNC. */
   covered: Invalidation | undefined;
   /** seq of a new valid descriptor in the same place; 0 when there is none. */
@@ -99,6 +104,11 @@ export function covers(scopes: readonly Scope[], target: Target): boolean {
 /** Whether it discharges the obligation, once it is complete. */
 export function discharges(scopes: readonly Scope[], obligation: Obligation): boolean {
   return obligation.targets.every((target) => covers(scopes, target));
+}
+
+/** Whether what is above is gone, or goes with the same or an earlier command. */
+export function isUpperClean({ upper }: Obligation): boolean {
+  return upper === undefined || upper.done || upper.covered !== undefined;
 }
 
 const CHANGES_MAX = 4;

@@ -68,12 +68,18 @@ function acquire(
 }
 
 /** A CD stops naming the root. With the last one its tags are owed an invalidation before reuse. */
-export function releaseRoot({ tables, ledger, dormant }: Roots, root: Root, change: Change): void {
+export function releaseRoot(
+  { tables, ledger, dormant }: Roots,
+  root: Root,
+  change: Change,
+  upper: Obligation | undefined,
+): void {
   root.users -= 1;
   if (root.users > 0 || root.top === undefined) return;
   if (change.initial === true) return drop(tables, root);
   const where = root.top.table.pa;
-  root.tags = owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root) }, change);
+  const owed = { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper } as const;
+  root.tags = owe(ledger, owed, change);
   dormant.set(root.tags, root);
 }
 
@@ -96,8 +102,14 @@ function drop(tables: Tables, root: Root): void {
 }
 
 /** CD fields that TLB entries hold changed while its trees stay: everything under the ASID is owed. */
-export function oweContext(ledger: Ledger, root: Root, where: number, change: Change): void {
-  owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root) }, change);
+export function oweContext(
+  ledger: Ledger,
+  root: Root,
+  where: number,
+  change: Change,
+  upper: Obligation,
+): void {
+  owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper }, change);
 }
 
 /** The far ends of all that a context may have cached: one command that covers them covers the rest. */

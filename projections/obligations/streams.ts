@@ -8,7 +8,7 @@ import type { Features } from '../../core/smmu/features.ts';
 import { L1STD } from '../../core/smmu/ste.ts';
 import { attach, type Contexts, detach } from './contexts.ts';
 import { owe } from './ledger.ts';
-import type { Change } from './obligation.ts';
+import type { Change, Obligation } from './obligation.ts';
 import { sameSte, viewSte } from './structures.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
 
@@ -84,10 +84,9 @@ export function unlinkStreams(streams: Streams, change: Change): void {
   if (linked === undefined) return;
   contexts.lastChange = change.seq;
   removeRegion(streams.watch, linked.region);
-  if (linked.shape.splitLog2 === 0) dropStes(streams, linked.region, 0, change);
+  if (linked.shape.splitLog2 === 0) dropStes(streams, linked.region, 0, change, undefined);
   for (const [index] of linked.leaves) {
-    oweL1std(streams, linked, index, change);
-    dropLeaf(streams, linked, index, change);
+    dropLeaf(streams, linked, index, change, oweL1std(streams, linked, index, change));
   }
   streams.linked = undefined;
 }
@@ -113,28 +112,35 @@ function steChanged(
 ): void {
   if (sameSte(before, after)) return;
   streams.contexts.lastChange = change.seq;
-  if (change.initial !== true) oweSte(streams, streamId, pa, change);
+  const owed = change.initial === true ? undefined : oweSte(streams, streamId, pa, change);
   // The new first, so that what both lead to stays.
   const was = viewSte(before, streams.features, streams.e2h);
   const is = viewSte(after, streams.features, streams.e2h);
   const same = was !== undefined && is !== undefined && sameView(was, is);
   if (same) return;
   if (was !== undefined && is !== undefined && was.contexts === is.contexts) {
-    detach(streams.contexts, streamId, was, change);
+    detach(streams.contexts, streamId, was, change, owed);
     attach(streams.contexts, streamId, is, change);
     return;
   }
   if (is !== undefined) attach(streams.contexts, streamId, is, change);
-  if (was !== undefined) detach(streams.contexts, streamId, was, change);
+  if (was !== undefined) detach(streams.contexts, streamId, was, change, owed);
 }
 
 function sameView(a: object, b: object): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function oweSte({ contexts }: Streams, streamId: number, pa: number, change: Change): void {
+function oweSte(
+  { contexts }: Streams,
+  streamId: number,
+  where: number,
+  change: Change,
+  upper?: Obligation,
+): Obligation {
   const target = { cache: 'ste', streamId, substreamId: 0, span: 1 } as const;
-  owe(contexts.roots.ledger, { kind: 'config', structure: 'STE', where: pa, targets: [target] }, change);
+  const owed = { kind: 'config', structure: 'STE', where, targets: [target], upper } as const;
+  return owe(contexts.roots.ledger, owed, change);
 }
 
 function reach(streams: Streams, streamId: number, words: Words, change: Change): void {
@@ -149,16 +155,21 @@ function l1stdChanged(streams: Streams, index: number, before: Words, after: Wor
   const is = spanOf(after, linked.shape);
   if (was?.start === is?.start && was?.end === is?.end) return;
   streams.contexts.lastChange = change.seq;
-  if (change.initial !== true) oweL1std(streams, linked, index, change);
-  dropLeaf(streams, linked, index, change);
+  const owed = change.initial === true ? undefined : oweL1std(streams, linked, index, change);
+  dropLeaf(streams, linked, index, change, owed);
   addLeaf(streams, index, after, change);
 }
 
-function oweL1std({ contexts }: Streams, { shape, region }: Linked, index: number, change: Change): void {
+function oweL1std(
+  { contexts }: Streams,
+  { shape, region }: Linked,
+  index: number,
+  change: Change,
+): Obligation {
   const span = 2 ** shape.splitLog2;
   const target = { cache: 'l1std', streamId: index * span, substreamId: 0, span } as const;
   const where = region.start + index * 8;
-  owe(contexts.roots.ledger, { kind: 'config', structure: 'L1STD', where, targets: [target] }, change);
+  return owe(contexts.roots.ledger, { kind: 'config', structure: 'L1STD', where, targets: [target] }, change);
 }
 
 /** The array of STEs an L1STD leads to: Span 0 and 12 on are inactive (5.1). */
@@ -190,19 +201,31 @@ function addLeaf(streams: Streams, index: number, words: Words, change: Change):
     reach(streams, first + at, ste, change);
 }
 
-function dropLeaf(streams: Streams, linked: Linked, index: number, change: Change): void {
+function dropLeaf(
+  streams: Streams,
+  linked: Linked,
+  index: number,
+  change: Change,
+  upper: Obligation | undefined,
+): void {
   const region = linked.leaves.get(index);
   if (region === undefined) return;
   linked.leaves.delete(index);
   removeRegion(streams.watch, region);
-  dropStes(streams, region, index * 2 ** linked.shape.splitLog2, change);
+  dropStes(streams, region, index * 2 ** linked.shape.splitLog2, change, upper);
 }
 
 /** STEs that are no longer reachable may be cached until each is invalidated. */
-function dropStes(streams: Streams, region: Region, first: number, change: Change): void {
+function dropStes(
+  streams: Streams,
+  region: Region,
+  first: number,
+  change: Change,
+  upper: Obligation | undefined,
+): void {
   for (const [at, words] of nonZeroUnits(streams.watch.memory, region.start, region.end, 64)) {
-    oweSte(streams, first + at, region.start + at * 64, change);
+    const owed = oweSte(streams, first + at, region.start + at * 64, change, upper);
     const view = viewSte(words, streams.features, streams.e2h);
-    if (view !== undefined) detach(streams.contexts, first + at, view, change);
+    if (view !== undefined) detach(streams.contexts, first + at, view, change, owed);
   }
 }

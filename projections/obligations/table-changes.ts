@@ -10,7 +10,7 @@ import {
   sameTable,
 } from './descriptor-change.ts';
 import { type Ledger, owe, tlbObligations } from './ledger.ts';
-import type { Change, ObligationKind, Output, TlbTarget } from './obligation.ts';
+import type { Change, Obligation, ObligationKind, Output, TlbTarget } from './obligation.ts';
 import {
   cacheableBelow,
   linkChild,
@@ -74,23 +74,17 @@ interface Place {
 
 function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach, change: Change): void {
   const { table, index, descriptor } = place;
+  const { ledger } = tables;
   const va = reach.va + spanOffset(table, index);
-  oweDescriptor(tables.ledger, place, kind, reach, va, change);
-  if (descriptor.kind !== 'table') return;
-  const below = table.children.get(index)?.table;
+  const upper = oweDescriptor(ledger, place, kind, reach, va, change);
+  const below = descriptor.kind === 'table' ? table.children.get(index)?.table : undefined;
   if (below === undefined) return;
   let count = 0;
   for (const each of cacheableBelow(tables, below, va)) {
     if (count >= BELOW_MAX) return;
     count += 1;
-    oweDescriptor(
-      tables.ledger,
-      each,
-      each.descriptor.kind === 'table' ? 'table' : 'broken',
-      reach,
-      each.va,
-      change,
-    );
+    const lost = each.descriptor.kind === 'table' ? 'table' : 'broken';
+    oweDescriptor(ledger, each, lost, reach, each.va, change, upper);
   }
 }
 
@@ -101,8 +95,9 @@ function oweDescriptor(
   { root }: Reach,
   va: bigint,
   change: Change,
-): void {
-  if (table.level < 0) return; // Not held by the modelled walk cache, and without a span code.
+  upper?: Obligation,
+): Obligation | undefined {
+  if (table.level < 0) return undefined; // Not held by the modelled walk cache, and without a span code.
   const { granule } = table.reading;
   const leaf = descriptor.kind === 'leaf';
   const sizeLog2 = spanLog2(granule, table.level);
@@ -123,7 +118,8 @@ function oweDescriptor(
   const structure = leaf ? 'leaf' : 'table';
   const bytesLog2 = leaf ? sizeLog2 : granule.pageLog2;
   const output: Output = { pa: descriptor.output, sizeLog2: bytesLog2 };
-  owe(ledger, { kind, structure, where: table.pa + index * 8, targets: [target], output }, change);
+  const where = table.pa + index * 8;
+  return owe(ledger, { kind, structure, where, targets: [target], output, upper }, change);
 }
 
 /** A valid descriptor stands again where an obligation is outstanding: told with the finding. */

@@ -13,6 +13,7 @@ import {
   pathStands,
   structureStands,
   type TlbFill,
+  walkBegan,
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, type Obligation } from './obligation.ts';
@@ -59,17 +60,39 @@ export function judgeUse(shadow: Shadow, access: AccessEntry, request: Request):
   return undefined;
 }
 
-/** What it rests on. An access that a held V=0 copy refused names no fill, so it is asked for. */
-function basisOf({ fills }: Shadow, access: AccessEntry): Basis {
-  const ssid = access.substreamId ?? 0;
-  const refused = access.type === 'access.terminated' ? access.reason : '';
-  const bad = /^(C_BAD_STE|C_BAD_STREAMID)/.test(refused);
-  const badCd = /^(C_BAD_CD|C_BAD_SUBSTREAMID)/.test(refused);
+/** What it rests on. */
+function basisOf(shadow: Shadow, access: AccessEntry): Basis {
+  const { fills } = shadow;
+  const ste = fills.config.get(access.ste);
+  const cd = fills.config.get(access.cd);
   return {
-    ste: fills.config.get(access.ste) ?? (bad ? heldConfig(fills, 'ste', access.streamId, 0) : undefined),
-    cd: fills.config.get(access.cd) ?? (badCd ? heldConfig(fills, 'cd', access.streamId, ssid) : undefined),
-    tlb: fills.tlb.get(access.tlb),
+    ste: ste ?? refusingSte(shadow, access),
+    cd: cd ?? (ste === undefined ? undefined : refusingCd(shadow, access)),
+    tlb: access.tlb === 0 ? walkBegan(fills, access.iova, asidOf(cd)) : fills.tlb.get(access.tlb),
   };
+}
+
+/** An access that a cached level 1 descriptor refused names no fill. */
+function refusingSte({ fills, streams }: Shadow, access: AccessEntry): ConfigFill | undefined {
+  if (access.type === 'access.completed' || access.ste !== 0) return undefined;
+  const split = 2 ** (streams.linked?.shape.splitLog2 ?? 0);
+  const first = access.streamId - (access.streamId % split);
+  return heldConfig(fills, 'ste', access.streamId, 0) ?? heldConfig(fills, 'l1std', first, 0);
+}
+
+function refusingCd({ fills }: Shadow, access: AccessEntry): ConfigFill | undefined {
+  if (access.type === 'access.completed' || !/^(C_BAD_CD|C_BAD_SUBSTREAMID)/.test(access.reason))
+    return undefined;
+  const { streamId, substreamId = 0 } = access;
+  const level1 = [64, 1024].map((span) =>
+    heldConfig(fills, 'l1cd', streamId, substreamId - (substreamId % span)),
+  );
+  return heldConfig(fills, 'cd', streamId, substreamId) ?? level1[0] ?? level1[1];
+}
+
+/** CD.ASID, bits [63:48]. */
+function asidOf(cd: ConfigFill | undefined): number | undefined {
+  return cd === undefined ? undefined : (cd.words[6] ?? 0) | ((cd.words[7] ?? 0) << 8);
 }
 
 /** No change since the fill, and nothing outstanding above it, says so at once. */
@@ -80,6 +103,7 @@ function isUnchanged({ streams, ledger }: Shadow, fill: ConfigFill): boolean {
 function isSteClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
   if (fill === undefined || isUnchanged(shadow, fill)) return true;
   const { memory } = shadow.watch;
+  if (fill.cache === 'l1std') return structureStands(memory, fill);
   return steAddress(shadow.streams, fill.streamId) === fill.pa && structureStands(memory, fill);
 }
 
@@ -162,21 +186,34 @@ const NOBODY: Suspects = { outstanding: [], past: [] };
 function tlbSuspects({ ledger }: Shadow, fill: TlbFill | undefined): Suspects {
   if (fill === undefined) return NOBODY;
   const { entry, path } = fill;
-  const readAt = new Map<number, number>();
-  for (let node: PathNode | undefined = path; node !== undefined; node = node.up) readAt.set(node.pa, node.at);
+  const reads = new Map<number, number>();
+  for (let node: PathNode | undefined = path; node !== undefined; node = node.up) reads.set(node.pa, node.at);
+  const owed = tlbObligations(ledger, entry, entry.va);
   const relevant: Suspect[] = [];
-  for (const obligation of tlbObligations(ledger, entry, entry.va)) {
-    const at = obligation.kind === 'tags' ? entry.seq : readAt.get(obligation.where);
-    if (at === undefined || changeAfter(obligation, at) === undefined) continue;
-    relevant.push({ obligation, readAt: at });
+  for (const obligation of owed) {
+    const readAt = obligation.kind === 'tags' ? entry.seq : firstRead(reads, obligation);
+    if (readAt !== undefined && changeAfter(obligation, readAt) !== undefined)
+      relevant.push({ obligation, readAt });
+  }
+  // With the old CD still cached, its tags may have been filled again since the change.
+  if (relevant.length === 0) {
+    const again = owed.filter(({ kind, upper }) => kind === 'tags' && upper !== undefined);
+    relevant.push(...again.map((obligation) => ({ obligation, readAt: 0 })));
   }
   const direct = relevant.filter(({ obligation }) => obligation.structure !== 'table');
   const outstanding = direct.length > 0 ? direct : relevant;
-  const past = [...readAt].flatMap(([pa, at]) => {
+  const past = [...reads].flatMap(([pa, readAt]) => {
     const obligation = ledger.past.get(pa);
-    return obligation === undefined ? [] : [{ obligation, readAt: at }];
+    return obligation === undefined ? [] : [{ obligation, readAt }];
   });
   return { outstanding, past };
+}
+
+/** When what the obligation is for was read: itself, or what led to it. Undefined: not on this path. */
+function firstRead(reads: ReadonlyMap<number, number>, obligation: Obligation): number | undefined {
+  const own = reads.get(obligation.where);
+  const above = obligation.upper === undefined ? undefined : firstRead(reads, obligation.upper);
+  return own === undefined ? undefined : Math.min(own, above ?? own);
 }
 
 function configSuspects(
@@ -187,12 +224,14 @@ function configSuspects(
 ): Suspects {
   const fill = basis[stale];
   if (fill === undefined) return NOBODY;
-  const own = stale === 'ste' ? 'STE' : 'CD';
+  const own = fill.cache.toUpperCase();
   const level1 = stale === 'ste' ? 'L1STD' : 'L1CD';
   const outstanding: Suspect[] = [];
   for (const obligation of configObligations(ledger, access.streamId, access.substreamId ?? 0)) {
     // What a stale level 1 descriptor led to may have been read at any time since.
-    const readAt = obligation.structure === own ? fill.seq : obligation.structure === level1 ? 0 : Infinity;
+    const through = obligation.structure === level1 || obligation.upper !== undefined;
+    if (obligation.structure !== own && !through) continue;
+    const readAt = through ? 0 : fill.seq;
     if (changeAfter(obligation, readAt) !== undefined) outstanding.push({ obligation, readAt });
   }
   const past = ledger.past.get(fill.pa);

@@ -123,8 +123,8 @@ describe('verify', () => {
       '1@4097: the segment does not match its hash',
       '2@1: the segment says it begins at 2049',
       '2@1: the segment does not follow from the one before',
-      '2@1025: the segment does not follow from the one before',
-      '3@100: the head record (branch 3, number 0) is damaged',
+      '2@1024: the head of branch 2 is 700, its entries end at 1024',
+      '3@800: the head record (branch 3, number 0) is damaged',
     ]);
     expect(damages.every(({ byte }) => byte! > 8192)).toBe(true);
     await log.close();

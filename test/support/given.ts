@@ -78,13 +78,16 @@ function continued(simulation: Simulation, before: readonly Entry[], asked: read
     state: simulation.state,
     of: <T extends EntryType>(type: T) => entries.filter((entry) => entry.type === type) as EntryOf<T>[],
     when: (...more) => continued(simulation, entries, more),
+    // biome-ignore lint/suspicious/noThenProperty: given, when, then; nobody awaits it
     then(...expected) {
       let from = 0;
       for (const [at, each] of expected.entries()) {
         const found = entries.findIndex((entry, index) => index >= from && matches(entry, each));
         if (found < 0) {
           const same = entries.slice(from).filter((entry) => entry.type === each.type);
-          expect(same.length > 0 ? same : entries.map((entry) => entry.type), `event ${at}`).toContainEqual(each);
+          expect(same.length > 0 ? same : entries.map((entry) => entry.type), `event ${at}`).toContainEqual(
+            each,
+          );
           throw new Error(`event ${at} is out of order`);
         }
         from = found + 1;

@@ -129,23 +129,43 @@ export const anyStimulus: fc.Arbitrary<Stimulus> = fc.oneof(
   units.map((unit): Stimulus => ({ type: 'turn', unit: `smmu0.${unit}` })),
   settings.map(([path, value]): Stimulus => ({ type: 'set', path, value })),
   fc.record({ ats: fc.boolean(), pri: fc.boolean() }).map((set): Stimulus => ({ type: 'endpoint.set', endpoint: 'dev1', set })),
+  commandWords.map(([a = 0, b = 0, c = 0, d = 0]): Stimulus => {
+    const [lo, hi] = [(BigInt(b >>> 0) << 32n) | BigInt(a >>> 0), (BigInt(d >>> 0) << 32n) | BigInt(c >>> 0)];
+    return { type: 'command.issue', smmu: 'smmu0', lo, hi };
+  }),
   fc.constant<Stimulus>({ type: 'note', kind: 'remark', text: 'nothing happens' }),
+  fc.nat(2 ** 30).map((pa): Stimulus => ({ type: 'observe', events: [{ type: 'memory.read', pa, size: 8 }] })),
 );
 
-export const carelessAction: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 6, arbitrary: correctAction },
-  { weight: 4, arbitrary: fc.tuple(correctAction, slipOf).map(([action, slip]): Action => ({ ...action, slip })) },
-  { weight: 2, arbitrary: anyStimulus.map((stimulus): Action => ({ do: 'stimulus', stimulus })) },
-  { weight: 1, arbitrary: commandWords.map((words): Action => ({ do: 'command', words })) },
-  { weight: 1, arbitrary: fc.nat(6).map((turnsMax): Action => ({ do: 'run', turnsMax })) },
-  { weight: 1, arbitrary: fc.constant<Action>({ do: 'acknowledge' }) },
-);
+/** How often a careless driver does what; the defaults are those of the property tests. */
+export interface Mix {
+  readonly correct: number;
+  readonly slipped: number;
+  readonly raw: number;
+  readonly command: number;
+  readonly run: number;
+  readonly acknowledge: number;
+}
+
+export function carelessActionOf(mix: Mix): fc.Arbitrary<Action> {
+  const slipped = fc.tuple(correctAction, slipOf).map(([action, slip]): Action => ({ ...action, slip }));
+  return fc.oneof(
+    { weight: mix.correct, arbitrary: correctAction },
+    { weight: mix.slipped, arbitrary: slipped },
+    { weight: mix.raw, arbitrary: anyStimulus.map((stimulus): Action => ({ do: 'stimulus', stimulus })) },
+    { weight: mix.command, arbitrary: commandWords.map((words): Action => ({ do: 'command', words })) },
+    { weight: mix.run, arbitrary: fc.nat(6).map((turnsMax): Action => ({ do: 'run', turnsMax })) },
+    { weight: mix.acknowledge, arbitrary: fc.constant<Action>({ do: 'acknowledge' }) },
+  );
+}
 
 const storyOf = (action: fc.Arbitrary<Action>): fc.Arbitrary<Story> =>
   fc.record({ setup: setups, actions: fc.array(action, { maxLength: 40, size: 'max' }) });
 
 export const correctStories = storyOf(correctAction);
-export const carelessStories = storyOf(carelessAction);
+export const carelessStories = storyOf(
+  carelessActionOf({ correct: 6, slipped: 4, raw: 2, command: 1, run: 1, acknowledge: 1 }),
+);
 
 export interface Played {
   readonly simulation: Simulation;

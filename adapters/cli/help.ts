@@ -1,0 +1,69 @@
+/** `help`: the verbs, one verb, or one of the topics; `scenario` is made from the vocabulary. */
+import { Command } from 'commander';
+import { meant } from '../../core/path/near.ts';
+import { InputError } from '../input-error.ts';
+import { exitCodes, printAll } from './io.ts';
+import type { Verb } from './verb.ts';
+import { verbs } from './verbs.ts';
+
+interface Topic {
+  readonly summary: string;
+  lines(): Promise<readonly string[]> | readonly string[];
+}
+
+const topics: Readonly<Record<string, Topic>> = {
+  scenario: {
+    summary: 'the lines of a scenario file',
+    lines: async () => (await import('./help-scenario.ts')).scenarioHelp(),
+  },
+  paths: {
+    summary: 'how the things of a machine are named',
+    lines: async () => (await import('./help-topics.ts')).pathsHelp,
+  },
+  positions: {
+    summary: 'how moments are named',
+    lines: async () => (await import('./help-topics.ts')).positionsHelp,
+  },
+};
+
+export const verb: Verb = {
+  define(command) {
+    command.argument('[topic]', `a verb, or ${Object.keys(topics).join(', ')}`);
+  },
+  async run({ io }, [name]) {
+    const topic = name === undefined || !Object.hasOwn(topics, name) ? undefined : topics[name];
+    if (topic !== undefined) await printAll(io, await topic.lines());
+    else if (name !== undefined) await printAll(io, await verbHelp(name, io.width ?? 80));
+    else await printAll(io, overview());
+    return exitCodes.clean;
+  },
+};
+
+function overview(): string[] {
+  const row = (name: string, summary: string): string => `  ${name.padEnd(12)}${summary}`;
+  return [
+    'backwalk VERB [-s FILE.bw] [--json]',
+    '',
+    ...Object.entries(verbs).map(([name, { summary }]) => row(name, summary)),
+    '',
+    'backwalk help VERB, and the topics:',
+    '',
+    ...Object.entries(topics).map(([name, { summary }]) => row(name, summary)),
+    '',
+    'Exit codes: 0 clean; 1 findings, a failed check or a difference; 2 bad usage or',
+    'bad input; 125 cannot judge; 130 stopped by Ctrl-C.',
+  ];
+}
+
+async function verbHelp(name: string, width: number): Promise<string[]> {
+  const row = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (row === undefined) {
+    const known = [...Object.keys(verbs), ...Object.keys(topics)];
+    throw new InputError(`expected one of ${known.join(', ')}, found "${name}"${meant(name, known)}`);
+  }
+  const command = new Command(`backwalk ${name}`)
+    .description(row.summary)
+    .configureHelp({ helpWidth: width });
+  (await row.load()).verb.define(command);
+  return command.helpInformation().trimEnd().split('\n');
+}

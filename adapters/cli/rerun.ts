@@ -1,0 +1,290 @@
+/** `rerun`: what if. Forks at the earliest edit and decides the rest of the history anew. */
+import { type Entry, isStimulus } from '../../core/event.ts';
+import { Comparison, stepsOf, stimulusOf } from '../../core/history/rerun.ts';
+import type { Branch } from '../../core/history/store.ts';
+import { settingProblem } from '../../core/settings.ts';
+import { Simulation } from '../../core/simulation.ts';
+import { InputError, type Place } from '../input-error.ts';
+import { settingValue } from '../scenario/ops.ts';
+import { readScenario } from '../scenario/reader.ts';
+import { ScenarioRunner } from '../scenario/runner.ts';
+import { differenceJson, differenceLines } from './diff.ts';
+import { checkNewName } from './fork.ts';
+import { type ExitCode, exitCodes, type Io, wrap } from './io.ts';
+import { type Opened, withStore } from './open.ts';
+import { type Position, parsePosition, showPosition } from './position.ts';
+import { startProgress } from './progress.ts';
+import { counted } from './run-text.ts';
+import { gather, listOption, type Options, textOption, type Verb, type VerbContext } from './verb.ts';
+
+export const verb: Verb = {
+  define(command) {
+    command
+      .argument('<position>', 'the history to rerun, and where --set takes hold')
+      .option('--set <path=value>', 'change a value from the position on; may be given again', gather)
+      .option('--drop <seq>', 'leave out a stimulus; may be given again', gather)
+      .option(
+        '--insert <seq> <file>',
+        'put the lines of a scenario after an entry; may be given again',
+        gather,
+      )
+      .option('--as <name>', 'name of the new branch');
+  },
+  /** `--insert` takes two values, which commander knows nothing of: they are joined. */
+  prepare: (args) =>
+    args.flatMap((arg, at) =>
+      args[at - 1] === '--insert'
+        ? [`${arg}${PAIR}${args[at + 1] ?? ''}`]
+        : args[at - 2] === '--insert'
+          ? []
+          : [arg],
+    ),
+  run(context, [text = ''], options) {
+    return withStore(context, async (opened) => {
+      const edits = editsOf(opened, text, options);
+      return new Rerun(context, opened, edits, nameOf(opened, edits.branch, textOption(options, 'as'))).run();
+    });
+  },
+};
+
+const PAIR = '\0';
+
+type Insertion = { readonly set: string } | { readonly file: string };
+
+interface Edits {
+  readonly branch: Branch;
+  /** Last entry that both histories share: the end of a step. */
+  readonly fork: number;
+  readonly drop: ReadonlySet<number>;
+  /** By the seq of the step's last entry. */
+  readonly insert: ReadonlyMap<number, readonly Insertion[]>;
+}
+
+function editsOf(opened: Opened, text: string, options: Options): Edits {
+  const at = opened.position(text);
+  const insert = new Map<number, Insertion[]>();
+  const add = (after: Position, insertion: Insertion): number => {
+    const seq = endOfStep(opened, after);
+    insert.set(seq, [...(insert.get(seq) ?? []), insertion]);
+    return seq;
+  };
+  const forks: number[] = [];
+  for (const set of listOption(options, 'set')) forks.push(add(at, { set }));
+  for (const pair of listOption(options, 'insert')) {
+    const [seq = '', file = ''] = pair.split(PAIR);
+    if (file === '') throw new InputError(`--insert: expected SEQ FILE, found "${seq}"`);
+    forks.push(add(onBranch(opened, seq, at.branch, '--insert'), { file }));
+  }
+  const drop = new Set<number>();
+  for (const dropped of listOption(options, 'drop')) {
+    const { seq } = onBranch(opened, dropped, at.branch, '--drop');
+    checkDropped(opened, at.branch, seq);
+    drop.add(seq);
+    forks.push(seq - 1);
+  }
+  return {
+    branch: at.branch,
+    fork: forks.length === 0 ? endOfStep(opened, at) : Math.min(...forks),
+    drop,
+    insert,
+  };
+}
+
+function onBranch({ source }: Opened, text: string, branch: Branch, option: string): Position {
+  const found = parsePosition(text, source, branch);
+  if (found.branch.id !== branch.id)
+    throw new InputError(`${option}: expected a position of ${branch.name}, found ${text}`);
+  return found;
+}
+
+function checkDropped({ session: { log } }: Opened, branch: Branch, seq: number): void {
+  for (const entry of log.read(branch.id, seq, seq)) {
+    if (entry.type === 'turn')
+      throw new InputError(`--drop: expected a stimulus from outside, found a turn at ${seq}`);
+    if (isStimulus(entry)) return;
+    throw new InputError(
+      `--drop: expected a stimulus, found ${entry.type} at ${seq}, which follows from ${entry.cause}`,
+    );
+  }
+  throw new InputError(`--drop: expected a stimulus, found ${seq}`);
+}
+
+/** The last entry of the step that holds the position's: between them nothing can be put. */
+function endOfStep({ session: { log } }: Opened, { branch, seq }: Position): number {
+  let end = seq;
+  for (const entry of log.read(branch.id, seq + 1, log.head(branch.id))) {
+    if (isStimulus(entry)) break;
+    end = entry.seq;
+  }
+  return end;
+}
+
+function nameOf({ session: { log } }: Opened, branch: Branch, as: string | undefined): string {
+  const branches = log.branches();
+  if (as !== undefined) {
+    checkNewName(as, branches);
+    return as;
+  }
+  for (let number = 1; ; number += 1) {
+    const name = `${branch.name}-rerun${number === 1 ? '' : `-${number}`}`;
+    if (!branches.some((each) => each.name === name)) return name;
+  }
+}
+
+class Rerun {
+  readonly #context: VerbContext;
+  readonly #opened: Opened;
+  readonly #edits: Edits;
+  readonly #name: string;
+  readonly #simulation: Simulation;
+  readonly #comparison: Comparison;
+  /** Entries of the group that is being rerun. */
+  #recorded: Entry[] = [];
+  #fresh: Entry[] = [];
+
+  constructor(context: VerbContext, opened: Opened, edits: Edits, name: string) {
+    this.#context = context;
+    this.#opened = opened;
+    this.#edits = edits;
+    this.#name = name;
+    this.#simulation = new Simulation(opened.session.seek(edits.branch, edits.fork));
+    this.#comparison = new Comparison(edits.fork);
+    this.#simulation.entries$.subscribe((entries) => {
+      if (this.#comparison.first === undefined) this.#fresh.push(...entries);
+    });
+  }
+
+  async run(): Promise<ExitCode> {
+    const { session } = this.#opened;
+    const { branch, fork } = this.#edits;
+    const { io } = this.#context;
+    const insertions = await this.#readInsertions();
+    const made = session.log.fork(this.#name, branch.id, fork);
+    const recorder = session.appendFrom(this.#simulation, made);
+    const head = session.log.head(branch.id);
+    const progress = startProgress(io, 'rerun', head - fork);
+    this.#insert(insertions.get(fork));
+    // The fork may lie between turns: what was due then is due now.
+    if (this.#simulation.glance.schedule !== 'manual') this.#simulation.run();
+    for (const step of stepsOf(session.log.read(branch.id, fork + 1, head))) {
+      this.#step(step);
+      const last = step.at(-1)?.seq ?? fork;
+      this.#insert(insertions.get(last));
+      if (recorder.waiting > COMMIT_ENTRIES) {
+        void recorder.commit().catch(() => {});
+        await recorder.room();
+        progress.at(last - fork);
+      }
+      if (io.interrupted) break;
+    }
+    this.#compare();
+    await recorder.finish();
+    await session.log.flush();
+    progress.stop();
+    return this.#report(made, recorder.head);
+  }
+
+  /** One recorded step. Turns are given anew unless somebody outside gives them all. */
+  #step(step: readonly Entry[]): void {
+    const [first] = step;
+    if (first === undefined) return;
+    const turn = first.type === 'turn';
+    if (!turn) this.#compare();
+    if (this.#edits.drop.has(first.seq)) return;
+    if (turn && this.#simulation.glance.schedule !== 'manual') {
+      if (this.#recorded.length > 0) this.#recorded.push(...step);
+      return;
+    }
+    this.#recorded.push(...step);
+    this.#simulation.dispatch(stimulusOf(first));
+  }
+
+  /** Ends a group: a stimulus from outside with all that followed. */
+  #compare(): void {
+    this.#comparison.add(this.#recorded, this.#fresh);
+    this.#recorded = [];
+    this.#fresh = [];
+  }
+
+  #insert(insertions: readonly (() => void)[] | undefined): void {
+    if (insertions === undefined) return;
+    this.#compare();
+    for (const insertion of insertions) insertion();
+    // What an edit brings is no difference: the question is what follows from it.
+    this.#fresh = [];
+  }
+
+  /** Everything that can be wrong with an insertion is found before the branch is made, but for its lines' own state. */
+  async #readInsertions(): Promise<Map<number, readonly (() => void)[]>> {
+    const read = new Map<number, (() => void)[]>();
+    for (const [seq, insertions] of this.#edits.insert) {
+      const made = await Promise.all(
+        insertions.map((each) => ('set' in each ? this.#setting(each.set) : this.#lines(each.file))),
+      );
+      read.set(seq, made);
+    }
+    return read;
+  }
+
+  #setting(text: string): () => void {
+    const at = text.indexOf('=');
+    const path = text.slice(0, Math.max(0, at));
+    const value = settingValue(JSON_WORDS[text.slice(at + 1)] ?? text.slice(at + 1));
+    const problem = at < 0 ? 'expected PATH=VALUE' : settingProblem(this.#simulation.glance, path, value);
+    if (problem !== undefined) throw new InputError(`--set: ${problem}, found "${text}"`);
+    return () => this.#simulation.dispatch({ type: 'set', path, value });
+  }
+
+  async #lines(file: string): Promise<() => void> {
+    const lines: { readonly place: Place; readonly raw: unknown }[] = [];
+    for await (const chunk of readScenario(file, this.#context.io.stdin)) {
+      for (const { place, read } of chunk.lines) lines.push({ place, raw: read() });
+    }
+    const refused = { problem: 'expected no label in an insertion' };
+    const begin = (): Simulation => this.#simulation;
+    return () => {
+      const runner = new ScenarioRunner({ begin, label: () => refused }, this.#simulation);
+      for (const { place, raw } of lines) runner.run(raw, place);
+    };
+  }
+
+  #report(made: Branch, head: number): ExitCode {
+    const { io, json } = this.#context;
+    const { branch, fork, drop, insert } = this.#edits;
+    const { first } = this.#comparison;
+    const position = showPosition({ branch: made, seq: head });
+    const from = showPosition({ branch, seq: fork });
+    if (json) {
+      const edits = { dropped: drop.size, inserted: insertionsOf(insert) };
+      io.out(
+        JSON.stringify({
+          position,
+          forked: from,
+          entries: head - fork,
+          ...edits,
+          difference: differenceJson(first, branch, made),
+        }),
+      );
+    } else this.#print(io, position, from, head - fork, made);
+    if (io.interrupted) return exitCodes.interrupted;
+    return first === undefined ? exitCodes.clean : exitCodes.found;
+  }
+
+  #print(io: Io, position: string, from: string, entries: number, made: Branch): void {
+    const { branch, drop, insert } = this.#edits;
+    const { first } = this.#comparison;
+    const edits = `${counted(drop.size, 'stimulus').replace('stimuluss', 'stimuli')} dropped, ${counted(insertionsOf(insert), 'insertion')}`;
+    const text = `forked from ${from}, ${edits}, ${entries} entries; ${first === undefined ? 'otherwise the same' : 'first difference:'}`;
+    for (const line of wrap(position, '', text, io.width)) io.out(line);
+    for (const line of differenceLines(first, branch, made, io.width)) io.out(line);
+  }
+}
+
+const COMMIT_ENTRIES = 8_192;
+
+/** Values on a command line that are no texts. */
+const JSON_WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };
+
+function insertionsOf(insert: Edits['insert']): number {
+  return [...insert.values()].reduce((sum, each) => sum + each.length, 0);
+}

@@ -1,0 +1,291 @@
+/**
+ * Accesses of devices: each translation of the trace becomes a `dma`, and its end is compared with the
+ * machine's: result, address and permission; the fault; the event record.
+ */
+import type { Entry } from '../../core/event.ts';
+import type { State } from '../../core/state.ts';
+import type { TracedAccess } from './access.ts';
+import type { DeviationName } from './deviations.ts';
+import { Edu, type Known } from './edu.ts';
+import { at, type Emulator } from './emulator.ts';
+import { type AccessCase, explainAccess, explainMissingRecord, type OurAccess, ourFault, theirFault } from './explain-access.ts';
+import { type Iotlb, type IotlbEntry, leafSizeLog2 } from './iotlb.ts';
+import { entriesOf, type Live } from './live.ts';
+import { SMMU } from './machine.ts';
+import { type EventMemory, explainRecord, type RecordFacts, recordFacts } from './records.ts';
+import type { Stale } from './stale.ts';
+import { type ComparedKey, showDifference, type Tally } from './tally.ts';
+
+const PAGE = 4096;
+const AP1 = 0x40n;
+const AP2 = 1 << 1;
+
+/** An access as it is put to the machine. */
+interface Asked extends Known {
+  readonly iova: number;
+  readonly privileged: boolean;
+  /** What the trace did not show. */
+  readonly assumed: string;
+}
+
+/** What an import keeps beside the machine, shared by its parts. */
+export interface Bench {
+  readonly live: Live;
+  readonly tally: Tally;
+  readonly emulator: Emulator;
+  readonly iotlb: Iotlb;
+  readonly eventMemory: EventMemory;
+  readonly edu: Edu;
+  readonly stale: Stale;
+  /** Endpoints by StreamID. */
+  readonly endpoints: ReadonlyMap<number, string>;
+}
+
+export function endpointsOf(state: State): ReadonlyMap<number, string> {
+  return new Map(Object.entries(state.endpoints).map(([name, { config }]) => [config.streamId, name]));
+}
+
+export class Accesses {
+  readonly #bench: Bench;
+  /** The last refused access of each stream, and where its next piece would be. */
+  readonly #refused = new Map<number, number>();
+
+  constructor(bench: Bench) {
+    this.#bench = bench;
+  }
+
+  enact(traced: TracedAccess): void {
+    const { live, endpoints, iotlb, stale, tally } = this.#bench;
+    const endpoint = endpoints.get(traced.sid);
+    const record = this.#takeRecord(traced);
+    const served = this.#serve(traced);
+    if (endpoint === undefined) {
+      // The survey saw every line, so the file changed under our hands.
+      tally.ignored += 1;
+      return;
+    }
+    const asked = this.#ask(traced, record?.facts, served);
+    stale.beforeAccess(traced);
+    const steps = live.put({
+      type: 'dma',
+      endpoint,
+      iova: BigInt(asked.iova),
+      size: asked.size,
+      access: asked.access,
+      ...(asked.privileged ? { privileged: true } : {}),
+      ...(asked.assumed === '' ? {} : { assumed: asked.assumed }),
+      actor: endpoint,
+      line: traced.line,
+    });
+    const ours = readOurs(entriesOf(steps), live);
+    stale.afterAccess(traced, entriesOf(steps));
+    if (traced.insert !== undefined && served !== undefined) iotlb.insert(served);
+    const is: AccessCase = {
+      traced, ours, iova: asked.iova, smmu: live.smmu, memory: live.memory, emulator: this.#bench.emulator, served, ...stale.facts,
+    };
+    this.#compareEnd(is);
+    if (traced.record !== undefined) this.#compareRecord(is, record?.bytes);
+    this.#countPieces(traced, asked);
+    this.#keepInStep(is, record);
+  }
+
+  /** Takes the words of the record into the queue's memory, and reads it there. */
+  #takeRecord(traced: TracedAccess): { readonly bytes: Uint8Array; readonly facts: RecordFacts; readonly pa: number } | undefined {
+    const { eventMemory, emulator } = this.#bench;
+    for (const store of traced.stores) eventMemory.store(store);
+    if (traced.record === undefined || emulator.eventsFull || !eventMemory.known) return undefined;
+    const pa = emulator.eventPa;
+    const bytes = eventMemory.record(pa);
+    return { bytes, facts: recordFacts(bytes), pa };
+  }
+
+  /** The emulator's TLB entry behind the access: found, or made by its walk. */
+  #serve(traced: TracedAccess): IotlbEntry | undefined {
+    const { iotlb } = this.#bench;
+    if (traced.flushed) iotlb.dropAll();
+    const { insert, leaf, lookup, lookupAddress, asid = 0 } = traced;
+    if (lookup === 'hit' && lookupAddress !== undefined) return iotlb.find(asid, lookupAddress);
+    if (insert === undefined || leaf === undefined) return undefined;
+    const tables = traced.walk.slice(0, -1);
+    return {
+      asid: insert.asid,
+      address: insert.addr,
+      tg: insert.tg,
+      level: insert.level,
+      sizeLog2: leafSizeLog2(insert.tg, insert.level),
+      pte: leaf.pte,
+      tablesUnprivileged: tables.some(({ pte }) => ((pte >> 61n) & 1n) === 1n),
+      tablesReadOnly: tables.some(({ pte }) => ((pte >> 62n) & 1n) === 1n),
+    };
+  }
+
+  /** What the access was, as far as the trace tells; the rest is assumed, and said so. */
+  #ask(traced: TracedAccess, record: RecordFacts | undefined, served: IotlbEntry | undefined): Asked {
+    const { edu } = this.#bench;
+    const page = traced.lookupAddress;
+    const iova = traced.iova ?? record?.iova ?? edu.addressIn(traced.sid, page ?? 0, page === undefined ? 2 ** 48 : PAGE);
+    const address = iova ?? page ?? 0;
+    const privileged = served !== undefined && ((served.pte & AP1) === 0n || served.tablesUnprivileged);
+    const known = edu.take(traced.sid, address, spanOf(traced, address, served));
+    if (known !== undefined) return { ...known, iova: address, privileged, assumed: '' };
+    const access = record?.access ?? accessShown(traced);
+    const assumed = [...(iova === undefined ? ['iova'] : []), ...(access === undefined ? ['access'] : []), 'size'];
+    return { iova: address, access: access ?? 'read', size: 1, privileged, assumed: assumed.join(',') };
+  }
+
+  #compareEnd(is: AccessCase): void {
+    const { traced } = is;
+    const translated = traced.end !== undefined;
+    const key: ComparedKey = translated ? 'translation' : 'fault';
+    this.#bench.tally.compared[key] += 1;
+    const expected = translated ? theirEnd(is) : theirFault(traced) || 'a refusal';
+    const actual = translated ? ourEnd(is) : ourFault(is.ours) || ourEnd(is);
+    const same = translated ? expected === actual : sameFault(is);
+    if (same && traced.mismatch === undefined) return;
+    if (traced.mismatch !== undefined) {
+      this.#differs(key, traced.line, `a check value of stream ${hex(traced.sid)}`, traced.mismatch, 'otherwise');
+      return;
+    }
+    const name = explainAccess(is);
+    const what = `stream ${hex(traced.sid)} at ${hex(is.iova)}`;
+    if (name === undefined) this.#differs(key, traced.line, what, expected, actual);
+    else this.#explained(name, traced.line, what, expected, actual);
+  }
+
+  /** The 32 bytes of the record, when the queue's memory is told and both wrote one. */
+  #compareRecord(is: AccessCase, bytes: Uint8Array | undefined): void {
+    const { tally, live } = this.#bench;
+    const { traced, ours } = is;
+    if (traced.irq && !ours.interrupt && ours.written !== undefined) tally.deviation('evtq-irq-every-record');
+    const what = `the event record of stream ${hex(traced.sid)}`;
+    if (bytes === undefined || ours.written === undefined) {
+      if (bytes === undefined && ours.written === undefined && ours.dropped === undefined) return;
+      const name = ours.written === undefined || is.emulator.eventsFull ? explainMissingRecord(is) : undefined;
+      if (name !== undefined) tally.deviation(name);
+      return;
+    }
+    if (ours.raised === undefined || sameFault(is) === false) return;
+    tally.compared.eventRecord += 1;
+    const names = explainRecord(bytes, ours.raised.words);
+    if (names === undefined) {
+      this.#differs('eventRecord', traced.line, what, hexBytes(bytes), hexBytes(ours.raised.words));
+      return;
+    }
+    for (const name of names) tally.deviation(name);
+    void live;
+  }
+
+  /** A refused transfer that goes on 4 bytes further is the same transaction to the architecture. */
+  #countPieces(traced: TracedAccess, asked: Asked): void {
+    if (traced.end !== undefined) {
+      this.#refused.delete(traced.sid);
+      return;
+    }
+    const size = asked.assumed === '' ? asked.size : 4 - (asked.iova % 4);
+    if (this.#refused.get(traced.sid) === asked.iova) this.#bench.tally.deviation('fault-pieces');
+    this.#refused.set(traced.sid, asked.iova + size);
+  }
+
+  /** The queue's pointer, the record in memory and GERROR are what the trace says, whatever ours did. */
+  #keepInStep(is: AccessCase, record: { readonly bytes: Uint8Array; readonly pa: number } | undefined): void {
+    const { live, emulator } = this.#bench;
+    const { traced, ours } = is;
+    if (traced.gerror !== undefined) emulator.setGerror(traced.gerror);
+    if (traced.record !== undefined && !emulator.eventsFull && traced.gerror === undefined) {
+      emulator.pushEvent();
+      if (ours.written === undefined && record !== undefined) {
+        live.put({ type: 'mem.write', pa: record.pa, bytes: record.bytes, actor: SMMU, line: traced.line });
+      }
+    }
+    if (traced.record === undefined && ours.raised === undefined) return;
+    live.force(traced.line, [
+      ['EVENTQ_PROD', emulator.get(at.EVENTQ_PROD)],
+      ['GERROR', emulator.get(at.GERROR)],
+    ]);
+  }
+
+  #differs(key: ComparedKey, line: number, what: string, expected: string, actual: string): void {
+    const { tally, live } = this.#bench;
+    tally.difference({ key, line, what, expected, actual });
+    live.note('difference', showDifference({ line, what, expected, actual }), line);
+  }
+
+  #explained(name: DeviationName, line: number, what: string, expected: string, actual: string): void {
+    const { tally, live } = this.#bench;
+    tally.deviation(name);
+    live.note('deviation', `${name}: ${showDifference({ line, what, expected, actual })}`, line);
+  }
+}
+
+function readOurs(entries: Iterable<Entry>, live: Live): OurAccess {
+  const found: { -readonly [K in keyof OurAccess]?: OurAccess[K] } = {};
+  for (const entry of entries) {
+    if (entry.type === 'access.completed') found.completed ??= entry;
+    else if (entry.type === 'access.terminated') found.terminated ??= entry;
+    else if (entry.type === 'record.raised') found.raised ??= entry;
+    else if (entry.type === 'record.written') found.written ??= entry;
+    else if (entry.type === 'record.dropped') found.dropped ??= entry;
+    else if (entry.type === 'interrupt.raised' && entry.source === 'EVENTQ') found.interrupt = true;
+  }
+  const tlb = found.completed?.tlb ?? found.terminated?.tlb ?? 0;
+  return {
+    completed: found.completed,
+    terminated: found.terminated,
+    raised: found.raised,
+    written: found.written,
+    dropped: found.dropped,
+    interrupt: found.interrupt ?? false,
+    entry: tlb === 0 ? undefined : live.smmu.caches.tlb.fills.get(tlb),
+  };
+}
+
+/** Bytes from `iova` to the end of what one translation serves; undefined when it is refused. */
+function spanOf({ end }: TracedAccess, iova: number, served: IotlbEntry | undefined): number | undefined {
+  if (end === 'bypass' || end === 'disabled') return PAGE - (iova % PAGE);
+  if (end !== 'success') return undefined;
+  const size = served === undefined ? PAGE : 2 ** served.sizeLog2;
+  return size - (iova % size);
+}
+
+/** A read-only mapping that served can only have been read; only a write is refused a permission. */
+function accessShown({ end, perm, record, lookup, invalidLevel }: TracedAccess): 'read' | 'write' | undefined {
+  if (end === 'success' && perm === 1) return 'read';
+  if (record === 'F_PERMISSION') return 'write';
+  return end === undefined && record === undefined && lookup === 'hit' && invalidLevel === undefined ? 'write' : undefined;
+}
+
+function theirEnd({ traced }: AccessCase): string {
+  if (traced.end === 'abort') return 'abort';
+  const pa = hex(traced.translated ?? traced.iova ?? 0);
+  return traced.end === 'success' ? `${pa} ${showPerm(traced.perm ?? 0)}` : `${pa} bypass`;
+}
+
+function ourEnd({ ours, traced }: AccessCase): string {
+  const { completed, terminated, entry, raised } = ours;
+  if (completed !== undefined) {
+    if (completed.via === 'bypass') return `${hex(completed.pa)} bypass`;
+    const perm = entry === undefined ? (traced.perm ?? 0) : (entry.attributes & AP2) !== 0 ? 1 : 3;
+    return `${hex(completed.pa)} ${showPerm(perm)}`;
+  }
+  if (terminated === undefined) return 'nothing';
+  return raised === undefined && terminated.reason.startsWith('STE.Config') ? 'abort' : terminated.reason;
+}
+
+/** Both refused it, for the same reason where the trace tells one. */
+function sameFault({ traced, ours }: AccessCase): boolean {
+  if (ours.terminated === undefined) return false;
+  const theirs = theirFault(traced);
+  return theirs === '' || theirs === ourFault(ours);
+}
+
+function showPerm(perm: number): string {
+  return perm === 3 ? 'RW' : perm === 2 ? 'WO' : perm === 1 ? 'RO' : 'none';
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+function hexBytes(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

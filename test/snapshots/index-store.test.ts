@@ -1,0 +1,80 @@
+/**
+ * Wants to show: the index answers as a look at every entry does, across forks and segments, after
+ * opening again, and after its file is gone or of another log.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CacheFile } from '../../snapshots/cache-file.ts';
+import { DiskIndex } from '../../snapshots/index-store.ts';
+import { type DiskLog, openLogStore } from '../../snapshots/log-store.ts';
+import { MemoryIndex } from '../../snapshots/memory-store.ts';
+import { machine } from '../support/build.ts';
+import { longStory } from '../support/long-story.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'backwalk-index-'));
+const path = join(folder, 'log.bw');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const KEYS = ['page:0x5', 'page:0x7f', 'register:smmu0.CMDQ_PROD', 'sid:0x3', 'asid:0x1', 'type:mem.read', 'page:0xdead', 'iova:0x1234'];
+
+beforeAll(async () => {
+  const log = openLogStore(path);
+  log.createRoot('main', machine(), 'test');
+  log.append(1, 0, longStory({ seed: 1 }).more(70_000));
+  log.fork('b', 1, 66_000);
+  log.append(2, 66_000, longStory({ seed: 2, from: 66_001 }).more(68_500));
+  log.fork('c', 2, 67_000);
+  await log.close();
+});
+
+async function withIndex(action: (log: DiskLog, index: DiskIndex) => void | Promise<void>): Promise<void> {
+  const log = openLogStore(path);
+  const cache = new CacheFile(log);
+  await action(log, new DiskIndex(cache));
+  await cache.close();
+  await log.close();
+}
+
+function expectAll(log: DiskLog, index: DiskIndex): void {
+  const scan = new MemoryIndex(log);
+  for (const [branch, before] of [[1, 1e9], [2, 68_000], [3, 67_000], [1, 66_100], [2, 300]] as const) {
+    for (const key of branch === 1 && before > 1e6 ? KEYS : KEYS.slice(0, 3)) {
+      expect([...index.touching(branch, key, before)], `${branch} ${key}`).toEqual([...scan.touching(branch, key, before)]);
+    }
+  }
+}
+
+describe('an index', () => {
+  it('answers as a scan does', { timeout: 60_000 }, () => withIndex(expectAll));
+
+  it('goes on after opening again, as the log grows', { timeout: 60_000 }, () =>
+    withIndex(async (log, index) => {
+      const [first] = index.touching(1, 'page:0x5', 1e9);
+      expect(first).toBeGreaterThan(60_000);
+      await log.append(1, 70_000, longStory({ seed: 6, from: 70_001 }).more(71_000)).durable;
+      const scan = new MemoryIndex(log);
+      const [wanted] = scan.touching(1, 'page:0x5', 1e9);
+      expect([...index.touching(1, 'page:0x5', 1e9)][0]).toBe(wanted);
+      expect(wanted).toBeGreaterThan(70_000);
+    }),
+  );
+
+  it('is made again when its file is gone', { timeout: 60_000 }, async () => {
+    rmSync(`${path}.cache`);
+    rmSync(`${path}.cache-lock`, { force: true });
+    await withIndex((log, index) => {
+      const scan = new MemoryIndex(log);
+      expect([...index.touching(2, 'sid:0x3', 1e9)]).toEqual([...scan.touching(2, 'sid:0x3', 1e9)]);
+    });
+  });
+
+  it('takes only as much as it needs', () =>
+    withIndex((_log, index) => {
+      const start = performance.now();
+      const [one] = index.touching(1, 'type:mem.read', 1e9);
+      expect(one).toBeGreaterThan(70_000);
+      expect(performance.now() - start).toBeLessThan(2000);
+    }));
+});
