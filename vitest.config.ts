@@ -16,7 +16,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: unit, exclude: [...property, ...house, '**/dist/**'], testTimeout: 20_000 },
+        test: {
+          name: 'unit',
+          include: unit,
+          exclude: [...property, ...house, '**/dist/**'],
+          testTimeout: 20_000,
+        },
       },
       { extends: true, test: { name: 'property', include: property, testTimeout: 120_000 } },
       { extends: true, test: { name: 'house', include: house, testTimeout: 20_000 } },

@@ -109,7 +109,9 @@ export function* touchingBack(
 function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]): boolean {
   const own = touchKeys(entry).filter((key) => keys.includes(key));
   if (spans.length === 0 || own.some((key) => !key.startsWith('page:'))) return own.length > 0;
-  return memoryOf(entry).some((one) => spans.some((span) => one.pa < span.pa + span.size && span.pa < one.pa + one.size));
+  return memoryOf(entry).some((one) =>
+    spans.some((span) => one.pa < span.pa + span.size && span.pa < one.pa + one.size),
+  );
 }
 
 const DOUBLEWORD = 8;

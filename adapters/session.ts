@@ -4,76 +4,61 @@
  */
 import type { Entry } from '../core/event.ts';
 import type { Branch, IndexStore, LogStore, SnapshotStore } from '../core/history/store.ts';
+import { createTravel, type Travel } from '../core/history/travel.ts';
 import { fold } from '../core/machine.ts';
 import type { Simulation } from '../core/simulation.ts';
 import { resetRegisters } from '../core/smmu/regs.ts';
 import { initialState, type State } from '../core/state.ts';
+import { SPACING } from '../snapshots/policy.ts';
 
-/** The three faces of one store. */
+/** The faces of one store. */
 export interface Stores {
   readonly log: LogStore;
   readonly index: IndexStore;
   readonly snapshots: SnapshotStore;
+  /** Brings the index up to the head of a branch; questions do it too. */
+  grow(branch: number): void;
+  close(): Promise<void>;
 }
 
-/** Entries between two snapshots: what folding them again costs is a few milliseconds. */
-const SNAPSHOT_EVERY = 16_384;
-/** Folding on from a state at hand is cheaper than a seek up to about here. */
-const NEAR = 4_096;
 /** Groups on their way to the disk before a writer waits. */
 const GROUPS_IN_FLIGHT = 2;
 
 export class Session {
   readonly log: LogStore;
   readonly index: IndexStore;
-  readonly #snapshots: SnapshotStore;
-  /** The last moment that was sought. */
-  #near: { readonly branch: number; readonly state: State } | undefined;
+  readonly #stores: Stores;
+  readonly #travel: Travel;
 
-  constructor({ log, index, snapshots }: Stores) {
+  constructor(stores: Stores) {
+    const { log, index, snapshots } = stores;
     this.log = log;
     this.index = index;
-    this.#snapshots = snapshots;
+    this.#stores = stores;
+    const initial = (branch: Branch): State => initialState(branch.machine, resetRegisters);
+    this.#travel = createTravel({ log, snapshots, fold, initial });
   }
 
   /** The state after entry `seq` of the branch. */
   seek(branch: Branch, seq: number): State {
-    const state = this.#from(branch, seq);
-    const sought = state.seq === seq ? state : fold(state, this.log.read(branch.id, state.seq + 1, seq));
-    this.#near = { branch: branch.id, state: sought };
-    return sought;
+    return this.#travel.seek(branch.id, seq);
   }
 
   /** Stores what `simulation` says from now on; its state must be that of the branch's head. */
   appendFrom(simulation: Simulation, branch: Branch): Recorder {
-    return new Recorder(this.log, this.#snapshots, simulation, branch);
+    return new Recorder(this.#stores, simulation, branch);
   }
 
   async close(): Promise<void> {
     await this.log.flush();
-    await this.#snapshots.flush();
-    await this.#snapshots.close();
-    await this.log.close();
-  }
-
-  #from(branch: Branch, seq: number): State {
-    const near = this.#near;
-    if (
-      near !== undefined &&
-      near.branch === branch.id &&
-      near.state.seq <= seq &&
-      seq - near.state.seq <= NEAR
-    ) {
-      return near.state;
-    }
-    return this.#snapshots.nearest(branch.id, seq)?.state ?? initialState(branch.machine, resetRegisters);
+    await this.#stores.snapshots.flush();
+    await this.#stores.close();
   }
 }
 
 /** Appends the entries of a simulation to a branch, a group at a time. */
 export class Recorder {
-  readonly #log: LogStore;
-  readonly #snapshots: SnapshotStore;
+  readonly #stores: Stores;
   readonly #simulation: Simulation;
   readonly #branch: Branch;
   readonly #unsubscribe: () => void;
@@ -83,12 +68,11 @@ export class Recorder {
   #snapshot: number;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(log: LogStore, snapshots: SnapshotStore, simulation: Simulation, branch: Branch) {
-    this.#log = log;
-    this.#snapshots = snapshots;
+  constructor(stores: Stores, simulation: Simulation, branch: Branch) {
+    this.#stores = stores;
     this.#simulation = simulation;
     this.#branch = branch;
-    this.#head = log.head(branch.id);
+    this.#head = stores.log.head(branch.id);
     this.#snapshot = this.#head;
     const subscription = simulation.entries$.subscribe((entries) => this.#pending.push(...entries));
     this.#unsubscribe = () => subscription.unsubscribe();
@@ -107,7 +91,7 @@ export class Recorder {
   /** Appends what waits as one group. The promise settles when all of it is durable. */
   commit(): Promise<void> {
     if (this.#pending.length > 0) {
-      const { durable } = this.#log.append(this.#branch.id, this.#head, this.#pending);
+      const { durable } = this.#stores.log.append(this.#branch.id, this.#head, this.#pending);
       this.#head += this.#pending.length;
       this.#pending = [];
       const settled = durable.then(
@@ -142,9 +126,11 @@ export class Recorder {
     await this.commit();
   }
 
+  /** So that neither a seek nor a question has far to go. */
   #keepState(): void {
-    if (this.#head - this.#snapshot < SNAPSHOT_EVERY) return;
+    if (this.#head - this.#snapshot < SPACING) return;
     this.#snapshot = this.#head;
-    this.#snapshots.put(this.#branch.id, this.#head, this.#simulation.state);
+    this.#stores.snapshots.put(this.#branch.id, this.#head, this.#simulation.state);
+    this.#stores.grow(this.#branch.id);
   }
 }

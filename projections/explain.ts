@@ -4,11 +4,12 @@
  */
 import type { EntryOf } from '../core/event.ts';
 import type { Access, Blame, Consequence, EntryUsed, Finding, Missing, OwedItem, Step } from './finding.ts';
-import { type ConfigFill, type PathNode, type TlbFill } from './obligations/fills.ts';
+import type { ConfigFill, PathNode, TlbFill } from './obligations/fills.ts';
 import { type Miss, nearestMiss, showCommand } from './obligations/nearest.ts';
 import { type Change, changeAfter, type Invalidation, type Obligation } from './obligations/obligation.ts';
 import { remedy, showNeeded } from './obligations/remedy.ts';
 import type { Shadow } from './obligations/shadow.ts';
+import type { Claim } from './obligations/tables.ts';
 import {
   hex,
   showChange,
@@ -18,7 +19,6 @@ import {
   showTlbEntry,
   stateOf,
 } from './obligations/tell.ts';
-import type { Claim } from './obligations/tables.ts';
 
 export type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
 
@@ -123,8 +123,7 @@ function entryPart(at: Positions, use: StaleUse): { readonly entry?: EntryUsed }
 }
 
 function showConfigFill({ cache, streamId, substreamId, pa }: ConfigFill): string {
-  const who =
-    cache === 'cd' ? `sid=${hex(streamId)} ssid=${hex(substreamId)}` : `sid=${hex(streamId)}`;
+  const who = cache === 'cd' ? `sid=${hex(streamId)} ssid=${hex(substreamId)}` : `sid=${hex(streamId)}`;
   return `{${cache.toUpperCase()} ${who} read from ${hex(pa)}}`;
 }
 
@@ -196,7 +195,12 @@ function missOf(
   until: number,
 ): Miss | undefined {
   const known = misses.get(obligation);
-  if (known !== undefined && known.next === commands.next && commands.pending.size + commands.inFlight.size === 0) return known.miss;
+  if (
+    known !== undefined &&
+    known.next === commands.next &&
+    commands.pending.size + commands.inFlight.size === 0
+  )
+    return known.miss;
   const miss = nearestMiss(commands, obligation, until);
   misses.set(obligation, { next: commands.next, miss });
   return miss;
@@ -218,7 +222,8 @@ function useNotes(at: Positions, { guilty, survived, shadow }: StaleUse, change:
   const [{ remade, kind }] = guilty;
   if (remade > change.seq)
     notes.push(`${at(remade)} a new valid descriptor was made there before the old was clean`);
-  if (kind === 'relaxed') notes.push('the change only permits more: the stale entry refuses, it opens nothing');
+  if (kind === 'relaxed')
+    notes.push('the change only permits more: the stale entry refuses, it opens nothing');
   if (survived !== undefined)
     notes.push(`${at(survived.synced)} ${shadow.name} completed the CMD_SYNC behind that command`);
   return notes;

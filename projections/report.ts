@@ -20,7 +20,10 @@ export function report(finding: Finding): string {
     ...owed(finding),
     ...section('Needed:', needed(finding)),
     ...section('Nearest miss:', nearest(finding)),
-    ...section('Notes:', finding.notes.map((note) => ` ${note}`)),
+    ...section(
+      'Notes:',
+      finding.notes.map((note) => ` ${note}`),
+    ),
     ...(finding.map === undefined ? [] : [...finding.map, '']),
     verdict(finding),
     ...(finding.twin === undefined ? [] : [`Fix twin: ${finding.twin}`]),
@@ -87,11 +90,13 @@ function told(blame: Blame): readonly string[] {
 const OWED_MAX = 6;
 
 function owed({ obligations }: Finding): readonly string[] {
-  const lines = obligations.slice(0, OWED_MAX).flatMap(({ since, owes, structure, where, state, remade }) => [
-    ` ${since.padEnd(14)} ${owes}`,
-    `${' '.repeat(16)}for the ${structure} at ${where}: ${state}`,
-    ...(remade === undefined ? [] : [` ${remade.padEnd(14)} made valid again before that`]),
-  ]);
+  const lines = obligations
+    .slice(0, OWED_MAX)
+    .flatMap(({ since, owes, structure, where, state, remade }) => [
+      ` ${since.padEnd(14)} ${owes}`,
+      `${' '.repeat(16)}for the ${structure} at ${where}: ${state}`,
+      ...(remade === undefined ? [] : [` ${remade.padEnd(14)} made valid again before that`]),
+    ]);
   const more = obligations.length - OWED_MAX;
   return section('What was owed:', more > 0 ? [...lines, ` and ${more} more`] : lines);
 }
@@ -126,7 +131,9 @@ function summary({ title, blame, missing }: Finding): string {
 /** Breaks a line that is too long at blanks; what goes on is indented. */
 function fit(line: string): readonly string[] {
   if (line.length <= WIDTH) return [line.trimEnd()];
-  const indent = ' '.repeat(Math.min(/^ */.exec(line)?.[0].length ?? 0, 40) + 4);
+  // Under the third column of a step, else a little further in.
+  const column = /^ \S+@\d+ +\S* {2,}/.exec(line)?.[0].length ?? (/^ */.exec(line)?.[0].length ?? 0) + 4;
+  const indent = ' '.repeat(Math.min(column, 40));
   const lines: string[] = [];
   let rest = line;
   for (let round = 0; round < 64 && rest.length > WIDTH; round += 1) {

@@ -18,14 +18,20 @@ import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
 import { consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
 import { configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
-import { leadingTo } from './obligations/outputs.ts';
 import type { Change } from './obligations/obligation.ts';
+import { leadingTo } from './obligations/outputs.ts';
 import { settleRoots } from './obligations/roots.ts';
-import { choiceSet, newShadow, registerWritten, type Shadow, scopeEnv } from './obligations/shadow.ts';
+import {
+  choiceSet,
+  newShadow,
+  registerUpdated,
+  registerWritten,
+  type Shadow,
+  scopeEnv,
+} from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
 import { judgeUse } from './obligations/use.ts';
 import { isWatched, loaded, newWatch, stored, type Watch } from './obligations/watch.ts';
-import { putReg } from '../core/smmu/regs.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
 
 interface State {
@@ -79,15 +85,17 @@ const handlers: ProjectionHandlers<State> = {
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
   },
-  'memory.loaded': (state, entry) => loaded(state.watch, entry.pa, entry.bytes, originOf(state, entry)),
+  'memory.loaded': (state, entry) => loaded(state.watch, entry.pa, entry.bytes, () => originOf(state, entry)),
 
-  'register.written': (state, entry) => {
-    const { smmu, register, value, old } = entry;
-    const change = { ...originOf(state, entry), pa: 0, before: old, after: value };
-    withShadow(state, smmu, (shadow) => registerWritten(shadow, register, value, old, change));
-  },
-  'register.updated': (state, { smmu, register, value }) =>
-    withShadow(state, smmu, ({ bare }) => putReg(bare, register, value)),
+  'register.written': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) =>
+      registerWritten(shadow, entry, () => {
+        const { value, old } = entry;
+        return { ...originOf(state, entry), pa: 0, before: old, after: value };
+      }),
+    ),
+  'register.updated': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => registerUpdated(shadow, entry)),
   'value.set': (state, { path, value }) => {
     const [smmu = '', group, name = ''] = path.split('.');
     if (group === 'choices') withShadow(state, smmu, (shadow) => choiceSet(shadow, name, value));
@@ -104,7 +112,9 @@ const handlers: ProjectionHandlers<State> = {
     );
   },
   'command.rejected': (state, entry) =>
-    withShadow(state, entry.smmu, ({ commands }) => rejected(commands, entry.fetched, entry.error, entry.seq)),
+    withShadow(state, entry.smmu, ({ commands }) =>
+      rejected(commands, entry.fetched, entry.error, entry.seq),
+    ),
   'sync.completed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
       settleRoots(streams.contexts.roots, synced(commands, ledger, entry.fetched, entry.seq)),
@@ -149,10 +159,7 @@ function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'acto
   };
 }
 
-function checkAccess(
-  state: State,
-  entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>,
-): void {
+function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>): void {
   state.watch.hardwareTick = entry.tick;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
@@ -161,14 +168,18 @@ function checkAccess(
   shadow.fills.walk = undefined;
   if (stale === undefined) return;
   const { stimulus, findings, teller } = state;
-  const tags = stale.tlb?.entry;
-  const map = tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
+  const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
+  const map =
+    tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
 }
 
 /** The access as it was asked; privilege and kind stand with the DMA. */
-function requestOf({ stimulus }: State, { streamId, substreamId, iova, access, cause }: AccessEntry): Request {
+function requestOf(
+  { stimulus }: State,
+  { streamId, substreamId, iova, access, cause }: AccessEntry,
+): Request {
   const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
   const { exec = false, privileged = false } = dma ?? {};
   return { streamId, substreamId, iova, access, exec, privileged };

@@ -6,6 +6,7 @@
 import { Packr } from 'msgpackr';
 import type { Column } from '../core/schema.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
+import type { FieldShape } from './schema-book.ts';
 import { StoreError } from './store-error.ts';
 
 const CONSTANT = 0;
@@ -161,9 +162,14 @@ export class NumberColumn implements ColumnWriter {
 }
 
 class IntegerColumn extends NumberColumn {
+  readonly #name: string;
+  constructor(name: string) {
+    super();
+    this.#name = name;
+  }
   override push(value: unknown): void {
     if (!Number.isSafeInteger(value) || (value as number) < 0)
-      throw new Error(`invariant: ${String(value)} is an integer from 0 on`);
+      throw new Error(`invariant: ${this.#name}, ${String(value)}, is an integer from 0 on`);
     super.push(value);
   }
 }
@@ -297,15 +303,18 @@ class OptionalColumn implements ColumnWriter {
   }
 }
 
-export function columnWriter(column: Column, optional: boolean, dictionary: Dictionary): ColumnWriter {
-  const inner = plainWriter(column, dictionary);
+export function columnWriter(
+  { name, column, optional }: FieldShape,
+  dictionary: Dictionary,
+): ColumnWriter {
+  const inner = plainWriter(name, column, dictionary);
   return optional ? new OptionalColumn(inner) : inner;
 }
 
-function plainWriter(column: Column, dictionary: Dictionary): ColumnWriter {
+function plainWriter(name: string, column: Column, dictionary: Dictionary): ColumnWriter {
   switch (column) {
     case 'int':
-      return new IntegerColumn();
+      return new IntegerColumn(name);
     case 'u64':
       return new WideColumn();
     case 'flag':

@@ -128,7 +128,7 @@ export class SegmentWriter {
     const shape = this.#book.forType(name);
     const columns = shape.fields.map((field) => ({
       name: field.name,
-      writer: columnWriter(field.column, field.optional, this.#dictionary),
+      writer: columnWriter({ ...field, name: `${name}.${field.name}` }, this.#dictionary),
     }));
     const made = { number: this.#used.length, shape, columns, rows: 0 };
     this.#known.set(name, made);

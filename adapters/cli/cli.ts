@@ -98,7 +98,7 @@ function report(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.clean;
     if (error.code === 'commander.help') return exitCodes.badInput;
-    io.err(`backwalk: ${error.message.replace(/^error: /, '')}`);
+    io.err(`backwalk: ${error.message.replace(/^error: /, '').replaceAll('\n', ' ')}`);
     return exitCodes.badInput;
   }
   const stack = error instanceof Error ? error.stack : undefined;

@@ -80,7 +80,7 @@ export function parsePosition(text: string, source: PositionSource, home?: Branc
   const head = source.log.head(branch.id);
   const found =
     mark !== undefined
-      ? markedPosition(mark, name !== undefined || home !== undefined, branch, source)
+      ? markedPosition(mark, name !== undefined, branch, source)
       : { branch, seq: seq === undefined ? head : Number(seq) };
   const at = found.seq - stepsBack(back);
   if (found.seq > source.log.head(found.branch.id)) {

@@ -1,8 +1,7 @@
 /** `verify`: is the log what was written; with --rerun, would the same be decided again. */
 import { existsSync } from 'node:fs';
-import { lineage } from '../../core/history/branch.ts';
 import { verifyRerun } from '../../core/history/rerun.ts';
-import type { Branch } from '../../core/history/store.ts';
+import type { Branch, LogStore } from '../../core/history/store.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
 import { initialState } from '../../core/state.ts';
 import { InputError } from '../input-error.ts';
@@ -52,13 +51,11 @@ async function verifyPages({ io, json, store }: VerbContext): Promise<ExitCode> 
 
 function rerun({ io, json }: VerbContext, { session: { log } }: Opened, branch: Branch): ExitCode {
   const head = log.head(branch.id);
-  const byId = (id: number): Branch | undefined => log.branches().find((each) => each.id === id);
-  const cuts = new Set(
-    lineage(byId, branch.id, head)
-      .slice(0, -1)
-      .map(({ last }) => last),
+  const found = verifyRerun(
+    initialState(branch.machine, resetRegisters),
+    log.read(branch.id, 1, head),
+    cutsOf(branch, log),
   );
-  const found = verifyRerun(initialState(branch.machine, resetRegisters), log.read(branch.id, 1, head), cutsOf(branch, log));
   const position = showPosition({ branch, seq: head });
   if (json)
     io.out(
@@ -83,6 +80,7 @@ function rerun({ io, json }: VerbContext, { session: { log } }: Opened, branch: 
 function cutsOf(branch: Branch, log: LogStore): ReadonlySet<number> {
   const byId = new Map(log.branches().map((each) => [each.id, each]));
   const cuts = new Set<number>();
-  for (let parent = branch.parent; parent !== undefined; parent = byId.get(parent.branch)?.parent) cuts.add(parent.at);
+  for (let parent = branch.parent; parent !== undefined; parent = byId.get(parent.branch)?.parent)
+    cuts.add(parent.at);
   return cuts;
 }

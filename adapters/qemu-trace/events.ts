@@ -106,10 +106,13 @@ export type EventName = keyof typeof events;
 export type TraceLine = {
   [N in EventName]: LineOf<N>;
 }[EventName];
-export type LineOf<N extends EventName> = {
-  readonly name: N;
-  /** 1 is the first line of the file. */
-  readonly line: number;
-  /** Host thread; 0 where the line has no prefix. */
-  readonly thread: number;
-} & FieldsOf<(typeof events)[N]['fields']>;
+/** The line of one name, or of one of several. */
+export type LineOf<N extends EventName> = N extends EventName
+  ? {
+      readonly name: N;
+      /** 1 is the first line of the file. */
+      readonly line: number;
+      /** Host thread; 0 where the line has no prefix. */
+      readonly thread: number;
+    } & FieldsOf<(typeof events)[N]['fields']>
+  : never;

@@ -18,6 +18,8 @@ export class Live {
   readonly #simulation: Simulation;
   readonly #unsubscribe: () => void;
   #steps: (readonly Entry[])[] = [];
+  /** Nothing is put: lines that are applied already are gone through once more. */
+  dry = false;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -41,7 +43,7 @@ export class Live {
   /** The steps that follow: the stimulus' own and those of the turns it set off. */
   put(stimulus: Stimulus): readonly (readonly Entry[])[] {
     this.#steps = [];
-    this.#simulation.dispatch(stimulus);
+    if (!this.dry) this.#simulation.dispatch(stimulus);
     return this.#steps;
   }
 

@@ -15,7 +15,7 @@ import { EventMemory } from './records.ts';
 import { readRegister, writeRegister } from './registers.ts';
 import { Rounds } from './rounds.ts';
 import { type Enactor, type PageLine, Sequencer, type StoreLine } from './sequencer.ts';
-import { Stale } from './stale.ts';
+import { Stale, type StaleState } from './stale.ts';
 import type { Tally } from './tally.ts';
 
 export class Reenactor implements Enactor {
@@ -46,6 +46,17 @@ export class Reenactor implements Enactor {
   /** Nothing is held back: the history stands at the end of a line. */
   get idle(): boolean {
     return this.#sequencer.idle && this.#rounds.idle;
+  }
+
+  /** What an import that goes on from here must know besides the lines before. */
+  state(): StaleState {
+    return this.#bench.stale.state();
+  }
+
+  /** Goes through lines that are applied already, only to know what they said. */
+  recall(on: boolean, state?: StaleState): void {
+    this.#bench.live.dry = on;
+    if (state !== undefined) this.#bench.stale.restore(state);
   }
 
   feed(line: TraceLine): void {

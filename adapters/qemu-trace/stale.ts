@@ -23,12 +23,20 @@ export interface StaleFacts {
   readonly misaligned: boolean;
 }
 
+/** What an interrupted import hands to the one that goes on. */
+export interface StaleState {
+  readonly outlived: readonly number[];
+  readonly failing: readonly number[];
+  readonly flushedAlone: boolean;
+  readonly misaligned: boolean;
+}
+
 export class Stale {
   readonly #live: Live;
   readonly #tally: Tally;
   #outlived = new Set<number>();
   /** Streams whose configuration was at fault when last used. */
-  readonly #failing = new Set<number>();
+  #failing = new Set<number>();
   #flushedAlone = false;
   #misaligned = false;
 
@@ -39,6 +47,22 @@ export class Stale {
 
   get facts(): StaleFacts {
     return { outlived: this.#outlived, flushedAlone: this.#flushedAlone, misaligned: this.#misaligned };
+  }
+
+  state(): StaleState {
+    return {
+      outlived: [...this.#outlived],
+      failing: [...this.#failing],
+      flushedAlone: this.#flushedAlone,
+      misaligned: this.#misaligned,
+    };
+  }
+
+  restore(state: StaleState): void {
+    this.#outlived = new Set(state.outlived);
+    this.#failing = new Set(state.failing);
+    this.#flushedAlone = state.flushedAlone;
+    this.#misaligned = state.misaligned;
   }
 
   /** The emulator reads the configuration anew, or empties its TLB: what ours holds besides goes too. */

@@ -51,18 +51,11 @@ export interface TallyState {
 }
 
 export class Tally {
-  readonly compared: Counts;
-  readonly differences: Counts;
-  readonly deviations: Record<string, number>;
-  readonly examples: Difference[] = [];
-  ignored: number;
-
-  constructor(from?: TallyState) {
-    this.compared = from === undefined ? zeros() : { ...from.compared };
-    this.differences = from === undefined ? zeros() : { ...from.differences };
-    this.deviations = from === undefined ? {} : { ...from.deviations };
-    this.ignored = from?.ignored ?? 0;
-  }
+  compared: Counts = zeros();
+  differences: Counts = zeros();
+  deviations: Record<string, number> = {};
+  examples: Difference[] = [];
+  ignored = 0;
 
   deviation(name: DeviationName): void {
     this.deviations[name] = (this.deviations[name] ?? 0) + 1;
@@ -71,6 +64,15 @@ export class Tally {
   difference(difference: Difference): void {
     this.differences[difference.key] += 1;
     if (this.examples.length < EXAMPLES_MAX) this.examples.push(difference);
+  }
+
+  /** Counts on from where an interrupted import was. */
+  restore(state: TallyState): void {
+    this.compared = { ...state.compared };
+    this.differences = { ...state.differences };
+    this.deviations = { ...state.deviations };
+    this.ignored = state.ignored;
+    this.examples = [];
   }
 
   state(): TallyState {

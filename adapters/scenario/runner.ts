@@ -94,7 +94,10 @@ export class ScenarioRunner {
     const name = text.slice(1);
     if (this.#saved.has(name)) return this.#saved.get(name);
     const known = [...this.#saved.keys()].map((each) => `$${each}`).join(', ');
-    throw new InputError(`expected a name that an earlier line saved (${known || 'none yet'}), found "${text}"`, place);
+    throw new InputError(
+      `expected a name that an earlier line saved (${known || 'none yet'}), found "${text}"`,
+      place,
+    );
   }
 
   #save(line: Line, outcome: Answer): Failure[] {

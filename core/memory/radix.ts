@@ -154,7 +154,7 @@ export class Radix<V> {
   }
 
   /** Entries with `from <= key < end`, in order. */
-  *range(from = 0, end = Number.MAX_SAFE_INTEGER): Generator<readonly [number, V]> {
+  *range(from = 0, end = Number.POSITIVE_INFINITY): Generator<readonly [number, V]> {
     const top = this.#top();
     if (top !== undefined) yield* this.#walk(top, this.#height, 0, from, end);
   }

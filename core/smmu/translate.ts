@@ -160,7 +160,7 @@ function translateStage1(
     bigEndian: cd.value.ENDI,
     outputBits: outputBits(cd.value, granule, smmu),
     wide64: granule.pageLog2 === 16 && smmu.features.oas >= 52,
-    ds: cd.value.DS && smmu.features.ds,
+    ds: cd.value.DS && smmu.features.ds && granule.pageLog2 !== 16,
   };
   const va = half.tbi ? signExtended(request.iova) : request.iova;
   const hit = lookUp(smmu, walk, va);

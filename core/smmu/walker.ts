@@ -28,7 +28,7 @@ export interface WalkContext {
   readonly outputBits: number;
   /** 64KB descriptors hold OA[51:48]: OAS, not IPS, decides (Arm ARM D8.3; above IPS is F_ADDR_SIZE). */
   readonly wide64: boolean;
-  /** 52-bit outputs with 4KB and 16KB (CD.DS). */
+  /** 52-bit outputs with 4KB and 16KB (CD.DS); never with 64KB. */
   readonly ds: boolean;
 }
 
@@ -193,7 +193,7 @@ function outputAddress(
 ): number {
   const { pageLog2 } = walk.granule;
   let high = hi & 0xffff;
-  if (walk.ds && pageLog2 !== 16) high = (hi & 0x3_ffff) + ((lo >>> 8) & 3) * 2 ** 18;
+  if (walk.ds) high = (hi & 0x3_ffff) + ((lo >>> 8) & 3) * 2 ** 18;
   else if (walk.wide64) high += ((lo >>> 12) & 0xf) * 2 ** 16;
   const low = ((lo >>> pageLog2) << pageLog2) >>> 0;
   const address = high * TWO32 + low;

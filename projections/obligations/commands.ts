@@ -4,10 +4,10 @@
  * number of past ones is kept, to tell the nearest miss.
  */
 import type { EntryOf } from '../../core/event.ts';
+import type { Memory } from '../../core/memory/memory.ts';
 import { queues } from '../../core/smmu/codes.ts';
 import { commandName, type ScopeEnv, scopesOf } from '../../core/smmu/command.ts';
 import type { Scope } from '../../core/smmu/invalidate.ts';
-import type { Memory } from '../../core/memory/memory.ts';
 import { entryAddress, pointer, type Queue, queueOf, used } from '../../core/smmu/queue.ts';
 import { cover, discharge, type Ledger } from './ledger.ts';
 import { discharges, type Invalidation, type Obligation } from './obligation.ts';

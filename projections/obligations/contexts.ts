@@ -4,7 +4,7 @@ import { CD, L1CD } from '../../core/smmu/cd.ts';
 import type { Regime } from '../../core/smmu/events.ts';
 import { owe } from './ledger.ts';
 import type { Change, Obligation } from './obligation.ts';
-import { acquireRoots, oweContext, releaseRoot, type Roots } from './roots.ts';
+import { acquireRoots, oweContext, type Roots, releaseRoot } from './roots.ts';
 import { cdDifference, type SteView } from './structures.ts';
 import type { Root } from './tables.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';

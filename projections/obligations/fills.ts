@@ -3,10 +3,10 @@
  * Bounded by the caches: a fill goes with the event that removes it, or with a later one in its place.
  */
 import type { EntryOf } from '../../core/event.ts';
+import type { Memory } from '../../core/memory/memory.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
 import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
-import type { Memory } from '../../core/memory/memory.ts';
 
 /** A descriptor as a walk read it, and those above it. */
 export interface PathNode {
@@ -65,7 +65,10 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   const places = entry.leaf ? fills.tlbPlaces : fills.walkPlaces;
   const context = contextKey(entry.regime, entry.stage, entry.vmid, entry.asid, entry.global);
   let inner = places.get(context);
-  if (inner === undefined) places.set(context, (inner = new Map()));
+  if (inner === undefined) {
+    inner = new Map();
+    places.set(context, inner);
+  }
   const place = vaKey(entry.va, entry.sizeLog2);
   const replaced = inner.get(place);
   if (replaced !== undefined) fills.tlb.delete(replaced);
@@ -91,7 +94,11 @@ function pathOf({ tlb, walk }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
  * The walk-cache entry from which the walk under way began: the one over `iova` whose table holds the
  * first descriptor that was read. An access that ends without a TLB entry does not name it.
  */
-export function walkBegan({ tlb, walk, walkPlaces }: Fills, iova: bigint, asid?: number): TlbFill | undefined {
+export function walkBegan(
+  { tlb, walk, walkPlaces }: Fills,
+  iova: bigint,
+  asid?: number,
+): TlbFill | undefined {
   let first = walk;
   while (first?.up !== undefined) first = first.up;
   if (first === undefined || first.level <= 0) return undefined;

@@ -3,7 +3,7 @@
  * for them, so that neither goes through the whole ledger; its size follows what is owed, not the
  * length of the log.
  */
-import { type Scope, type TlbScope } from '../../core/smmu/invalidate.ts';
+import type { Scope, TlbScope } from '../../core/smmu/invalidate.ts';
 import { contextKey } from '../../core/smmu/keys.ts';
 import {
   addChange,

@@ -6,7 +6,14 @@ import { decode } from '../../core/layout/layout.ts';
 import { type CommandName, commandLayouts } from '../../core/smmu/command-layout.ts';
 import { configMismatch, type Scope, type TlbScope, tlbMismatch } from '../../core/smmu/invalidate.ts';
 import type { Commands } from './commands.ts';
-import { type Invalidation, isTlb, lastChange, type Obligation, type Target } from './obligation.ts';
+import {
+  type Invalidation,
+  isTlb,
+  isUpperClean,
+  lastChange,
+  type Obligation,
+  type Target,
+} from './obligation.ts';
 
 export interface Miss {
   /** seq of the position it reached. */
@@ -43,9 +50,10 @@ function judge(command: Invalidation, obligation: Obligation): { score: number; 
     score,
     miss: { seq, command, why },
   });
+  const targets = ownTargets(obligation);
   let best: { score: number; fields: readonly Mismatch[] } | undefined;
   for (const scope of command.scopes) {
-    const fields = mismatches(scope, obligation.targets);
+    const fields = mismatches(scope, targets);
     if (fields === undefined) continue;
     if (best === undefined || fields.length < best.fields.length)
       best = { score: fields.length * FIELD, fields };
@@ -62,6 +70,13 @@ function judge(command: Invalidation, obligation: Obligation): { score: number; 
   if (command.performed === 0) return result(0, 'queued, not performed yet');
   if (command.synced === 0) return result(0, 'no CMD_SYNC has completed after it');
   return undefined;
+}
+
+/** One command has to take what is above with it, as long as that is not gone. */
+function ownTargets(obligation: Obligation): readonly Target[] {
+  const { upper, targets } = obligation;
+  if (upper === undefined || (upper.kind === 'config') !== (obligation.kind === 'config')) return targets;
+  return isUpperClean(obligation) ? targets : [...targets, ...upper.targets];
 }
 
 function isBroad(scope: Scope): boolean {
@@ -125,7 +140,8 @@ const hex = (value: number | bigint | undefined): string => `0x${(value ?? 0).to
 function describe(field: string, scope: Scope, target: Target): string {
   if (scope.kind === 'config' || !isTlb(target)) {
     if (isTlb(target) || scope.kind === 'tlb') return field;
-    if (field === 'streamId') return `StreamID differs: ${hex(scope.first)}, owed for ${hex(target.streamId)}`;
+    if (field === 'streamId')
+      return `StreamID differs: ${hex(scope.first)}, owed for ${hex(target.streamId)}`;
     if (field === 'substreamId')
       return `SubstreamID differs: ${hex(scope.substreamId)}, owed for ${hex(target.substreamId)}`;
     return `it leaves ${target.cache.toUpperCase()} entries alone`;

@@ -12,7 +12,10 @@ export function addOutput(index: OutputIndex, obligation: Obligation): void {
   const { output } = obligation;
   if (output === undefined) return;
   let blocks = index.get(output.sizeLog2);
-  if (blocks === undefined) index.set(output.sizeLog2, (blocks = new Map()));
+  if (blocks === undefined) {
+    blocks = new Map();
+    index.set(output.sizeLog2, blocks);
+  }
   const block = Math.floor(output.pa / 2 ** output.sizeLog2);
   const present = blocks.get(block);
   if (present === undefined) blocks.set(block, new Set([obligation]));

@@ -1,27 +1,35 @@
 /** The smallest commands that would discharge an obligation, ready to be put into a queue. */
 import { type CommandFields, type CommandName, encodeCommand } from '../../core/smmu/command-layout.ts';
-import { isTlb, type Obligation, type TlbTarget } from './obligation.ts';
+import { isTlb, isUpperClean, type Obligation, type TlbTarget } from './obligation.ts';
 
 /** A command by name and fields, and as the two doublewords software would store. */
 export interface Needed {
   readonly command: CommandName;
-  readonly fields: Readonly<Record<string, number | boolean>>;
+  readonly fields: Readonly<Record<string, number | boolean | string>>;
   readonly words: readonly [lo: string, hi: string];
 }
 
-/** The invalidation that is missing, with its CMD_SYNC. */
+/** The invalidation that is missing, with its CMD_SYNC; first what must go above it. */
 export function remedy(obligation: Obligation): readonly Needed[] {
-  return [invalidation(obligation), encoded('CMD_SYNC', {})];
+  const { upper } = obligation;
+  const sync = encoded('CMD_SYNC', {});
+  if (upper === undefined || isUpperClean(obligation)) return [invalidation(obligation, false), sync];
+  // With Leaf=0 one command takes a descriptor and what leads to it.
+  if (obligation.kind !== 'tags') return [invalidation(obligation, true), sync];
+  return [invalidation(upper, false), invalidation(obligation, false), sync];
 }
 
-function invalidation(obligation: Obligation): Needed {
+function invalidation(obligation: Obligation, above: boolean): Needed {
   const [target] = obligation.targets;
-  if (isTlb(target))
-    return obligation.kind === 'tags' ? wholeContext(obligation, target) : byAddress(target);
-  const { streamId: StreamID, substreamId: SubstreamID } = target;
-  if (target.cache === 'cd') return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: true });
-  if (target.cache === 'l1cd') return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: false });
-  return encoded('CMD_CFGI_STE', { StreamID, Leaf: target.cache === 'ste' });
+  if (isTlb(target)) {
+    return obligation.kind === 'tags'
+      ? wholeContext(obligation, target)
+      : byAddress({ ...target, leaf: target.leaf && !above });
+  }
+  const { streamId: StreamID, substreamId: SubstreamID, cache } = target;
+  if (cache === 'cd' || cache === 'l1cd')
+    return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: cache === 'cd' && !above });
+  return encoded('CMD_CFGI_STE', { StreamID, Leaf: cache === 'ste' && !above });
 }
 
 function byAddress({ regime, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: TlbTarget): Needed {
@@ -52,9 +60,13 @@ function encoded<N extends CommandName>(
   const words = encodeCommand(command, fields);
   const doubleword = (at: number): string =>
     `0x${((BigInt(words[at + 1] ?? 0) << 32n) | BigInt(words[at] ?? 0)).toString(16)}`;
+  const told = Object.entries(fields as Record<string, number | boolean>).map(([name, value]) => [
+    name,
+    name === 'Address' ? `0x${BigInt(value).toString(16)}` : value,
+  ]);
   return {
     command,
-    fields: fields as Readonly<Record<string, number | boolean>>,
+    fields: Object.fromEntries(told),
     words: [doubleword(0), doubleword(2)],
   };
 }
@@ -65,7 +77,8 @@ export function showNeeded({ command, fields }: Needed): string {
   return [command, ...parts].join(' ');
 }
 
-function showField(value: number | boolean): string {
+function showField(value: number | boolean | string): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
+  if (typeof value === 'string') return value;
   return value < 10 ? String(value) : `0x${BigInt(value).toString(16)}`;
 }

@@ -4,6 +4,7 @@
  * caches would give.
  */
 import type { SmmuConfig } from '../../core/config.ts';
+import type { EntryOf } from '../../core/event.ts';
 import type { Context } from '../../core/machine.ts';
 import type { ScopeEnv } from '../../core/smmu/command.ts';
 import { Features } from '../../core/smmu/features.ts';
@@ -71,25 +72,31 @@ export function scopeEnv({ features, bare }: Shadow): ScopeEnv {
   return { features, e2h: (reg(bare, 'CR2') & 1) === 1 };
 }
 
-/** A register changed; some make structures reachable, or commands produced. */
+/** Registers that neither a walk nor a structure depends on, and that are written often. */
+const ASIDE: ReadonlySet<string> = new Set(['CMDQ_PROD', 'CMDQ_CONS', 'EVENTQ_PROD', 'EVENTQ_CONS']);
+
+/** Hardware changed a register. */
+export function registerUpdated({ bare }: Shadow, { register, value }: EntryOf<'register.updated'>): void {
+  if (!ASIDE.has(register)) putReg(bare, register, value);
+}
+
+/** Software wrote a register; some make structures reachable, or commands produced. */
 export function registerWritten(
   shadow: Shadow,
-  register: string,
-  value: bigint,
-  old: bigint,
-  change: Change,
+  { register, value, old, seq }: EntryOf<'register.written'>,
+  change: () => Change,
 ): void {
   const { bare, streams } = shadow;
-  putReg(bare, register, value);
+  if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
-    const move = { from: Number(old), to: Number(value), seq: change.seq };
+    const move = { from: Number(old), to: Number(value), seq };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);
   } else if (register === 'CR0') {
-    if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change);
+    if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change());
   } else if (register === 'STRTAB_BASE' || register === 'STRTAB_BASE_CFG') {
     // Written only while SMMUEN=0; the next SMMUEN=1 links the new table.
-    if (value !== old) unlinkStreams(streams, change);
+    if (value !== old) unlinkStreams(streams, change());
   } else if (register === 'CMDQ_BASE' || register === 'CMDQ_CONS') {
     shadow.commands.pending.clear();
   }

@@ -2,11 +2,12 @@
  * The stream table and the CDs as words: which fields count for a cache, and what they point at.
  * IHI 0070 5.1 to 5.4; section 8.3 of the notes for the fields that TLB entries hold.
  */
-import { mask } from '../../core/layout/layout.ts';
+
 import type { Words } from '../../core/layout/field.ts';
+import { mask } from '../../core/layout/layout.ts';
 import { CD } from '../../core/smmu/cd.ts';
-import type { Features } from '../../core/smmu/features.ts';
 import type { Regime } from '../../core/smmu/events.ts';
+import type { Features } from '../../core/smmu/features.ts';
 import { type Granule, granuleByName, spanLog2, startLevel } from '../../core/smmu/granule.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { Reading } from './descriptor-change.ts';

@@ -1,7 +1,7 @@
 /** Obligations, changes and entries in words. */
 import type { EntryOf } from '../../core/event.ts';
 import { showAttributes } from '../../core/smmu/attributes.ts';
-import { isUnderWay, type Commands } from './commands.ts';
+import { type Commands, isUnderWay } from './commands.ts';
 import { type Change, isTlb, type Obligation, type Target } from './obligation.ts';
 
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;

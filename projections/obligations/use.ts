@@ -111,9 +111,7 @@ function isSteClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
 function isCdClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
   if (fill === undefined || isUnchanged(shadow, fill)) return true;
   const level1 = configObligations(shadow.ledger, fill.streamId, fill.substreamId);
-  return (
-    structureStands(shadow.watch.memory, fill) && !level1.some(({ structure }) => structure === 'L1CD')
-  );
+  return structureStands(shadow.watch.memory, fill) && !level1.some(({ structure }) => structure === 'L1CD');
 }
 
 function isTlbClean({ ledger, streams, watch }: Shadow, fill: TlbFill | undefined, sid: number): boolean {
@@ -148,7 +146,8 @@ function whoLeft(
   basis: Basis,
   stale: Stale['stale'],
 ): Left | 'allowed' | undefined {
-  const suspects = stale === 'tlb' ? tlbSuspects(shadow, basis.tlb) : configSuspects(shadow, access, basis, stale);
+  const suspects =
+    stale === 'tlb' ? tlbSuspects(shadow, basis.tlb) : configSuspects(shadow, access, basis, stale);
   if (suspects.outstanding.length > 0) {
     const open = suspects.outstanding.filter(({ obligation }) => !isUnderWay(shadow.commands, obligation));
     const [first, ...rest] = open.sort(earliest);

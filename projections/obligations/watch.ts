@@ -3,8 +3,9 @@
  * from the moment hardware can reach it. Content that was there before is read once, when the
  * region is added; after that each store is told as the change of one structure.
  */
-import { Memory, type RamRange } from '../../core/memory/memory.ts';
+
 import type { Words } from '../../core/layout/field.ts';
+import { Memory, type RamRange } from '../../core/memory/memory.ts';
 import type { Change } from './obligation.ts';
 
 /** An array of structures of 8 or 64 bytes each. */
@@ -125,10 +126,10 @@ export function loaded(
   watch: Watch,
   pa: number,
   bytes: Uint8Array,
-  change: Omit<Change, 'pa' | 'before' | 'after'>,
+  origin: () => Omit<Change, 'pa' | 'before' | 'after'>,
 ): void {
   const { memory } = watch;
-  const touched = touchedUnits(watch, pa, bytes.length);
+  const touched = touchesNothing(watch, pa, bytes.length) ? [] : touchedUnits(watch, pa, bytes.length);
   memory.writeBytes(pa, bytes);
   for (const { region, index, base, before } of touched) {
     if (region.gone) continue;
@@ -138,7 +139,7 @@ export function loaded(
     const initial = bytes.length >= PAGE && region.since > watch.hardwareTick;
     const at = word - (word % 2);
     const detail: Change = {
-      ...change,
+      ...origin(),
       pa: base + at * 4,
       before: doubleword(before, at),
       after: doubleword(after, at),
@@ -146,6 +147,12 @@ export function loaded(
     };
     region.changed(index, before, after, detail);
   }
+}
+
+/** Queue entries and data lie in one page, and nearly always in one that nobody watches. */
+function touchesNothing(watch: Watch, pa: number, size: number): boolean {
+  const page = Math.floor(pa / PAGE);
+  return page === Math.floor((pa + size - 1) / PAGE) && watch.large.size === 0 && !watch.pages.has(page);
 }
 
 interface Touched {

@@ -57,7 +57,9 @@ const debts: readonly { readonly from: string; readonly to: string; readonly why
 
 function roomOf(path: string): string | undefined {
   const fits = Object.entries(rooms).flatMap(([name, { holds }]) =>
-    holds.filter((held) => path === held || (held.endsWith('/') && path.startsWith(held))).map((held) => ({ name, held })),
+    holds
+      .filter((held) => path === held || (held.endsWith('/') && path.startsWith(held)))
+      .map((held) => ({ name, held })),
   );
   return fits.sort((a, b) => b.held.length - a.held.length)[0]?.name;
 }
@@ -78,7 +80,9 @@ function allowedPackages(path: string): readonly string[] {
 }
 
 const ours = sources.flatMap((source) =>
-  source.imports.filter(({ file }) => file !== undefined).map((each) => ({ source, each, file: each.file ?? '' })),
+  source.imports
+    .filter(({ file }) => file !== undefined)
+    .map((each) => ({ source, each, file: each.file ?? '' })),
 );
 
 describe('the arrows between rooms', () => {
@@ -88,7 +92,9 @@ describe('the arrows between rooms', () => {
 
   it('are those of the list', () => {
     const wrong = ours.filter(({ source, each }) => !isAllowed(source, each));
-    expect(wrong.map(({ source, file, each }) => `${source.path} -> ${file}${each.typeOnly ? ' (type)' : ''}`)).toEqual([]);
+    expect(
+      wrong.map(({ source, file, each }) => `${source.path} -> ${file}${each.typeOnly ? ' (type)' : ''}`),
+    ).toEqual([]);
   });
 
   it('have no debt that is paid already', () => {
@@ -109,14 +115,20 @@ describe('packages', () => {
       const allowed = allowedPackages(path);
       return imports
         .filter(({ file }) => file === undefined)
-        .filter(({ specifier }) => !allowed.includes(specifier.startsWith('node:') ? 'node:' : packageOf(specifier)))
+        .filter(
+          ({ specifier }) =>
+            !allowed.includes(specifier.startsWith('node:') ? 'node:' : packageOf(specifier)),
+        )
         .map(({ specifier }) => `${path} -> ${specifier}`);
     });
     expect(wrong).toEqual([]);
   });
 
   it('are those of package.json, and what runs in production is no development dependency', () => {
-    const manifest = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as Record<string, Record<string, string>>;
+    const manifest = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as Record<
+      string,
+      Record<string, string>
+    >;
     const production = Object.keys(manifest['dependencies'] ?? {});
     const all = [...production, ...Object.keys(manifest['devDependencies'] ?? {})];
     const missing = Object.entries(packages).flatMap(([where, names]) =>

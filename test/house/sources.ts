@@ -24,7 +24,8 @@ export interface Import {
   readonly typeOnly: boolean;
 }
 
-const IMPORT = /^\s*(?:import|export)(\s+type)?\s+(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm;
+const IMPORT =
+  /^\s*(?:import|export)(\s+type)?\s+(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm;
 
 export const sources: readonly Source[] = folders
   .flatMap((folder) => filesUnder(folder))
@@ -69,5 +70,8 @@ function importsOf(path: string, code: string): Import[] {
 
 /** The package of a specifier: `node:fs`, `rxjs`, `@scope/name`. */
 export function packageOf(specifier: string): string {
-  return specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 }

@@ -37,9 +37,13 @@ const quoted: Mention = (name) => new RegExp(`['"\`]${escaped(name)}['"\`]`);
 /** A field `type` or `op` with this value. */
 const tagged: Mention = (name) => new RegExp(`\\b(type|op)['"]?:\\s*['"]${escaped(name)}['"]`);
 
-const registerRows = [...registers.list, ...vatosRegisters.list, ...ecmdqRegisters.list].map(({ name }) => name);
+const registerRows = [...registers.list, ...vatosRegisters.list, ...ecmdqRegisters.list].map(
+  ({ name }) => name,
+);
 
-const tables: Readonly<Record<keyof typeof unreached, { readonly rows: readonly string[]; readonly mention: Mention }>> = {
+const tables: Readonly<
+  Record<keyof typeof unreached, { readonly rows: readonly string[]; readonly mention: Mention }>
+> = {
   commands: { rows: Object.keys(commandLayouts), mention: word },
   'event records': { rows: Object.keys(eventRecords), mention: word },
   CERRORs: { rows: Object.keys(cerrors), mention: word },

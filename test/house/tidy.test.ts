@@ -6,7 +6,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bannedWords, classes, entryPoints, longFiles, longFunctions, topLevel, undocumented } from './exceptions.ts';
+import {
+  bannedWords,
+  classes,
+  entryPoints,
+  longFiles,
+  longFunctions,
+  topLevel,
+  undocumented,
+} from './exceptions.ts';
 import { folders, type Source, sources, top } from './sources.ts';
 
 const FILE_LINES_MAX = 400;
@@ -16,13 +24,17 @@ const isPure = (path: string): boolean => path.startsWith('core/') || path.start
 
 describe('lengths', () => {
   it(`files over ${FILE_LINES_MAX} lines are those with a reason`, () => {
-    const long = sources.filter(({ text }) => text.split('\n').length - 1 > FILE_LINES_MAX).map(({ path }) => path);
+    const long = sources
+      .filter(({ text }) => text.split('\n').length - 1 > FILE_LINES_MAX)
+      .map(({ path }) => path);
     expect(long.sort()).toEqual(Object.keys(longFiles).sort());
   });
 
   it(`functions over ${FUNCTION_LINES_MAX} lines are those with a reason`, () => {
     const long = sources.flatMap((source) =>
-      functionsOf(source).filter(({ lines }) => lines > FUNCTION_LINES_MAX).map(({ name }) => `${source.path} ${name}`),
+      functionsOf(source)
+        .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
+        .map(({ name }) => `${source.path} ${name}`),
     );
     expect(long.sort()).toEqual(Object.keys(longFunctions).sort());
   });
@@ -43,7 +55,9 @@ describe('classes of core and projections', () => {
   it('are those with an identity or a content that immer must leave alone', () => {
     const found = sources
       .filter(({ path }) => isPure(path))
-      .flatMap(({ bare }) => [...bare.matchAll(/^(?:export )?(?:abstract )?class (\w+)/gm)].map(([, name]) => name ?? ''));
+      .flatMap(({ bare }) =>
+        [...bare.matchAll(/^(?:export )?(?:abstract )?class (\w+)/gm)].map(([, name]) => name ?? ''),
+      );
     expect(found.sort()).toEqual(Object.keys(classes).sort());
   });
 });
@@ -111,7 +125,9 @@ function functionsOf({ bare, path }: Source): Measured[] {
 
 /** The name of the function that begins on a line. A test's callbacks are no functions of the house. */
 function headOf(line: string, test: boolean): string | undefined {
-  const declared = /^\s*(?:export )?(?:async )?function\*? (\w+)/.exec(line) ?? /^(?:export )?const (\w+)\b.*=> \{$/.exec(line);
+  const declared =
+    /^\s*(?:export )?(?:async )?function\*? (\w+)/.exec(line) ??
+    /^(?:export )?const (\w+)\b.*=> \{$/.exec(line);
   if (declared !== null || test) return declared?.[1];
   return /^ {2}(?:static |async |get )*(#?\w+)\(.*\{$/.exec(line)?.[1];
 }
@@ -130,11 +146,17 @@ function undocumentedIn({ text }: Source): string[] {
   return lines.flatMap((line, at) => {
     const name = /^export (?:async )?function\*? (\w+)/.exec(line)?.[1];
     if (name === undefined) return [];
-    const above = lines.slice(0, at).filter((each) => !/^\/\/ biome-ignore/.test(each)).at(-1) ?? '';
+    const above =
+      lines
+        .slice(0, at)
+        .filter((each) => !/^\/\/ biome-ignore/.test(each))
+        .at(-1) ?? '';
     return /\*\/\s*$/.test(above) ? [] : [name];
   });
 }
 
 function linesWith({ path }: Source, text: string, pattern: RegExp): string[] {
-  return text.split('\n').flatMap((line, at) => (pattern.test(line) ? [`${path}:${at + 1}: ${line.trim()}`] : []));
+  return text
+    .split('\n')
+    .flatMap((line, at) => (pattern.test(line) ? [`${path}:${at + 1}: ${line.trim()}`] : []));
 }

@@ -4,7 +4,21 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Stimulus } from '../../core/stimulus.ts';
-import { ASID, at, cd, command, dma, issue, leafPa, map, SID, ste, store, storeWords, unmap } from '../support/build.ts';
+import {
+  ASID,
+  at,
+  cd,
+  command,
+  dma,
+  issue,
+  leafPa,
+  map,
+  SID,
+  ste,
+  store,
+  storeWords,
+  unmap,
+} from '../support/build.ts';
 import { deafHardware, findingsOf, given, lastOf } from '../support/entries.ts';
 
 const IOVA = 0x5000;
@@ -42,19 +56,22 @@ describe('a page that was unmapped', () => {
       dirtyEvents: used.seq - broke.seq,
     });
     expect(finding.access?.now).toContain('F_TRANSLATION');
-    expect(finding.missing.needed).toBe(
-      'CMD_TLBI_NH_VA VMID=0 ASID=5 Address=0x5000 Leaf=1; CMD_SYNC',
-    );
+    expect(finding.missing.needed).toBe('CMD_TLBI_NH_VA VMID=0 ASID=5 Address=0x5000 Leaf=1; CMD_SYNC');
   });
 
   it('needs just the commands that the finding names', () => {
     const { missing } = only(given(mappedAndUsed, unmap(IOVA), dma(IOVA, 'write')));
-    const words = missing.commands.map(({ words: [lo, hi] }) => ({ type: 'command.issue', smmu: 'smmu0', lo: BigInt(lo), hi: BigInt(hi) }) as const);
+    const words = missing.commands.map(
+      ({ words: [lo, hi] }) =>
+        ({ type: 'command.issue', smmu: 'smmu0', lo: BigInt(lo), hi: BigInt(hi) }) as const,
+    );
     expect(findingsOf(given(mappedAndUsed, unmap(IOVA), words, dma(IOVA, 'write')))).toEqual([]);
   });
 
   it('is fine after a TLBI and a CMD_SYNC, and with no access at all', () => {
-    expect(findingsOf(given(mappedAndUsed, unmap(IOVA), issue(0, tlbi(), SYNC), dma(IOVA, 'write')))).toEqual([]);
+    expect(findingsOf(given(mappedAndUsed, unmap(IOVA), issue(0, tlbi(), SYNC), dma(IOVA, 'write')))).toEqual(
+      [],
+    );
     expect(findingsOf(given(mappedAndUsed, unmap(IOVA)))).toEqual([]);
   });
 
@@ -71,9 +88,9 @@ describe('a page that was unmapped', () => {
 
   it('tells a TTL that names another level', () => {
     const words = tlbi({ TG: '4KB', TTL: 2, NUM: 31, SCALE: 4, Address: 0 });
-    expect(only(given(mappedAndUsed, unmap(IOVA), issue(0, words, SYNC), dma(IOVA))).missing.nearest.why).toBe(
-      'TTL=2 leaves level 3 alone',
-    );
+    expect(
+      only(given(mappedAndUsed, unmap(IOVA), issue(0, words, SYNC), dma(IOVA))).missing.nearest.why,
+    ).toBe('TTL=2 leaves level 3 alone');
   });
 
   it('tells a TLBI that came before the store', () => {
@@ -83,7 +100,9 @@ describe('a page that was unmapped', () => {
 
   it('tells a TLBI that was refused', () => {
     const words = tlbi({ TG: '4KB' });
-    const { nearest } = only(given(mappedAndUsed, unmap(IOVA), issue(0, words, SYNC), dma(IOVA, 'write'))).missing;
+    const { nearest } = only(
+      given(mappedAndUsed, unmap(IOVA), issue(0, words, SYNC), dma(IOVA, 'write')),
+    ).missing;
     expect(nearest.why).toContain('CERROR_ILL');
   });
 
@@ -111,7 +130,11 @@ describe('a permission that was relaxed', () => {
   const readOnly = map(IOVA, PAGE_A, 0xf43n | (1n << 11n) | 0x80n);
   it('is no danger, but a fault from the stale entry is told (B01)', () => {
     const log = given(readOnly, dma(IOVA), map(IOVA, PAGE_A), dma(IOVA, 'write'));
-    expect(only(log)).toMatchObject({ verdict: 'used-stale', consequence: 'availability', obligations: [{ state: 'owed' }] });
+    expect(only(log)).toMatchObject({
+      verdict: 'used-stale',
+      consequence: 'availability',
+      obligations: [{ state: 'owed' }],
+    });
   });
 });
 
@@ -138,7 +161,12 @@ describe('what needs no invalidation', () => {
     const log = given(
       mappedAndUsed,
       storeWords(at.cd, cd({ TTB0: other })),
-      issue(0, command('CMD_CFGI_CD', { StreamID: SID, Leaf: true }), command('CMD_TLBI_NH_ASID', { ASID }), SYNC),
+      issue(
+        0,
+        command('CMD_CFGI_CD', { StreamID: SID, Leaf: true }),
+        command('CMD_TLBI_NH_ASID', { ASID }),
+        SYNC,
+      ),
       dma(IOVA),
     );
     expect(findingsOf(log)).toEqual([]);
@@ -147,7 +175,11 @@ describe('what needs no invalidation', () => {
 
 describe('a block', () => {
   const blockPa = at.table + 0x2000 + 8;
-  const block = [store(blockPa, 0x4000_0000n | 0xf41n | (1n << 11n)), dma(0x20_5000, 'write'), store(blockPa, 0)];
+  const block = [
+    store(blockPa, 0x4000_0000n | 0xf41n | (1n << 11n)),
+    dma(0x20_5000, 'write'),
+    store(blockPa, 0),
+  ];
   it('is owed as one: any address inside discharges it', () => {
     const inside = command('CMD_TLBI_NH_VA', { ASID, Address: 0x2f_f000, Leaf: true });
     expect(findingsOf(given(block, issue(0, inside, SYNC), dma(0x20_5000, 'write')))).toEqual([]);
@@ -167,9 +199,13 @@ describe('a table that was unlinked', () => {
     expect(finding.blame.what).toContain(`0x${tablePa.toString(16)}`);
   });
   it('owes what stands below it too, and is clean after a TLBI of the span with Leaf=0', () => {
-    expect(only(given(mappedAndUsed, store(tablePa, 0), dma(IOVA, 'write'))).obligations[0]?.structure).toBe('leaf descriptor');
+    expect(only(given(mappedAndUsed, store(tablePa, 0), dma(IOVA, 'write'))).obligations[0]?.structure).toBe(
+      'leaf descriptor',
+    );
     const span = command('CMD_TLBI_NH_VA', { ASID, Address: 0, TG: '4KB', NUM: 31, SCALE: 4 });
-    expect(findingsOf(given(mappedAndUsed, store(tablePa, 0), issue(0, span, SYNC), dma(IOVA, 'write')))).toEqual([]);
+    expect(
+      findingsOf(given(mappedAndUsed, store(tablePa, 0), issue(0, span, SYNC), dma(IOVA, 'write'))),
+    ).toEqual([]);
   });
   it('could be used when its page is mapped for DMA before that (I2)', () => {
     const table = at.table + 0x3000;
@@ -188,7 +224,10 @@ describe('memory that was mapped', () => {
   const link = store(at.table + 0x2000 + 8, BigInt(PAGE_A) | 3n);
   it('could be used when it becomes a table while the TLBI lacks its CMD_SYNC', () => {
     const finding = only(given(mappedAndUsed, unmap(IOVA), issue(0, tlbi()), link));
-    expect(finding).toMatchObject({ verdict: 'could-be-used', missing: { nearest: { why: 'no CMD_SYNC has completed after it' } } });
+    expect(finding).toMatchObject({
+      verdict: 'could-be-used',
+      missing: { nearest: { why: 'no CMD_SYNC has completed after it' } },
+    });
   });
   it('may become a table when it is clean', () => {
     expect(findingsOf(given(mappedAndUsed, unmap(IOVA), issue(0, tlbi(), SYNC), link))).toEqual([]);
@@ -205,14 +244,20 @@ describe('an STE', () => {
     expect(finding.missing.nearest.why).toBe('StreamID differs: 0x9, owed for 0x8');
   });
   it('is fine after it', () => {
-    expect(findingsOf(given(mappedAndUsed, abort, issue(0, cfgi(SID), SYNC), dma(IOVA, 'write')))).toEqual([]);
+    expect(findingsOf(given(mappedAndUsed, abort, issue(0, cfgi(SID), SYNC), dma(IOVA, 'write')))).toEqual(
+      [],
+    );
   });
   it('that became valid may still be cached as invalid (8.1)', () => {
     const invalid = storeWords(at.strtab + SID * 64, ste({ V: false }));
     const valid = storeWords(at.strtab + SID * 64, ste());
     const start = [invalid, issue(0, cfgi(SID), SYNC), dma(IOVA)].flat();
-    expect(only(given(map(IOVA, PAGE_A), start, valid, dma(IOVA)))).toMatchObject({ consequence: 'availability' });
-    expect(findingsOf(given(map(IOVA, PAGE_A), start, valid, issue(2, cfgi(SID), SYNC), dma(IOVA)))).toEqual([]);
+    expect(only(given(map(IOVA, PAGE_A), start, valid, dma(IOVA)))).toMatchObject({
+      consequence: 'availability',
+    });
+    expect(findingsOf(given(map(IOVA, PAGE_A), start, valid, issue(2, cfgi(SID), SYNC), dma(IOVA)))).toEqual(
+      [],
+    );
   });
 });
 
@@ -221,7 +266,12 @@ describe('a CD', () => {
   const moved = storeWords(at.cd, cd({ TTB0: other }));
   const cfgi = command('CMD_CFGI_CD', { StreamID: SID, Leaf: true });
   it('that changed without CMD_CFGI_CD is reported', () => {
-    const log = given(mappedAndUsed, moved, issue(0, command('CMD_TLBI_NH_ASID', { ASID }), SYNC), dma(IOVA, 'write'));
+    const log = given(
+      mappedAndUsed,
+      moved,
+      issue(0, command('CMD_TLBI_NH_ASID', { ASID }), SYNC),
+      dma(IOVA, 'write'),
+    );
     const finding = only(log);
     expect(finding.title).toContain('stale-cd-used');
     expect(finding.missing.needed).toContain('CMD_CFGI_CD StreamID=8 SubstreamID=0 Leaf=1');

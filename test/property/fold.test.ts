@@ -47,7 +47,8 @@ describe('a history', () => {
       fc.property(carelessStories, fc.integer({ min: 1, max: 50 }), (story, seldom) => {
         const { simulation, entries } = play(story);
         const initial = reset(worldConfig(story.setup));
-        for (const every of [1, seldom]) expectSame(foldPublishing(initial, entries, every), simulation.state);
+        for (const every of [1, seldom])
+          expectSame(foldPublishing(initial, entries, every), simulation.state);
         const watched = play(story, (live) => void live.state);
         expectSame(watched.simulation.state, simulation.state);
       }),
@@ -59,7 +60,9 @@ describe('a history', () => {
     fc.assert(
       fc.property(carelessStories, (story) => {
         const kept: { state: State; text: string }[] = [];
-        const { simulation, entries } = play(story, ({ state }) => kept.push({ state, text: stateText(state) }));
+        const { simulation, entries } = play(story, ({ state }) =>
+          kept.push({ state, text: stateText(state) }),
+        );
         const log = entries.map((entry) => structuredClone(entry));
         // Branches off old states go their own ways and change neither the past nor each other.
         for (const { state } of kept) {
@@ -70,7 +73,8 @@ describe('a history', () => {
         }
         fold(reset(worldConfig(story.setup)), entries);
         expect(simulation.state.seq).toBe(entries.length);
-        for (const { state, text } of kept) expect(stateText(state) === text, `state at ${state.seq}`).toBe(true);
+        for (const { state, text } of kept)
+          expect(stateText(state) === text, `state at ${state.seq}`).toBe(true);
         expect(entries).toEqual(log);
       }),
       { numRuns: 40 },

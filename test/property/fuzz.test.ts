@@ -7,7 +7,21 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Simulation } from '../../core/simulation.ts';
 import { registers } from '../../core/smmu/registers.ts';
-import { at, bringUp, cd, dma, machine, PAGE_RW, reset, SID, ste, store, storeWords, tables, write } from '../support/build.ts';
+import {
+  at,
+  bringUp,
+  cd,
+  dma,
+  machine,
+  PAGE_RW,
+  reset,
+  SID,
+  ste,
+  store,
+  storeWords,
+  tables,
+  write,
+} from '../support/build.ts';
 import { anyStimulus, carelessStories, commandWords, play, setups, u64 } from '../support/stories.ts';
 import { worldConfig } from '../support/world.ts';
 
@@ -50,7 +64,10 @@ describe('the machine stands', () => {
   });
 
   it('any value in every register, in any state of the enables', () => {
-    const writes = fc.array(fc.tuple(fc.constantFrom(...registers.list), u64), { maxLength: 40, size: 'max' });
+    const writes = fc.array(fc.tuple(fc.constantFrom(...registers.list), u64), {
+      maxLength: 40,
+      size: 'max',
+    });
     fc.assert(
       fc.property(writes, (list) => {
         const simulation = ready();
@@ -81,8 +98,15 @@ describe('the machine stands', () => {
   });
 
   it('any stream table entry, context descriptor and descriptor', () => {
-    const words = fc.record({ ste: bent(ste()), cd: bent(cd()), descriptors: fc.array(u64, { minLength: 4, maxLength: 4 }) });
-    const accesses = fc.array(fc.tuple(u64, fc.constantFrom('read', 'write')), { minLength: 1, maxLength: 5 });
+    const words = fc.record({
+      ste: bent(ste()),
+      cd: bent(cd()),
+      descriptors: fc.array(u64, { minLength: 4, maxLength: 4 }),
+    });
+    const accesses = fc.array(fc.tuple(u64, fc.constantFrom('read', 'write')), {
+      minLength: 1,
+      maxLength: 5,
+    });
     fc.assert(
       fc.property(words, accesses, fc.boolean(), (given, list, keepTables) => {
         const simulation = ready();

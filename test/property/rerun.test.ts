@@ -46,7 +46,10 @@ describe('the stimuli of a log', () => {
 });
 
 describe('the seeded schedule', () => {
-  const seeded = ({ setup, ...story }: Story): Story => ({ ...story, setup: { ...setup, schedule: 'seeded' } });
+  const seeded = ({ setup, ...story }: Story): Story => ({
+    ...story,
+    setup: { ...setup, schedule: 'seeded' },
+  });
 
   it('gives the same log for the same seed', () => {
     fc.assert(
@@ -62,9 +65,16 @@ describe('the seeded schedule', () => {
     const quiet: Story = {
       setup: {
         caches: { ste: 0, cd: 0, tlb: 0, walk: 0 },
-        invalidation: 'literal', replacement: 'oldest', schedule: 'seeded', seed: 0, twoLevel: false,
+        invalidation: 'literal',
+        replacement: 'oldest',
+        schedule: 'seeded',
+        seed: 0,
+        twoLevel: false,
       },
-      actions: [{ do: 'stream', sid: 8, config: 'ABORT', leaf: true }, { do: 'context', space: 1, change: 'asid' }],
+      actions: [
+        { do: 'stream', sid: 8, config: 'ABORT', leaf: true },
+        { do: 'context', space: 1, change: 'asid' },
+      ],
     };
     fc.assert(
       fc.property(fc.nat(), (seed) => {

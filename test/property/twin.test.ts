@@ -7,8 +7,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { at } from '../support/build.ts';
-import { correctAction, correctStories, play, setups, type Story } from '../support/stories.ts';
-import { EVTQ_LOG2, framePa, FRAMES } from '../support/world.ts';
+import { correctAction, correctStories, play, type Story, setups } from '../support/stories.ts';
+import { EVTQ_LOG2, FRAMES, framePa } from '../support/world.ts';
 
 const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
 const FULL = { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded' } as const;

@@ -32,5 +32,7 @@ for (const seed of list) {
     process.stdout.write(`again: npx tsx test/simulation/run.ts --seed ${seed} --actions ${actions}\n`);
   }
 }
-process.stdout.write(`simulation: ${list.length - failed} seeds passed, ${failed} failed, ${entries} entries\n`);
+process.stdout.write(
+  `simulation: ${list.length - failed} seeds passed, ${failed} failed, ${entries} entries\n`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

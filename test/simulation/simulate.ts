@@ -27,12 +27,20 @@ export function simulate(seed: number, actionsMax: number): Summary {
   const weight = fc.integer({ min: 0, max: 10 });
   const mixes = fc.record({
     correct: fc.integer({ min: 1, max: 10 }),
-    slipped: weight, raw: weight, command: weight, run: weight, acknowledge: weight,
+    slipped: weight,
+    raw: weight,
+    command: weight,
+    run: weight,
+    acknowledge: weight,
   });
   const stories = fc.tuple(setups, mixes).chain(([setup, mix]) =>
     fc.record({
       setup: fc.constant(setup),
-      actions: fc.array(carelessActionOf(mix), { minLength: actionsMax / 2, maxLength: actionsMax, size: 'max' }),
+      actions: fc.array(carelessActionOf(mix), {
+        minLength: actionsMax / 2,
+        maxLength: actionsMax,
+        size: 'max',
+      }),
     }),
   );
   const [story] = fc.sample(stories, { seed, numRuns: 1 });
@@ -120,7 +128,10 @@ function checkLiveness(simulation: Simulation): void {
     const endpoint = space === 0 ? 'dev0' : 'dev1';
     const dma = { type: 'dma', endpoint, iova, size: 8, access: 'write' } as const;
     const { outcome } = simulation.dispatch(space === 2 ? { ...dma, ssid: 1 } : dma);
-    assert(outcome['pa'] === framePa(space), `space ${space} is mapped anew: ${JSON.stringify(outcome['result'])}`);
+    assert(
+      outcome['pa'] === framePa(space),
+      `space ${space} is mapped anew: ${JSON.stringify(outcome['result'])}`,
+    );
   }
 }
 

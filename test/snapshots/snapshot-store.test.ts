@@ -13,7 +13,7 @@ import type { State } from '../../core/state.ts';
 import { CacheFile } from '../../snapshots/cache-file.ts';
 import { type DiskLog, openLogStore } from '../../snapshots/log-store.ts';
 import { MemorySnapshots } from '../../snapshots/memory-store.ts';
-import { keepers, SPACING } from '../../snapshots/policy.ts';
+import { isDue, keepers, SPACING } from '../../snapshots/policy.ts';
 import { DiskSnapshots } from '../../snapshots/snapshot-store.ts';
 import { StoreError } from '../../snapshots/store-error.ts';
 import { machine, reset } from '../support/build.ts';
@@ -33,7 +33,7 @@ interface Opened {
   close(): Promise<void>;
 }
 
-function openAll(path: string, spacing = always): Opened {
+function openAll(path: string, spacing: typeof isDue = always): Opened {
   const log = openLogStore(path);
   const cache = new CacheFile(log);
   const snapshots = new DiskSnapshots(cache, spacing);
@@ -135,7 +135,7 @@ describe('snapshots', () => {
   });
 
   it('are made by replay cost', async () => {
-    const opened = openAll(fresh(), undefined as unknown as typeof always);
+    const opened = openAll(fresh(), isDue);
     opened.log.createRoot('main', machine(), 'test');
     const entries = longStory().more(SPACING + 10);
     opened.log.append(1, 0, entries);

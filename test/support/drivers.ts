@@ -10,8 +10,8 @@ import type { Ste } from '../../core/smmu/ste.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { at, command, PAGE_RW, read, store, storeWords, write } from './build.ts';
 import { logText } from './content.ts';
-import * as world from './world.ts';
 import type { Page, Setup } from './world.ts';
+import * as world from './world.ts';
 
 /** Which command takes translations away. */
 export type Flush = 'VA' | 'TTL' | 'RANGE' | 'ASID' | 'ALL' | 'NSNH';
@@ -28,7 +28,13 @@ export interface Dma {
 
 export type Action = { readonly slip?: Slip } & (
   | { readonly do: 'map'; readonly page: Page; readonly frame: number; readonly rights: Rights }
-  | { readonly do: 'remap'; readonly page: Page; readonly frame: number; readonly rights: Rights; readonly by: Flush }
+  | {
+      readonly do: 'remap';
+      readonly page: Page;
+      readonly frame: number;
+      readonly rights: Rights;
+      readonly by: Flush;
+    }
   | { readonly do: 'unmap'; readonly pages: readonly Page[]; readonly by: Flush; readonly meanwhile: Dma }
   | { readonly do: 'block'; readonly page: Page; readonly by: Flush }
   | { readonly do: 'context'; readonly space: number; readonly change: 'asid' | 'epd0' | 'wxn' }
@@ -43,7 +49,11 @@ export type Action = { readonly slip?: Slip } & (
 );
 
 export type Rights = 'rw' | 'ro' | 'priv';
-const rightsBits: Readonly<Record<Rights, bigint>> = { rw: PAGE_RW, ro: PAGE_RW | 0x80n, priv: PAGE_RW & ~0x40n };
+const rightsBits: Readonly<Record<Rights, bigint>> = {
+  rw: PAGE_RW,
+  ro: PAGE_RW | 0x80n,
+  priv: PAGE_RW & ~0x40n,
+};
 
 export interface Driver {
   act(action: Action): void;
@@ -76,7 +86,9 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     }
   };
   const flush = (pages: readonly Page[], by: Flush, leaf: boolean, slip: Slip | undefined): Uint32Array[] =>
-    pages.flatMap((page) => flushCommands(page, asid(page.space) + (slip === 'wrong-asid' ? 100 : 0), by, leaf));
+    pages.flatMap((page) =>
+      flushCommands(page, asid(page.space) + (slip === 'wrong-asid' ? 100 : 0), by, leaf),
+    );
 
   const dma = (what: Dma): void => {
     const { entries } = simulation.dispatch(dmaOf(what));
@@ -106,7 +118,10 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     },
     block: ({ page, by, slip }) => {
       const pa = world.regionPaOf(page);
-      const pages = Array.from({ length: 8 }, (_, index) => ({ ...page, page: world.regionOf(page.page) * 8 + index }));
+      const pages = Array.from({ length: 8 }, (_, index) => ({
+        ...page,
+        page: world.regionOf(page.page) * 8 + index,
+      }));
       const how = by === 'TTL' || by === 'VA' ? 'RANGE' : by;
       // Break before make.
       put(store(pa, 0));
@@ -161,7 +176,8 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   put(...world.boot(setup));
   for (const space of [0, 1, 2]) {
     for (const page of world.PAGES) {
-      for (const upper of [false, true]) act({ do: 'map', page: { space, upper, page }, frame: page, rights: 'rw' });
+      for (const upper of [false, true])
+        act({ do: 'map', page: { space, upper, page }, frame: page, rights: 'rw' });
     }
   }
   return { accesses, act };

@@ -36,7 +36,7 @@ export function longStory({ seed = 1, from = 1, pages = 200 } = {}): Story {
     },
     () => {
       const words = Uint8Array.of(next(256), 1, 2, 3, 4, 5, 6, 7);
-      return { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: next(40), substreamId: 0, pa: 64 * next(40), words };
+      return { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: next(40), substreamId: 0, span: 1, pa: 64 * next(40), words };
     },
     () => ({ type: 'mem.read', pa: 0x1000 * next(pages), size: 8 }),
   ];

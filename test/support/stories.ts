@@ -6,7 +6,15 @@ import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import { registers } from '../../core/smmu/registers.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { at, reset } from './build.ts';
-import { type Action, type Dma, type Driver, type Flush, openDriver, type Rights, type Slip } from './drivers.ts';
+import {
+  type Action,
+  type Dma,
+  type Driver,
+  type Flush,
+  openDriver,
+  type Rights,
+  type Slip,
+} from './drivers.ts';
 import { FRAMES, PAGES, type Page, type Setup, SPACES, worldConfig } from './world.ts';
 
 export interface Story {
@@ -46,10 +54,19 @@ export const setups: fc.Arbitrary<Setup> = fc.record({
 /** Half of all are accesses, so that caches fill and what they hold is met again. */
 export const correctAction: fc.Arbitrary<Action> = fc.oneof(
   { weight: 16, arbitrary: dmaOf.map((dma): Action => ({ do: 'dma', ...dma })) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('map' as const), page: pageOf, frame: frameOf, rights: rightsOf }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant('map' as const), page: pageOf, frame: frameOf, rights: rightsOf }),
+  },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('remap' as const), page: pageOf, frame: frameOf, rights: rightsOf, by: flushOf }),
+    arbitrary: fc.record({
+      do: fc.constant('remap' as const),
+      page: pageOf,
+      frame: frameOf,
+      rights: rightsOf,
+      by: flushOf,
+    }),
   },
   {
     weight: 3,
@@ -78,29 +95,53 @@ export const correctAction: fc.Arbitrary<Action> = fc.oneof(
       leaf: fc.boolean(),
     }),
   },
-  { weight: 1, arbitrary: fc.constantFrom(true, true, true, false).map((on): Action => ({ do: 'level1', on })) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(true, true, true, false).map((on): Action => ({ do: 'level1', on })),
+  },
   { weight: 1, arbitrary: fc.constant<Action>({ do: 'drain' }) },
 );
 
-const word = fc.oneof(fc.nat(), fc.integer({ min: 0, max: 0xffff_ffff }), fc.constantFrom(0, 1, 0xf, 0xffff_ffff));
-export const u64 = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), word.map(BigInt));
-const offsetOf = fc.oneof(
-  fc.constantFrom(...registers.list.map(({ offset }) => offset)),
-  fc.nat(0x2_1000),
+const word = fc.oneof(
+  fc.nat(),
+  fc.integer({ min: 0, max: 0xffff_ffff }),
+  fc.constantFrom(0, 1, 0xf, 0xffff_ffff),
 );
+export const u64 = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), word.map(BigInt));
+const offsetOf = fc.oneof(fc.constantFrom(...registers.list.map(({ offset }) => offset)), fc.nat(0x2_1000));
 
 /** Commands by name with random bits above the opcode, and entries that are no command at all. */
 export const commandWords: fc.Arbitrary<Uint32Array> = fc
-  .tuple(fc.constantFrom(...Object.values(commandLayouts).map(({ opcode }) => opcode), 0, 0xff), fc.array(word, { minLength: 4, maxLength: 4 }))
-  .map(([opcode, words]) => Uint32Array.from(words, (each, index) => (index === 0 ? (each & ~0xff) | opcode : each)));
+  .tuple(
+    fc.constantFrom(...Object.values(commandLayouts).map(({ opcode }) => opcode), 0, 0xff),
+    fc.array(word, { minLength: 4, maxLength: 4 }),
+  )
+  .map(([opcode, words]) =>
+    Uint32Array.from(words, (each, index) => (index === 0 ? (each & ~0xff) | opcode : each)),
+  );
 
 /** Somewhere in the structures of the world, where a stray store hurts. */
 const structurePa = fc
-  .tuple(fc.constantFrom(at.strtab, at.strtab + 0x1000, at.cd, at.cd + 0x1000, at.cmdq, 0x20_0000, 0x20_2000, 0x23_3000), fc.nat(0x280))
+  .tuple(
+    fc.constantFrom(
+      at.strtab,
+      at.strtab + 0x1000,
+      at.cd,
+      at.cd + 0x1000,
+      at.cmdq,
+      0x20_0000,
+      0x20_2000,
+      0x23_3000,
+    ),
+    fc.nat(0x280),
+  )
   .map(([base, offset]) => base + offset);
 
 const settings: fc.Arbitrary<readonly [string, unknown]> = fc.oneof(
-  fc.tuple(fc.constantFrom('ste', 'cd', 'tlb', 'walk').map((name) => `smmu0.caches.${name}`), capacity),
+  fc.tuple(
+    fc.constantFrom('ste', 'cd', 'tlb', 'walk').map((name) => `smmu0.caches.${name}`),
+    capacity,
+  ),
   fc.tuple(fc.constant('smmu0.invalidation'), fc.constantFrom('literal', 'generous')),
   fc.tuple(fc.constant('smmu0.replacement'), fc.constantFrom('oldest', 'flush-all')),
   fc.tuple(fc.constant('schedule'), fc.constantFrom('eager', 'seeded', 'manual')),
@@ -113,7 +154,13 @@ const units = fc.constantFrom('acknowledge', 'evtq', 'consume', 'perform', 'cmdq
 
 /** Anything that may be asked of the machine. */
 export const anyStimulus: fc.Arbitrary<Stimulus> = fc.oneof(
-  fc.record({ type: fc.constant('mmio.write' as const), smmu: fc.constant('smmu0'), offset: offsetOf, size, value: u64 }),
+  fc.record({
+    type: fc.constant('mmio.write' as const),
+    smmu: fc.constant('smmu0'),
+    offset: offsetOf,
+    size,
+    value: u64,
+  }),
   fc.record({ type: fc.constant('mmio.read' as const), smmu: fc.constant('smmu0'), offset: offsetOf, size }),
   fc.record({ type: fc.constant('mem.write' as const), pa: structurePa, bytes }),
   fc.record({ type: fc.constant('mem.write' as const), pa: fc.nat(2 ** 34), bytes }),
@@ -128,13 +175,17 @@ export const anyStimulus: fc.Arbitrary<Stimulus> = fc.oneof(
   }),
   units.map((unit): Stimulus => ({ type: 'turn', unit: `smmu0.${unit}` })),
   settings.map(([path, value]): Stimulus => ({ type: 'set', path, value })),
-  fc.record({ ats: fc.boolean(), pri: fc.boolean() }).map((set): Stimulus => ({ type: 'endpoint.set', endpoint: 'dev1', set })),
+  fc
+    .record({ ats: fc.boolean(), pri: fc.boolean() })
+    .map((set): Stimulus => ({ type: 'endpoint.set', endpoint: 'dev1', set })),
   commandWords.map(([a = 0, b = 0, c = 0, d = 0]): Stimulus => {
     const [lo, hi] = [(BigInt(b >>> 0) << 32n) | BigInt(a >>> 0), (BigInt(d >>> 0) << 32n) | BigInt(c >>> 0)];
     return { type: 'command.issue', smmu: 'smmu0', lo, hi };
   }),
   fc.constant<Stimulus>({ type: 'note', kind: 'remark', text: 'nothing happens' }),
-  fc.nat(2 ** 30).map((pa): Stimulus => ({ type: 'observe', events: [{ type: 'memory.read', pa, size: 8 }] })),
+  fc
+    .nat(2 ** 30)
+    .map((pa): Stimulus => ({ type: 'observe', events: [{ type: 'memory.read', pa, size: 8 }] })),
 );
 
 /** How often a careless driver does what; the defaults are those of the property tests. */

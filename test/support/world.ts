@@ -54,7 +54,8 @@ export const sidOf = (space: number): number => (space === 0 ? 8 : 9);
 export const asidOf = (space: number, turn: number): number => 5 + space + 16 * turn;
 export const cdPa = (space: number): number => at.cd + (space === 0 ? 0 : 0x1000 + (space - 1) * 64);
 const l2Streams = at.strtab + 0x1000;
-export const stePa = (sid: number, twoLevel: boolean): number => (twoLevel ? l2Streams : at.strtab) + sid * 64;
+export const stePa = (sid: number, twoLevel: boolean): number =>
+  (twoLevel ? l2Streams : at.strtab) + sid * 64;
 export const framePa = (frame: number): number => at.data + frame * 0x1000;
 
 /** Level 0 of a half; levels 1 and 2 follow, then the two level 3 tables. */
@@ -92,10 +93,21 @@ export function steOf(sid: number, config: Ste['Config']): Uint32Array {
 export function cdOf(space: number, fields: Partial<Cd>): Uint32Array {
   const page = { space, upper: false, page: 0 };
   return encode(CD, {
-    V: true, AA64: true, IPS: 5, ASID: asidOf(space, 0), A: true, R: true, ASET: true,
-    T0SZ: 16, TG0: '4KB', TTB0: rootPa(page), T1SZ: 16, TG1: '4KB', TTB1: rootPa({ ...page, upper: true }),
+    V: true,
+    AA64: true,
+    IPS: 5,
+    ASID: asidOf(space, 0),
+    A: true,
+    R: true,
+    ASET: true,
+    T0SZ: 16,
+    TG0: '4KB',
+    TTB0: rootPa(page),
+    T1SZ: 16,
+    TG1: '4KB',
+    TTB1: rootPa({ ...page, upper: true }),
     ...fields,
-  }); // biome-ignore format: two tables
+  });
 }
 
 export function l1stdOf(span: number): bigint {

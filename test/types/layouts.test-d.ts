@@ -1,8 +1,8 @@
 /** What layouts give types for, and what must not compile. */
 import { decode, encode } from '../../core/layout/layout.ts';
+import { commands } from '../../core/smmu/command.ts';
 import type { CommandName } from '../../core/smmu/command-layout.ts';
 import { encodeCommand } from '../../core/smmu/command-layout.ts';
-import { commands } from '../../core/smmu/command.ts';
 import { encodeEventRecord } from '../../core/smmu/event-record.ts';
 import type { RegisterName } from '../../core/smmu/registers.ts';
 import { STE } from '../../core/smmu/ste.ts';
@@ -10,7 +10,8 @@ import { STE } from '../../core/smmu/ste.ts';
 type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 
 const ste = decode(STE, new Uint32Array(16));
-export const config: Equal<typeof ste.Config, 'ABORT' | 'BYPASS' | 'S1' | 'S2' | 'NESTED' | 'RESERVED'> = true;
+export const config: Equal<typeof ste.Config, 'ABORT' | 'BYPASS' | 'S1' | 'S2' | 'NESTED' | 'RESERVED'> =
+  true;
 export const pointer: Equal<typeof ste.S1ContextPtr, number> = true;
 export const valid: Equal<typeof ste.V, boolean> = true;
 

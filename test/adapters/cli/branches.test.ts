@@ -15,7 +15,9 @@ beforeAll(async () => {
 describe('run', () => {
   it('makes a branch of its own in a store that holds something', async () => {
     const said = await shell.backwalk('run', file);
-    expect(said.err).toEqual(['backwalk: the store holds main already; this run is run-2, now the current branch']);
+    expect(said.err).toEqual([
+      'backwalk: the store holds main already; this run is run-2, now the current branch',
+    ]);
     expect(said.out.join(' ')).toContain('run-2@66');
     expect((await shell.backwalk('show', 'run-2@{mapped}', '--json', 'schedule')).out).toEqual([
       '{"position":"run-2@22","path":"schedule","value":"eager"}',
@@ -25,10 +27,20 @@ describe('run', () => {
 
   it('goes on at the head of a branch', async () => {
     await shell.backwalk('fork', 'more', '@22');
-    const said = await shell.backwalk('run', '--on', 'more', '--json', shell.file('more.jsonl', jsonl([dma, unmap])));
+    const said = await shell.backwalk(
+      'run',
+      '--on',
+      'more',
+      '--json',
+      shell.file('more.jsonl', jsonl([dma, unmap])),
+    );
     expect(said.code).toBe(0);
     expect(said.out.map((line) => JSON.parse(line)).at(-1).summary).toEqual({
-      entries: 14, turns: 0, findings: 0, checksFailed: 0, head: 'more@36',
+      entries: 14,
+      turns: 0,
+      findings: 0,
+      checksFailed: 0,
+      head: 'more@36',
     });
     expect((await shell.backwalk('log', 'more', '-n', '1')).out[0]).toContain('more@36');
     expect((await shell.backwalk('log', 'main', '-n', '1')).out[0]).toContain('main@66');
@@ -40,16 +52,28 @@ describe('fork and branch', () => {
     await shell.backwalk('fork', 'aside', 'main@34');
     const rows = (await shell.backwalk('branch', '--json')).out.map((line) => JSON.parse(line));
     expect(rows.find(({ name }) => name === 'aside')).toEqual({
-      position: 'aside@34', name: 'aside', head: 34, parent: 'main@34', source: 'fork', current: false,
+      position: 'aside@34',
+      name: 'aside',
+      head: 34,
+      parent: 'main@34',
+      source: 'fork',
+      current: false,
     });
-    expect(rows.find(({ name }) => name === 'main')).toMatchObject({ current: true, parent: null, source: file });
+    expect(rows.find(({ name }) => name === 'main')).toMatchObject({
+      current: true,
+      parent: null,
+      source: file,
+    });
   });
 
   it('removes a branch, but none that another left', async () => {
     await shell.backwalk('fork', 'first', 'main@34');
     await shell.backwalk('fork', 'second', 'first@20');
     const refused = await shell.backwalk('branch', '-d', 'first');
-    expect(refused).toMatchObject({ code: 2, err: ['backwalk: expected a branch that no other left, found first, which second left'] });
+    expect(refused).toMatchObject({
+      code: 2,
+      err: ['backwalk: expected a branch that no other left, found first, which second left'],
+    });
     expect((await shell.backwalk('branch', '-d', 'second')).code).toBe(0);
     expect((await shell.backwalk('branch', '-d', 'first')).code).toBe(0);
   });
@@ -70,7 +94,13 @@ describe('rerun', () => {
 
   it('is the same when nothing is edited', async () => {
     const said = await rerun('main@20', '--as', 'same');
-    expect(said).toMatchObject({ code: 0, position: 'same@66', forked: 'main@20', entries: 46, difference: null });
+    expect(said).toMatchObject({
+      code: 0,
+      position: 'same@66',
+      forked: 'main@20',
+      entries: 46,
+      difference: null,
+    });
     expect((await shell.backwalk('diff', 'main...same')).code).toBe(0);
   });
 
@@ -97,15 +127,23 @@ describe('rerun', () => {
   it('sets a value from a position on', async () => {
     const said = await rerun('main@22', '--set', 'smmu0.caches.tlb=0', '--as', 'uncached');
     expect(said.difference.recorded).toMatchObject({ position: 'main@33', type: 'tlb.filled' });
-    expect((await shell.backwalk('show', 'uncached', '--json', 'smmu0.caches.tlb')).out[0]).toContain('"value":0');
+    expect((await shell.backwalk('show', 'uncached', '--json', 'smmu0.caches.tlb')).out[0]).toContain(
+      '"value":0',
+    );
   });
 
   it('refuses what is no stimulus, no setting, or no file, and makes no branch', async () => {
     const before = (await shell.backwalk('branch')).out;
     const refusals = [
-      [['main', '--drop', '36'], 'backwalk: --drop: expected a stimulus, found memory.written at 36, which follows from 35'],
+      [
+        ['main', '--drop', '36'],
+        'backwalk: --drop: expected a stimulus, found memory.written at 36, which follows from 35',
+      ],
       [['main', '--drop', '19'], 'backwalk: --drop: expected a stimulus from outside, found a turn at 19'],
-      [['main', '--set', 'smmu0.caches.tlb=x'], 'backwalk: --set: expected a count or "unbounded", found "smmu0.caches.tlb=x"'],
+      [
+        ['main', '--set', 'smmu0.caches.tlb=x'],
+        'backwalk: --set: expected a count or "unbounded", found "smmu0.caches.tlb=x"',
+      ],
       [['main', '--insert', '12'], 'backwalk: --insert: expected SEQ FILE, found "12"'],
     ] as const;
     for (const [args, message] of refusals) {
@@ -117,7 +155,9 @@ describe('rerun', () => {
 
 describe('bookmark', () => {
   it('names a position once', async () => {
-    expect((await shell.backwalk('bookmark', 'the break', 'main@36')).out).toEqual(['main@36              @{the break}']);
+    expect((await shell.backwalk('bookmark', 'the break', 'main@36')).out).toEqual([
+      'main@36              @{the break}',
+    ]);
     expect((await shell.backwalk('bookmark', 'the break')).code).toBe(2);
     expect((await shell.backwalk('log', '@{the break}', '-n', '1')).out[0]).toContain('main@36');
   });

@@ -36,7 +36,9 @@ describe('log', () => {
       'main@46    smmu0     command.fetched   cmdq[0] CMD_TLBI_NH_VA { ASID=7 Leaf=1...',
       'main@48    smmu0     command.consumed  cmdq[0] CMD_TLBI_NH_VA',
     ]);
-    expect((await lines('log', '--touching', 'mem[0x40052008]')).map((line) => line.slice(0, 39).trim())).toEqual([
+    expect(
+      (await lines('log', '--touching', 'mem[0x40052008]')).map((line) => line.slice(0, 39).trim()),
+    ).toEqual([
       'main@21    outside   mem.write',
       'main@22    outside   memory.written',
       'main@32    smmu0     descriptor.fetched',
@@ -52,8 +54,15 @@ describe('log', () => {
   it('has all fields in JSON', async () => {
     const [line = ''] = await lines('log', '--json', '--from', '@36', '-n', '1');
     expect(JSON.parse(line)).toEqual({
-      position: 'main@36', seq: 36, tick: 13, cause: 35, actor: 'outside', type: 'memory.written',
-      pa: '0x40052008', value: '0x0', old: '0x60000040100f43',
+      position: 'main@36',
+      seq: 36,
+      tick: 13,
+      cause: 35,
+      actor: 'outside',
+      type: 'memory.written',
+      pa: '0x40052008',
+      value: '0x0',
+      old: '0x60000040100f43',
     });
   });
 });
@@ -78,7 +87,14 @@ describe('show', () => {
   });
 
   it('gives values in JSON', async () => {
-    const said = await lines('show', '--json', '@{mapped}', 'smmu0.regs.CR0', 'smmu0.cmdq.size', 'mem[0x40052008]');
+    const said = await lines(
+      'show',
+      '--json',
+      '@{mapped}',
+      'smmu0.regs.CR0',
+      'smmu0.cmdq.size',
+      'mem[0x40052008]',
+    );
     expect(said.map((line) => JSON.parse(line))).toEqual([
       { position: 'main@22', path: 'smmu0.regs.CR0', value: '0xd' },
       { position: 'main@22', path: 'smmu0.cmdq.size', value: 0 },
@@ -124,12 +140,16 @@ describe('last and watch', () => {
       'main@22  mem[0x40052008]  0x0 -> 0x60000040100f43',
       'main@22    by  outside  memory.written [0x40052008] 0x0 -> 0x60000040100f43',
     ]);
-    expect(await lines('last', 'smmu0.regs.GERROR')).toEqual(['main@0  smmu0.regs.GERROR  has not changed up to main@66']);
+    expect(await lines('last', 'smmu0.regs.GERROR')).toEqual([
+      'main@0  smmu0.regs.GERROR  has not changed up to main@66',
+    ]);
   });
 
   it('find every change of a range, through tables that were moved', async () => {
     const watched = (await lines('watch', '--json', 'smmu0.ste[8].Config')).map((line) => JSON.parse(line));
-    expect(watched.map(({ position, before, after }) => [position, before, after])).toEqual([['main@12', null, 'S1']]);
+    expect(watched.map(({ position, before, after }) => [position, before, after])).toEqual([
+      ['main@12', null, 'S1'],
+    ]);
     const changes = (await lines('watch', '--json', 'smmu0.tlb', '@30..@60')).map((line) => JSON.parse(line));
     expect(changes.map(({ position, before, after }) => [position, before.length, after.length])).toEqual([
       ['main@33', 0, 1],

@@ -36,7 +36,7 @@ describe('a digest', () => {
 
   it('does not care where removed fills left the tree', () => {
     const fill = (seq: number): Entry =>
-      entry(seq, { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: seq * 1000, substreamId: 0, pa: 0, words: new Uint8Array(8) });
+      entry(seq, { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: seq * 1000, substreamId: 0, span: 1, pa: 0, words: new Uint8Array(8) });
     const remove = (seq: number, ...removed: number[]): Entry =>
       entry(seq, { type: 'cache.invalidated', smmu: 'smmu0', cache: 'ste', fetched: 0, removed });
     const nothing = (seq: number): Entry => entry(seq, { type: 'sync.completed', smmu: 'smmu0', index: 0, fetched: 0 });

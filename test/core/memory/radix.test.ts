@@ -52,9 +52,7 @@ describe('a Radix', () => {
         });
         sealed.push({ radix, model });
         for (const kept of sealed) {
-          expect([...kept.radix.range()].filter(([each]) => each !== 2 ** 53 - 1)).toEqual(
-            sorted(kept.model).filter(([each]) => each !== 2 ** 53 - 1),
-          );
+          expect([...kept.radix.range()]).toEqual(sorted(kept.model));
           expect(kept.radix.firstKey()).toBe(sorted(kept.model)[0]?.[0]);
           for (const [each, value] of kept.model) expect(kept.radix.get(each)).toBe(value);
         }

@@ -1,0 +1,250 @@
+/**
+ * What keeping costs, each against a ceiling measured in the same run: LMDB itself, a bare file, the
+ * whole state packed. Variants take turns, medians count; opening and closing is not timed.
+ */
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { Packr } from 'msgpackr';
+import type { MachineConfig } from '../../core/config.ts';
+import { type Entry, schemas } from '../../core/event.ts';
+import { Memory } from '../../core/memory/memory.ts';
+import { initialState, type State } from '../../core/state.ts';
+import { CacheFile } from '../../snapshots/cache-file.ts';
+import { storeKey } from '../../snapshots/lmdb.ts';
+import { openLogStore } from '../../snapshots/log-store.ts';
+import { SchemaBook } from '../../snapshots/schema-book.ts';
+import { SEGMENT_ENTRIES, SegmentWriter } from '../../snapshots/segment.ts';
+import { DiskSnapshots } from '../../snapshots/snapshot-store.ts';
+import type { Row } from './row.ts';
+import { type Locality, Trace } from './traces.ts';
+
+const ROUNDS = 5;
+const INGEST_ENTRIES = 1024 * 256;
+const PAGES = 20_000;
+const config: MachineConfig = { ram: [{ base: 0, size: 2 ** 40 }], smmus: [], endpoints: [], schedule: 'eager', seed: 1 };
+
+const folder = (): string => mkdtempSync(join(tmpdir(), 'backwalk-bench-'));
+const median = (values: number[]): number => values.sort((one, other) => one - other)[values.length >> 1] ?? 0;
+
+async function timed(action: () => unknown): Promise<number> {
+  const start = performance.now();
+  await action();
+  return performance.now() - start;
+}
+
+function row(measure: string, ours: number, ceiling: number, unit: string, wanted: string, note: string): Row {
+  return { measure, ours, ceiling, ratio: ours / ceiling, unit, wanted, note };
+}
+
+/** Everything this file measures. */
+export async function storeRows(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const locality of ['local', 'random'] as const) rows.push(...(await ingestRows(locality)));
+  rows.push(await commitRow(), await forkRow());
+  rows.push(...(await snapshotRows()), await openRow());
+  return rows;
+}
+
+function rawDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
+  return open<Uint8Array, Uint8Array>(path, {
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    noSubdir: true,
+    mapSize: 2 ** 34,
+    overlappingSync: false,
+  });
+}
+
+/** Puts values in transactions of about 256 KiB each, as our groups are. */
+function appendRaw(db: RootDatabase<Uint8Array, Uint8Array>, values: readonly Uint8Array[]): void {
+  for (let at = 0; at < values.length; ) {
+    db.transactionSync(() => {
+      for (let bytes = 0; at < values.length && bytes < 256 * 1024; at += 1) {
+        const value = values[at];
+        if (value === undefined) break;
+        db.putSync(storeKey(5, 1, at), value);
+        bytes += value.length;
+      }
+    });
+  }
+}
+
+function segmentsOf(entries: readonly Entry[]): Uint8Array[] {
+  const writer = new SegmentWriter(new SchemaBook(schemas));
+  const values: Uint8Array[] = [];
+  for (const entry of entries) {
+    writer.push(entry);
+    if (!writer.full) continue;
+    values.push(writer.encode(new Uint8Array(16)).value);
+    writer.reset();
+  }
+  return values;
+}
+
+async function ingestRows(locality: Locality): Promise<Row[]> {
+  const entries = new Trace(locality).take(INGEST_ENTRIES);
+  const segments = segmentsOf(entries);
+  const packr = new Packr({ useRecords: true, structures: [] });
+  const events = entries.map((entry) => Uint8Array.from(packr.pack(entry)));
+  const times: { ours: number[]; raw: number[]; single: number[] } = { ours: [], raw: [], single: [] };
+  let bytesPerEntry = 0;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const at = folder();
+    const log = openLogStore(join(at, 'log.bw'));
+    log.createRoot('main', config, 'bench');
+    times.ours.push(
+      await timed(async () => {
+        for (let from = 0; from < entries.length; from += SEGMENT_ENTRIES / 4)
+          log.append(1, from, entries.slice(from, from + SEGMENT_ENTRIES / 4));
+        await log.flush();
+      }),
+    );
+    await log.close();
+    bytesPerEntry = statSync(log.path).size / entries.length;
+    const raw = rawDatabase(join(at, 'raw.mdb'));
+    times.raw.push(await timed(() => appendRaw(raw, segments)));
+    await raw.close();
+    const single = rawDatabase(join(at, 'single.mdb'));
+    times.single.push(await timed(() => appendRaw(single, events)));
+    await single.close();
+    rmSync(at, { recursive: true });
+  }
+  const rate = (of: number[]): number => entries.length / median(of);
+  return [
+    row(`durable ingest, ${locality}`, rate(times.ours), rate(times.raw), 'entries/ms', '>= 0.15', 'raw LMDB append of the same segments'),
+    row(`durable ingest, ${locality}`, rate(times.ours), rate(times.single), 'entries/ms', '>= 2', 'one put an entry, packed already'),
+    row(`log bytes an entry, ${locality}`, bytesPerEntry, locality === 'local' ? 10 : 20, 'bytes', '<= 1', 'the bound of the notes'),
+  ];
+}
+
+async function commitRow(): Promise<Row> {
+  const at = folder();
+  const log = openLogStore(join(at, 'log.bw'));
+  log.createRoot('main', config, 'bench');
+  const trace = new Trace('local');
+  const file = openSync(join(at, 'bare'), 'w');
+  const [ours, bare]: [number[], number[]] = [[], []];
+  for (let round = 0; round < 400; round += 1) {
+    const [entry] = trace.take(1);
+    if (entry === undefined) break;
+    ours.push(
+      await timed(() => {
+        log.append(1, round, [entry]);
+        return log.flush();
+      }),
+    );
+    bare.push(
+      await timed(() => {
+        writeSync(file, new Uint8Array(100));
+        fdatasyncSync(file);
+      }),
+    );
+  }
+  closeSync(file);
+  await log.close();
+  rmSync(at, { recursive: true });
+  return row('one durable commit, p50', median(ours), median(bare), 'ms', '<= 3.5', 'bare write and fdatasync');
+}
+
+async function forkRow(): Promise<Row> {
+  const at = folder();
+  const log = openLogStore(join(at, 'log.bw'));
+  log.createRoot('main', config, 'bench');
+  const trace = new Trace('local');
+  log.append(1, 0, trace.take(50_000));
+  await log.flush();
+  const [forks, commits]: [number[], number[]] = [[], []];
+  for (let round = 0; round < 200; round += 1) {
+    forks.push(await timed(() => log.fork(`fork ${round}`, 1, 100 * round)));
+    const [entry] = trace.take(1);
+    if (entry === undefined) break;
+    commits.push(
+      await timed(() => {
+        log.append(1, 50_000 + round, [entry]);
+        return log.flush();
+      }),
+    );
+  }
+  await log.close();
+  rmSync(at, { recursive: true });
+  return row('fork, durable, p50', median(forks), median(commits), 'ms', '<= 1.5', 'one durable commit');
+}
+
+/** A state of `PAGES` full pages. */
+function largeState(): State {
+  const state = initialState(config, () => ({}));
+  const memory = state.memory.fork();
+  for (let pa = 0; pa < PAGES * 4096; pa += 8) memory.write64(pa, (BigInt(pa) * 0x9e3779b97f4a7c15n) & 0xffffffffffffffffn);
+  memory.seal();
+  return { ...state, memory };
+}
+
+function packWhole(state: State): Uint8Array {
+  const lines = Array.from(state.memory.lines.range(), ([key, line]) => [key, new Uint8Array(line.words.buffer)]);
+  return new Packr({}).pack(lines);
+}
+
+async function snapshotRows(): Promise<Row[]> {
+  const at = folder();
+  const log = openLogStore(join(at, 'log.bw'));
+  log.createRoot('main', config, 'bench');
+  log.append(1, 0, new Trace('local').take(1000));
+  await log.flush();
+  const cache = new CacheFile(log);
+  const snapshots = new DiskSnapshots(cache, () => true);
+  let state = largeState();
+  const packed = packWhole(state).length;
+  const whole: number[] = [];
+  for (let round = 0; round < 3; round += 1) whole.push(await timed(() => writeSynced(join(at, 'whole'), packWhole(state))));
+  snapshots.put(1, 1, state);
+  const before = statSync(`${log.path}.cache`).size;
+  const times: number[] = [];
+  for (let round = 0; round < 10; round += 1) {
+    const memory: Memory = state.memory.fork();
+    for (let page = 0; page < PAGES / 100; page += 1) memory.write64(((page * 7919 + round * 31) % PAGES) * 4096, BigInt(round + 1));
+    memory.seal();
+    state = { ...state, memory };
+    times.push(await timed(() => snapshots.put(1, 2 + round, state)));
+  }
+  const bytes = (statSync(`${log.path}.cache`).size - before) / times.length;
+  await cache.close();
+  await log.close();
+  rmSync(at, { recursive: true });
+  return [
+    row('snapshot, 1 % of pages changed, time', median(times), median(whole), 'ms', '<= 0.01', `packing and writing ${PAGES} pages`),
+    row('snapshot, 1 % of pages changed, bytes', bytes, packed, 'bytes', '<= 0.01', 'the packed state'),
+  ];
+}
+
+function writeSynced(path: string, data: Uint8Array): void {
+  const file = openSync(path, 'w');
+  writeSync(file, data);
+  fdatasyncSync(file);
+  closeSync(file);
+}
+
+async function openRow(): Promise<Row> {
+  const at = folder();
+  const path = join(at, 'log.bw');
+  const log = openLogStore(path);
+  log.createRoot('main', config, 'bench');
+  const trace = new Trace('local');
+  const entries = 1024 * 1024;
+  for (let from = 0; from < entries; from += 4096) log.append(1, from, trace.take(4096));
+  await log.close();
+  const times: number[] = [];
+  for (let round = 0; round < 5; round += 1) {
+    let opened: ReturnType<typeof openLogStore> | undefined;
+    times.push(
+      await timed(() => {
+        opened = openLogStore(path);
+        for (const _ of opened.read(1, 500_000, 500_000)) break;
+      }),
+    );
+    await opened?.close();
+  }
+  rmSync(at, { recursive: true });
+  return row('open to first entry, 10^6 entries', median(times), 10, 'ms', '<= 1', 'in process; the bound of the notes for 10^7');
+}
