@@ -28,6 +28,7 @@ export interface PathProblem {
   readonly near: readonly string[];
 }
 
+/** Tells the two answers of `resolvePath` apart. */
 export function isPathProblem(found: Resolved | PathProblem): found is PathProblem {
   return 'problem' in found;
 }

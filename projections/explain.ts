@@ -52,6 +52,7 @@ export interface StaleUse {
 
 const classes = { ste: 'stale-ste-used', cd: 'stale-cd-used', tlb: 'stale-translation-used' } as const;
 
+/** The finding of a `used-stale`, at the position of the access. */
 export function explainUse(teller: Teller, use: StaleUse): Finding {
   const { access, guilty, survived, shadow } = use;
   const [primary] = guilty;
@@ -217,13 +218,20 @@ function tellOwed(at: Positions, { commands }: Shadow, obligation: Obligation): 
   };
 }
 
-function useNotes(at: Positions, { guilty, survived, shadow }: StaleUse, change: Change): readonly string[] {
+function useNotes(
+  at: Positions,
+  { guilty, survived, shadow, access }: StaleUse,
+  change: Change,
+): readonly string[] {
   const notes: string[] = [];
   const [{ remade, kind }] = guilty;
   if (remade > change.seq)
     notes.push(`${at(remade)} a new valid descriptor was made there before the old was clean`);
   if (kind === 'relaxed')
     notes.push('the change only permits more: the stale entry refuses, it opens nothing');
+  // Until the log has page frees, what became of the page cannot be told.
+  if (access.type === 'access.completed' && kind !== 'relaxed')
+    notes.push('page frees are not in this log: who owns the page now is not known');
   if (survived !== undefined)
     notes.push(`${at(survived.synced)} ${shadow.name} completed the CMD_SYNC behind that command`);
   return notes;
@@ -238,6 +246,7 @@ export interface Reuse {
   readonly by: Claim;
 }
 
+/** The finding of a `could-be-used`: what became of the memory, and what may still lead to it. */
 export function explainReuse(teller: Teller, { shadow, obligation, pa, by }: Reuse): Finding {
   const at = positions(teller);
   const { change } = by;

@@ -32,6 +32,7 @@ export interface Projection<A> {
   start(): Run<A>;
 }
 
+/** Makes a projection of its shape: each run has a state of its own. */
 export function projection<S, A>(shape: ProjectionShape<S, A>): Projection<A> {
   return {
     name: shape.name,
@@ -57,6 +58,7 @@ export interface Pass<L extends readonly Projection<unknown>[]> {
   answers(): Answers<L>;
 }
 
+/** One pass over entries that come one by one; each call begins anew. */
 export function openPass<const L extends readonly Projection<unknown>[]>(list: L): Pass<L> {
   const runs = list.map((each) => each.start());
   const takes = new Map<EntryType, Take[]>();

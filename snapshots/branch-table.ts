@@ -6,7 +6,7 @@ import type { MachineConfig } from '../core/config.ts';
 import { lineage, type Span } from '../core/history/branch.ts';
 import { type Bookmark, type Branch, MODEL } from '../core/history/store.ts';
 import { type Environment, type Put, type Remove, storeKey } from './lmdb.ts';
-import { readRecord, openRecord, sealRecord, TAG } from './records.ts';
+import { openRecord, readRecord, sealRecord, TAG } from './records.ts';
 import { StoreError } from './store-error.ts';
 
 const NOTES_KEY = storeKey(TAG.notes, 0, 0);
@@ -81,7 +81,8 @@ export class BranchTable {
       const notes = this.#notes();
       const kept = notes.bookmarks.filter((bookmark) => bookmark.branch !== id);
       const { current } = notes;
-      const next = current === undefined || current === id ? { bookmarks: kept } : { bookmarks: kept, current };
+      const next =
+        current === undefined || current === id ? { bookmarks: kept } : { bookmarks: kept, current };
       put(NOTES_KEY, sealRecord(NOTES_KEY, next));
       remove(branchKey(id));
       more(remove);

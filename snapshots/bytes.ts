@@ -88,7 +88,7 @@ export class ByteWriter {
         const piece = left > 24 ? rest % 0x1000000 : rest;
         if (left > 24) rest = Math.floor(rest / 0x1000000);
         pending |= piece << pendingBits;
-        pendingBits += left > 24 ? 24 : left;
+        pendingBits += Math.min(24, left);
         while (pendingBits >= 8) {
           bytes[at] = pending;
           at += 1;
@@ -183,7 +183,7 @@ export class ByteReader {
       let value = base;
       let scale = 1;
       for (let left = width; left > 0; left -= 24) {
-        const take = left > 24 ? 24 : left;
+        const take = Math.min(24, left);
         while (pendingBits < take) {
           pending |= (bytes[at] as number) << pendingBits;
           at += 1;

@@ -69,7 +69,9 @@ export class CacheFile {
    */
   condemn(what: string): StoreError {
     if (this.#problem === undefined)
-      this.write(1024, (put) => put(HEADER_KEY, sealRecord(HEADER_KEY, { log: 'damaged', format: 0, model: 0 })));
+      this.write(1024, (put) =>
+        put(HEADER_KEY, sealRecord(HEADER_KEY, { log: 'damaged', format: 0, model: 0 })),
+      );
     this.#problem = `${this.log.path}.cache is damaged: ${what}`;
     return new StoreError(`${this.#problem}; it is made again, nothing is lost: try again`);
   }
@@ -116,7 +118,11 @@ function openChecked(path: string, readOnly: boolean, bound: Bound): Environment
   }
   try {
     const sealed = environment.get(HEADER_KEY);
-    if (sealed === undefined && environment.floorKey(new Uint8Array(13).fill(0xff)) === undefined && !readOnly) {
+    if (
+      sealed === undefined &&
+      environment.floorKey(new Uint8Array(13).fill(0xff)) === undefined &&
+      !readOnly
+    ) {
       environment.write(1024, (put) => put(HEADER_KEY, sealRecord(HEADER_KEY, bound)));
       return environment;
     }

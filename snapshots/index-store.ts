@@ -11,7 +11,15 @@
 import type { IndexStore } from '../core/history/store.ts';
 import { CACHE_TAG, type CacheFile } from './cache-file.ts';
 import { keyParts, storeKey } from './lmdb.ts';
-import { contains, hashesOf, hashKey, joinPostings, keysOf, type Postings, segmentsWith } from './postings.ts';
+import {
+  contains,
+  hashesOf,
+  hashKey,
+  joinPostings,
+  keysOf,
+  type Postings,
+  segmentsWith,
+} from './postings.ts';
 import { sealRecord } from './records.ts';
 import { sameBytes } from './segment.ts';
 
@@ -85,7 +93,10 @@ export class DiskIndex implements IndexStore {
     return indexed;
   }
 
-  #add(indexed: Indexed, segment: { first: number; end: number; entries: Parameters<typeof hashesOf>[0] }): void {
+  #add(
+    indexed: Indexed,
+    segment: { first: number; end: number; entries: Parameters<typeof hashesOf>[0] },
+  ): void {
     const { first, end, entries } = segment;
     indexed.loose.push({ first, end, hashes: hashesOf(entries) });
     indexed.next = end;

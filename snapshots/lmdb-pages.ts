@@ -83,7 +83,8 @@ function newestMeta(path: string, file: number): Meta {
   if (bytes === 0) throw new StoreError(`${path} is empty, not a Backwalk store`);
   const first = readMeta(path, file, 0);
   const second = readMeta(path, file, first.pageBytes);
-  const wrong = (what: string): StoreError => new StoreError(`${path} is damaged in its meta pages (byte 0): ${what}`);
+  const wrong = (what: string): StoreError =>
+    new StoreError(`${path} is damaged in its meta pages (byte 0): ${what}`);
   if (second.pageBytes !== first.pageBytes) throw wrong('two page sizes');
   // A transaction writes the page of its parity; a new file has twice transaction 0.
   const [even, odd] = [first.transaction, second.transaction];
@@ -106,7 +107,8 @@ function readMeta(path: string, file: number, offset: number): Meta {
     throw notOurs;
   const at = HEAD_BYTES;
   const version = bytes.readUInt32LE(at + 4) & 0xffff;
-  if (version !== DATA_VERSION) throw new StoreError(`${path} has LMDB data version ${version}, not ${DATA_VERSION}`);
+  if (version !== DATA_VERSION)
+    throw new StoreError(`${path} has LMDB data version ${version}, not ${DATA_VERSION}`);
   const pageBytes = bytes.readUInt32LE(at + 24);
   if (pageBytes < 512 || pageBytes > 65536 || (pageBytes & (pageBytes - 1)) !== 0)
     throw new StoreError(`${path} is damaged: a page size of ${pageBytes} (byte ${offset + at + 24})`);
@@ -228,14 +230,20 @@ class Checker {
       if (isLeaf) {
         found.leaves += 1;
         found.entries += nodes.length;
-        for (const node of nodes) found.overflows += this.#value(page, bytes, node, isFree ? each : undefined);
+        for (const node of nodes)
+          found.overflows += this.#value(page, bytes, node, isFree ? each : undefined);
       } else {
         found.branches += 1;
         for (const node of nodes) waiting.push({ from: page, page: node.child, level: level + 1 });
       }
     }
     const { branches, leaves, overflows, entries } = tree;
-    if (branches !== found.branches || leaves !== found.leaves || overflows !== found.overflows || entries !== found.entries)
+    if (
+      branches !== found.branches ||
+      leaves !== found.leaves ||
+      overflows !== found.overflows ||
+      entries !== found.entries
+    )
       throw this.#wrong(0, 'the counts of pages and entries in the meta page are not those of its tree');
   }
 
@@ -255,7 +263,8 @@ class Checker {
       const flags = bytes.readUInt16LE(at + 4);
       const data = at + NODE_BYTES + bytes.readUInt16LE(at + 6);
       const dataBytes = !isLeaf ? 0 : flags === BIG_DATA ? 24 : low;
-      if (isLeaf && flags !== 0 && flags !== BIG_DATA) throw this.#wrong(page, `node ${index} has flags ${flags}`);
+      if (isLeaf && flags !== 0 && flags !== BIG_DATA)
+        throw this.#wrong(page, `node ${index} has flags ${flags}`);
       if (data + dataBytes > this.#meta.pageBytes) throw this.#wrong(page, `node ${index} leaves the page`);
       const key = bytes.subarray(at + NODE_BYTES, data);
       nodes.push({ key, low, flags, child: low + flags * 2 ** 32, data });
@@ -267,10 +276,13 @@ class Checker {
   #checkOrder(page: number, nodes: readonly PageNode[], isLeaf: boolean, isFree: boolean): void {
     for (let index = isLeaf ? 0 : 1; index < nodes.length; index += 1) {
       const key = (nodes[index] as PageNode).key;
-      if (isFree ? key.length !== 8 : key.length === 0) throw this.#wrong(page, `a key of ${key.length} bytes`);
+      if (isFree ? key.length !== 8 : key.length === 0)
+        throw this.#wrong(page, `a key of ${key.length} bytes`);
       const before = nodes[index - 1];
       if (before === undefined || (!isLeaf && index === 1)) continue;
-      const ascends = isFree ? number64(before.key, 0) < number64(key, 0) : Buffer.compare(before.key, key) < 0;
+      const ascends = isFree
+        ? number64(before.key, 0) < number64(key, 0)
+        : Buffer.compare(before.key, key) < 0;
       if (!ascends) throw this.#wrong(page, `key ${index} is not above the one before`);
     }
   }
@@ -290,7 +302,8 @@ class Checker {
     if (count !== needed) throw this.#wrong(page, `${node.low} bytes in ${count} pages`);
     this.#claim(page, first, count);
     const head = this.#read(page, first, each === undefined ? HEAD_BYTES : HEAD_BYTES + node.low);
-    if (first + count > this.#pagesInFile) throw this.#wrong(page, `it names pages behind the end of the file`);
+    if (first + count > this.#pagesInFile)
+      throw this.#wrong(page, `it names pages behind the end of the file`);
     if (head.readUInt16LE(18) !== OVERFLOW || head.readUInt32LE(20) !== count)
       throw this.#wrong(first, 'it is not the overflow page that a node names');
     if (each === undefined) this.#visit(node.key, first * this.#meta.pageBytes + HEAD_BYTES);
@@ -321,11 +334,13 @@ class Checker {
 
   #claimFree(page: number, count: number): void {
     const { lastPage } = this.#meta;
-    if (page < 2 || page + count > lastPage + 1) throw this.#wrong(0, `a free list names page ${page} of ${lastPage}`);
+    if (page < 2 || page + count > lastPage + 1)
+      throw this.#wrong(0, `a free list names page ${page} of ${lastPage}`);
     for (let at = page; at < page + count; at += 1) {
       const byte = this.#seen[at >>> 3];
       if (byte === undefined) continue;
-      if ((byte & (1 << (at & 7))) !== 0) throw this.#wrong(at, 'a page is both free and used, or free twice');
+      if ((byte & (1 << (at & 7))) !== 0)
+        throw this.#wrong(at, 'a page is both free and used, or free twice');
       this.#seen[at >>> 3] = byte | (1 << (at & 7));
     }
   }

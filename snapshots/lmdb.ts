@@ -173,7 +173,9 @@ export class Environment {
   #checkSpace(bytes: number): void {
     const { bavail, bsize } = statfsSync(dirname(this.path));
     if (bavail * bsize < bytes * 2 + SPARE_BYTES)
-      throw new StoreError(`${this.path} cannot be written: no space left on the disk; what was acknowledged is kept`);
+      throw new StoreError(
+        `${this.path} cannot be written: no space left on the disk; what was acknowledged is kept`,
+      );
   }
 }
 

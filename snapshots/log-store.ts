@@ -205,7 +205,10 @@ export class DiskLog implements LogStore {
       digest.update(writer.encode(before).hash);
     }
     const { machine } = this.#branches.get(branch);
-    return digest.update(JSON.stringify([owner, seq, machine])).digest('hex').slice(0, 32);
+    return digest
+      .update(JSON.stringify([owner, seq, machine]))
+      .digest('hex')
+      .slice(0, 32);
   }
 
   #spans(branch: number, from: number, to: number): Span[] {

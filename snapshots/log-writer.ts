@@ -9,7 +9,7 @@ import { type Environment, type Put, storeKey } from './lmdb.ts';
 import { segmentKey } from './log-reader.ts';
 import { readRecord, sealRecord, TAG } from './records.ts';
 import type { SchemaBook } from './schema-book.ts';
-import { decodeSegment, sameBytes, SegmentWriter, SEGMENT_ENTRIES, segmentHead } from './segment.ts';
+import { decodeSegment, SEGMENT_ENTRIES, SegmentWriter, sameBytes, segmentHead } from './segment.ts';
 import { StoreError } from './store-error.ts';
 
 /** A group is written when its full segments have this many bytes, or after so many milliseconds. */
@@ -221,13 +221,28 @@ export class LogWriter {
 
   #openTail(branch: number, written: Head): Tail {
     const open = new SegmentWriter(this.#book);
-    const tail = { branch, open, full: [], written, head: written.seq, before: written.hash, waiting: undefined };
+    const tail = {
+      branch,
+      open,
+      full: [],
+      written,
+      head: written.seq,
+      before: written.hash,
+      waiting: undefined,
+    };
     if (written.tail === 0) return tail;
     const value = this.#environment.get(segmentKey(branch, written.tail));
     const head = value === undefined ? undefined : segmentHead(value);
     const end = head === undefined ? 0 : head.first + head.count - 1;
-    if (value === undefined || head === undefined || end !== written.seq || !sameBytes(head.hash, written.hash))
-      throw new StoreError(`${this.#environment.path} is damaged at ${branch}@${written.seq}: head and tail differ`);
+    if (
+      value === undefined ||
+      head === undefined ||
+      end !== written.seq ||
+      !sameBytes(head.hash, written.hash)
+    )
+      throw new StoreError(
+        `${this.#environment.path} is damaged at ${branch}@${written.seq}: head and tail differ`,
+      );
     const entries = decodeSegment(value, this.#book);
     if (head.count === SEGMENT_ENTRIES || value.length >= TAIL_BYTES) return tail;
     for (const entry of entries) open.push(entry);
@@ -244,7 +259,11 @@ export class LogWriter {
 
 interface Group {
   readonly tail: Tail;
-  readonly segments: readonly { readonly first: number; readonly value: Uint8Array; readonly hash: Uint8Array }[];
+  readonly segments: readonly {
+    readonly first: number;
+    readonly value: Uint8Array;
+    readonly hash: Uint8Array;
+  }[];
   readonly head: Head;
   readonly bytes: number;
 }
@@ -262,7 +281,8 @@ function conflictOf(tail: Tail, found: Head): ConflictError {
 function checkNumbers(entries: readonly Entry[], first: number): void {
   for (let index = 0; index < entries.length; index += 1) {
     const seq = entries[index]?.seq;
-    if (seq !== first + index) throw new Error(`invariant: entry ${seq} stands where ${first + index} is due`);
+    if (seq !== first + index)
+      throw new Error(`invariant: entry ${seq} stands where ${first + index} is due`);
   }
 }
 

@@ -73,7 +73,8 @@ export class MemoryLog implements LogStore {
   }
 
   *readBack(branch: number, from: number, to: number): Iterable<Entry> {
-    for (let seq = Math.min(to, this.head(branch)); seq >= Math.max(from, 1); seq -= 1) yield this.#at(branch, seq);
+    for (let seq = Math.min(to, this.head(branch)); seq >= Math.max(from, 1); seq -= 1)
+      yield this.#at(branch, seq);
   }
 
   bookmarks(): readonly Bookmark[] {
@@ -152,7 +153,10 @@ export class MemorySnapshots implements SnapshotStore {
     if (seq === 0) return;
     const owner = ownerOf(finder(this.#log), branch, seq);
     const kept = (this.#states.get(owner) ?? []).filter((other) => other.seq !== seq);
-    this.#states.set(owner, [...kept, { seq, state }].sort((one, other) => one.seq - other.seq));
+    this.#states.set(
+      owner,
+      [...kept, { seq, state }].sort((one, other) => one.seq - other.seq),
+    );
   }
 
   async flush(): Promise<void> {}

@@ -10,7 +10,8 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../core/event.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
-import { type ColumnWriter, columnWriter, Dictionary, NumberColumn, readColumn, readNumbers, textOf } from './column.ts';
+import { type ColumnWriter, columnWriter, Dictionary, NumberColumn, readColumn, textOf } from './column.ts';
+import { readNumbers } from './numbers.ts';
 import type { SchemaBook, TypeShape } from './schema-book.ts';
 import { messageOf, StoreError } from './store-error.ts';
 

@@ -100,7 +100,13 @@ export class DiskSnapshots implements SnapshotStore {
       if (map.open) throw new Error(`invariant: ${name} is sealed before it is kept`);
       return { name, root: this.#persister.save(map, out, given) };
     });
-    const record: SnapshotRecord = { model: MODEL, format: FORMAT, history, control: packr.pack(control), maps };
+    const record: SnapshotRecord = {
+      model: MODEL,
+      format: FORMAT,
+      history,
+      control: packr.pack(control),
+      maps,
+    };
     const key = snapshotKey(branch, seq);
     const sealed = sealRecord(key, record);
     const chunks = out.finish();
@@ -175,10 +181,16 @@ export class DiskSnapshots implements SnapshotStore {
     let kept = 0;
     for (const [branch, seqs] of this.#seqs) {
       const head = known.has(branch) ? log.durableHead(branch).seq : 0;
-      const keep = keepers(seqs.filter((seq) => seq <= head), head);
+      const keep = keepers(
+        seqs.filter((seq) => seq <= head),
+        head,
+      );
       for (const seq of seqs) if (!keep.has(seq)) gone.push(snapshotKey(branch, seq));
       kept += keep.size;
-      this.#seqs.set(branch, seqs.filter((seq) => keep.has(seq)));
+      this.#seqs.set(
+        branch,
+        seqs.filter((seq) => keep.has(seq)),
+      );
     }
     if (gone.length === 0) return;
     // Reading all nodes takes a while: only when much may come free.
@@ -194,7 +206,10 @@ export class DiskSnapshots implements SnapshotStore {
       for (const [branch, seqs] of this.#seqs) {
         for (const seq of seqs) {
           const roots = this.#record(branch, seq)?.maps.map(({ root }) => root.root) ?? [];
-          this.#reach(roots.filter((root) => root >= 0), reached);
+          this.#reach(
+            roots.filter((root) => root >= 0),
+            reached,
+          );
         }
       }
     } catch (error) {

@@ -77,7 +77,9 @@ class Verifier {
 
   run(): Verified {
     if (!this.#environment.readOnly) void this.#log.flush();
-    this.#attempt(undefined, undefined, () => checkPages(this.#log.path, (key, byte) => this.#places.set(nameOf(key), byte)));
+    this.#attempt(undefined, undefined, () =>
+      checkPages(this.#log.path, (key, byte) => this.#places.set(nameOf(key), byte)),
+    );
     const branches = this.#branches();
     for (const { key, value } of this.#environment.range(new Uint8Array(1), new Uint8Array(14).fill(0xff))) {
       this.#attempt(key, undefined, () => this.#record(key, value));
@@ -85,12 +87,21 @@ class Verifier {
     for (const branch of branches) this.#head(branch);
     for (const branch of branches) this.#parent(branch, branches);
     this.#notes(branches);
-    return { branches: branches.length, segments: this.#segments, entries: this.#entries, damages: this.#damages };
+    return {
+      branches: branches.length,
+      segments: this.#segments,
+      entries: this.#entries,
+      damages: this.#damages,
+    };
   }
 
   #found(key: Uint8Array | undefined, position: string | undefined, what: string): void {
     const byte = key === undefined ? undefined : this.#places.get(nameOf(key));
-    this.#damages.push({ ...(position === undefined ? {} : { position }), ...(byte === undefined ? {} : { byte }), what });
+    this.#damages.push({
+      ...(position === undefined ? {} : { position }),
+      ...(byte === undefined ? {} : { byte }),
+      what,
+    });
   }
 
   #attempt(key: Uint8Array | undefined, position: string | undefined, action: () => void): void {
@@ -132,7 +143,8 @@ class Verifier {
       tail: 0,
       broken: false,
     };
-    if (record === undefined) this.#found(undefined, `${branch}@1`, `entries of branch ${branch}, which does not exist`);
+    if (record === undefined)
+      this.#found(undefined, `${branch}@1`, `entries of branch ${branch}, which does not exist`);
     this.#chains.set(branch, made);
     return made;
   }

@@ -19,6 +19,7 @@ export function changeLines(
   return [...lines, ...wrap(at, '  by', `${entry.actor}  ${entry.type} ${entryText(entry)}`, width)];
 }
 
+/** The same with all values, as JSON says them. */
 export function changeJson({ entry, before, after }: Change, { branch }: Position): Record<string, unknown> {
   const position = showPosition({ branch, seq: entry.seq });
   return {

@@ -149,6 +149,7 @@ export function differenceLines(
   return [side(a, found.recorded), side(b, found.rerun)];
 }
 
+/** Both sides of the first difference with all their fields; null when there is none. */
 export function differenceJson(found: Difference | undefined, a: Branch, b: Branch): unknown {
   if (found === undefined) return null;
   return {

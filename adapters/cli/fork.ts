@@ -1,8 +1,7 @@
 /** `fork`: a branch that leaves another at a position. Nothing is copied. */
-import { InputError } from '../input-error.ts';
 import { exitCodes } from './io.ts';
-import { withStore } from './open.ts';
-import { branchNameProblem, showPosition } from './position.ts';
+import { checkNewName, withStore } from './open.ts';
+import { showPosition } from './position.ts';
 import type { Verb } from './verb.ts';
 
 export const verb: Verb = {
@@ -17,7 +16,10 @@ export const verb: Verb = {
     await withStore(context, async ({ session, position }) => {
       const { log } = session;
       const at = position(text);
-      checkNewName(name, log.branches());
+      checkNewName(
+        name,
+        log.branches().map((branch) => branch.name),
+      );
       const branch = log.fork(name, at.branch.id, at.seq);
       if (options['use'] === true) log.setCurrent(branch.id);
       await log.flush();
@@ -28,12 +30,3 @@ export const verb: Verb = {
     return exitCodes.clean;
   },
 };
-
-/** Throws when no new branch can have this name. */
-export function checkNewName(name: string, branches: readonly { readonly name: string }[]): void {
-  const problem = branchNameProblem(name);
-  if (problem !== undefined) throw new InputError(problem);
-  if (branches.some((branch) => branch.name === name)) {
-    throw new InputError(`expected a new branch name, found "${name}", which there is already`);
-  }
-}

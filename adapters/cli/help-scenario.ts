@@ -9,6 +9,7 @@ const INTRODUCTION = [
   '',
 ];
 
+/** Every op with its fields, what they take and what the line answers. */
 export function scenarioHelp(): string[] {
   const ops = Object.entries(vocabulary as Readonly<Record<string, OpRow>>).flatMap(([op, row]) => [
     `{"op":"${op}", ...}`,

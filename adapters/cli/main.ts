@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program: standard streams, signals and the exit code. All else is in `cli.ts`. */
+import { setAutoFreeze } from 'immer';
 import { runCli } from './cli.ts';
 import { exitCodes, type Io } from './io.ts';
 
@@ -16,6 +17,9 @@ function flush(): boolean {
   gathered = '';
   return text === '' || outClosed || process.stdout.write(text);
 }
+
+// Freezing finds writers of published states; the tests look for them, a run has none.
+setAutoFreeze(false);
 
 const io: Io = {
   stdin: process.stdin,

@@ -6,6 +6,7 @@ import type { Branch } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
 import { Session } from '../session.ts';
 import {
+  branchNameProblem,
   currentBranch,
   type Landmarks,
   type Position,
@@ -35,10 +36,50 @@ export async function openExisting(context: VerbContext): Promise<Session> {
   return openOrMake(context);
 }
 
-/** The same, but the store is made when there is none. */
+/** The store, if there is one. */
+export async function openIfThere(context: VerbContext): Promise<Session | undefined> {
+  return existsSync(context.store) ? openOrMake(context) : undefined;
+}
+
+/** Opens the store, which is made when there is none. */
 export async function openOrMake(context: VerbContext): Promise<Session> {
   const { openStores } = await import('./stores.ts');
   return new Session(await openStores(context.store));
+}
+
+/** A new root history that becomes the current branch; never one that is there already. */
+export function newRoot(
+  { io }: VerbContext,
+  { log }: Session,
+  machine: MachineConfig,
+  { as, file }: { readonly as: string | undefined; readonly file: string },
+): Branch {
+  const names = log.branches().map((branch) => branch.name);
+  if (as !== undefined) checkNewName(as, names);
+  const name = as ?? freeName(names);
+  const branch = log.createRoot(name, machine, file);
+  log.setCurrent(branch.id);
+  if (names.length > 0) {
+    const held = names.length === 1 ? names[0] : `${names.length} branches`;
+    io.err(`backwalk: the store holds ${held} already; this run is ${name}, now the current branch`);
+  }
+  return branch;
+}
+
+/** `main`, or the next of `run-2`, `run-3`, ... in a store that holds something already. */
+function freeName(names: readonly string[]): string {
+  if (!names.includes('main')) return 'main';
+  let number = 2;
+  while (names.includes(`run-${number}`)) number += 1;
+  return `run-${number}`;
+}
+
+/** Throws when no new branch can have this name. */
+export function checkNewName(name: string, taken: readonly string[]): void {
+  const problem = branchNameProblem(name);
+  if (problem !== undefined) throw new InputError(problem);
+  if (taken.includes(name))
+    throw new InputError(`expected a new branch name, found "${name}", which there is already`);
 }
 
 /** Opens an existing store, does the work, and closes it whatever happens. */
@@ -60,6 +101,7 @@ type FindFindings = (
   branch: string,
 ) => readonly { readonly position: string }[];
 
+/** What positions mean in this store. Without `findings`, `@{first finding}` finds none. */
 export function sourceOf(session: Session, findings?: FindFindings): PositionSource {
   return {
     log: session.log,

@@ -110,6 +110,7 @@ export function parseRange(text: string, source: PositionSource): Range | undefi
   return { from, to, symmetric: dots === '...' };
 }
 
+/** The branch that `@SEQ` means; InputError when the store is empty. */
 export function currentBranch({ log }: Pick<PositionSource, 'log'>): Branch {
   const id = log.current();
   const branches = log.branches();

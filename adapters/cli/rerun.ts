@@ -1,6 +1,6 @@
 /** `rerun`: what if. Forks at the earliest edit and decides the rest of the history anew. */
 import { type Entry, isStimulus } from '../../core/event.ts';
-import { Comparison, stepsOf, stimulusOf } from '../../core/history/rerun.ts';
+import { type Comparison, openComparison, stepsOf, stimulusOf } from '../../core/history/rerun.ts';
 import type { Branch } from '../../core/history/store.ts';
 import { settingProblem } from '../../core/settings.ts';
 import { Simulation } from '../../core/simulation.ts';
@@ -9,9 +9,8 @@ import { settingValue } from '../scenario/ops.ts';
 import { readScenario } from '../scenario/reader.ts';
 import { ScenarioRunner } from '../scenario/runner.ts';
 import { differenceJson, differenceLines } from './diff.ts';
-import { checkNewName } from './fork.ts';
 import { type ExitCode, exitCodes, type Io, wrap } from './io.ts';
-import { type Opened, withStore } from './open.ts';
+import { checkNewName, type Opened, withStore } from './open.ts';
 import { type Position, parsePosition, showPosition } from './position.ts';
 import { startProgress } from './progress.ts';
 import { counted } from './run-text.ts';
@@ -120,14 +119,14 @@ function endOfStep({ session: { log } }: Opened, { branch, seq }: Position): num
 }
 
 function nameOf({ session: { log } }: Opened, branch: Branch, as: string | undefined): string {
-  const branches = log.branches();
+  const taken = log.branches().map((each) => each.name);
   if (as !== undefined) {
-    checkNewName(as, branches);
+    checkNewName(as, taken);
     return as;
   }
   for (let number = 1; ; number += 1) {
     const name = `${branch.name}-rerun${number === 1 ? '' : `-${number}`}`;
-    if (!branches.some((each) => each.name === name)) return name;
+    if (!taken.includes(name)) return name;
   }
 }
 
@@ -148,9 +147,9 @@ class Rerun {
     this.#edits = edits;
     this.#name = name;
     this.#simulation = new Simulation(opened.session.seek(edits.branch, edits.fork));
-    this.#comparison = new Comparison(edits.fork);
+    this.#comparison = openComparison(edits.fork);
     this.#simulation.entries$.subscribe((entries) => {
-      if (this.#comparison.first === undefined) this.#fresh.push(...entries);
+      if (this.#comparison.first() === undefined) this.#fresh.push(...entries);
     });
   }
 
@@ -251,7 +250,7 @@ class Rerun {
   #report(made: Branch, head: number): ExitCode {
     const { io, json } = this.#context;
     const { branch, fork, drop, insert } = this.#edits;
-    const { first } = this.#comparison;
+    const first = this.#comparison.first();
     const position = showPosition({ branch: made, seq: head });
     const from = showPosition({ branch, seq: fork });
     if (json) {
@@ -272,7 +271,7 @@ class Rerun {
 
   #print(io: Io, position: string, from: string, entries: number, made: Branch): void {
     const { branch, drop, insert } = this.#edits;
-    const { first } = this.#comparison;
+    const first = this.#comparison.first();
     const edits = `${counted(drop.size, 'stimulus').replace('stimuluss', 'stimuli')} dropped, ${counted(insertionsOf(insert), 'insertion')}`;
     const text = `forked from ${from}, ${edits}, ${entries} entries; ${first === undefined ? 'otherwise the same' : 'first difference:'}`;
     for (const line of wrap(position, '', text, io.width)) io.out(line);

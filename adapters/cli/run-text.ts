@@ -2,6 +2,7 @@
 import { clip, wrap } from './io.ts';
 import type { RanLine, RunSummary } from './scenario-run.ts';
 
+/** `{line, op, position, outcome}`, and `failed` when something was not as expected. */
 export function resultJson(
   { line, op, outcome, failed }: RanLine,
   position: string,
@@ -39,6 +40,7 @@ export function failureLines(
   );
 }
 
+/** The summary in words, beginning with the head. */
 export function summaryLines(
   file: string,
   lines: number,
@@ -56,6 +58,7 @@ export function summaryLines(
   return wrap(head, file, counts.join(', '), width);
 }
 
+/** `1 line`, `2 lines`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

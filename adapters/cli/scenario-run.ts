@@ -11,8 +11,7 @@ import { initialState } from '../../core/state.ts';
 import type { SourceLine } from '../scenario/reader.ts';
 import { type LineResult, ScenarioRunner } from '../scenario/runner.ts';
 import type { Recorder, Session } from '../session.ts';
-import { checkNewName } from './fork.ts';
-import { openExisting, openOrMake, sourceOf } from './open.ts';
+import { newRoot, openExisting, openOrMake, sourceOf } from './open.ts';
 import { bookmarkNameProblem, parsePosition, showPosition } from './position.ts';
 import type { VerbContext } from './verb.ts';
 
@@ -139,18 +138,7 @@ export class ScenarioRun {
   async #createRoot(machine: MachineConfig, simulation: Simulation): Promise<void> {
     const session = await openOrMake(this.#context);
     try {
-      const { log } = session;
-      const names = log.branches().map((branch) => branch.name);
-      const { as } = this.#target;
-      if (as !== undefined) checkNewName(as, log.branches());
-      const name = as ?? freeName(names);
-      const branch = log.createRoot(name, machine, this.#target.file);
-      log.setCurrent(branch.id);
-      if (names.length > 0)
-        this.#context.io.err(
-          `backwalk: the store holds ${names.length === 1 ? names[0] : `${names.length} branches`} already; this run is ${name}, now the current branch`,
-        );
-      this.#follow(session, branch, simulation);
+      this.#follow(session, newRoot(this.#context, session, machine, this.#target), simulation);
     } catch (error) {
       await session.close();
       throw error;
@@ -196,12 +184,4 @@ export class ScenarioRun {
     );
     return found.filter(({ verdict }) => verdict !== 'excess').length;
   }
-}
-
-/** `main`, or the next of `run-2`, `run-3`, ... in a store that holds something already. */
-function freeName(names: readonly string[]): string {
-  if (!names.includes('main')) return 'main';
-  let number = 2;
-  while (names.includes(`run-${number}`)) number += 1;
-  return `run-${number}`;
 }

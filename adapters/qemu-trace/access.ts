@@ -37,6 +37,8 @@ export interface TracedAccess {
   gerror?: number;
   /** The words of the record that changed. */
   readonly stores: LineOf<'cap_devstore'>[];
+  /** The trace breaks off here: words of the record may be missing. */
+  cut?: true;
   /** A check value that memory does not bear out. */
   mismatch?: string;
 }

@@ -93,7 +93,7 @@ export class Accesses {
   #takeRecord(traced: TracedAccess): { readonly bytes: Uint8Array; readonly facts: RecordFacts; readonly pa: number } | undefined {
     const { eventMemory, emulator } = this.#bench;
     for (const store of traced.stores) eventMemory.store(store);
-    if (traced.record === undefined || emulator.eventsFull || !eventMemory.known) return undefined;
+    if (traced.record === undefined || traced.cut || emulator.eventsFull || !eventMemory.known) return undefined;
     const pa = emulator.eventPa;
     const bytes = eventMemory.record(pa);
     return { bytes, facts: recordFacts(bytes), pa };
@@ -152,27 +152,24 @@ export class Accesses {
     else this.#explained(name, traced.line, what, expected, actual);
   }
 
-  /** The 32 bytes of the record, when the queue's memory is told and both wrote one. */
+  /** The 32 bytes of the record, when the queue's memory is told; and whether it got there in both. */
   #compareRecord(is: AccessCase, bytes: Uint8Array | undefined): void {
-    const { tally, live } = this.#bench;
+    const { tally } = this.#bench;
     const { traced, ours } = is;
     if (traced.irq && !ours.interrupt && ours.written !== undefined) tally.deviation('evtq-irq-every-record');
-    const what = `the event record of stream ${hex(traced.sid)}`;
-    if (bytes === undefined || ours.written === undefined) {
-      if (bytes === undefined && ours.written === undefined && ours.dropped === undefined) return;
-      const name = ours.written === undefined || is.emulator.eventsFull ? explainMissingRecord(is) : undefined;
+    const lost = is.emulator.eventsFull || traced.gerror !== undefined;
+    if (lost === (ours.written !== undefined) || (lost && ours.dropped !== undefined)) {
+      const name = explainMissingRecord(is);
       if (name !== undefined) tally.deviation(name);
-      return;
+      else if (sameFault(is)) this.#differs('eventRecord', traced.line, recordOf(traced), presence(!lost), presence(lost));
     }
-    if (ours.raised === undefined || sameFault(is) === false) return;
+    if (bytes === undefined || ours.raised === undefined || !sameFault(is)) return;
     tally.compared.eventRecord += 1;
     const names = explainRecord(bytes, ours.raised.words);
     if (names === undefined) {
-      this.#differs('eventRecord', traced.line, what, hexBytes(bytes), hexBytes(ours.raised.words));
-      return;
+      this.#differs('eventRecord', traced.line, recordOf(traced), hexBytes(bytes), hexBytes(ours.raised.words));
     }
-    for (const name of names) tally.deviation(name);
-    void live;
+    for (const name of names ?? []) tally.deviation(name);
   }
 
   /** A refused transfer that goes on 4 bytes further is the same transaction to the architecture. */
@@ -284,6 +281,14 @@ function showPerm(perm: number): string {
 
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
+}
+
+function recordOf({ sid }: TracedAccess): string {
+  return `the event record of stream ${hex(sid)}`;
+}
+
+function presence(there: boolean): string {
+  return there ? 'one' : 'none';
 }
 
 function hexBytes(bytes: Uint8Array): string {

@@ -12,7 +12,7 @@ import type { SmmuState, TlbEntry } from '../../core/smmu/state.ts';
 import { STE, type Ste } from '../../core/smmu/ste.ts';
 import type { TracedAccess } from './access.ts';
 import type { DeviationName } from './deviations.ts';
-import { at, type Emulator } from './emulator.ts';
+import { EVENT_BYTES, type Emulator } from './emulator.ts';
 import { granuleLog2, type IotlbEntry } from './iotlb.ts';
 
 /** What the machine made of an access. */
@@ -134,11 +134,11 @@ function illegalBlock({ traced, served }: AccessCase): boolean {
   return granule !== undefined && !granule.blockLevels.includes(level);
 }
 
-/** Why a record stands in the trace's queue and not in ours, or the other way round. */
+/** Why a record stands in the trace's queue and not in ours, or is lost in both in another way. */
 export function explainMissingRecord({ traced, ours, emulator }: AccessCase): DeviationName | undefined {
-  if (emulator.eventsFull && ours.dropped !== undefined) return 'evtq-full-is-abort';
+  if (emulator.eventsFull || traced.gerror !== undefined) return 'evtq-full-is-abort';
   if (/EVENTQ_ABT_ERR/.test(ours.dropped?.why ?? '')) return 'evtq-abt-not-blocking';
   if (traced.record === 'C_BAD_STREAMID' && ours.raised === undefined) return 'recinvsid-ignored';
-  if (emulator.eventBase % Math.max(32, 32 * 2 ** emulator.eventLog2) !== 0) return 'queue-base-unaligned';
-  return (emulator.get(at.GERROR) & 4) !== 0 ? 'evtq-full-is-abort' : undefined;
+  if (emulator.eventBase % (EVENT_BYTES * 2 ** emulator.eventLog2) !== 0) return 'queue-base-unaligned';
+  return undefined;
 }

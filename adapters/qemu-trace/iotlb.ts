@@ -40,6 +40,11 @@ export class Iotlb {
     this.#entries.set(keyOf(entry.asid, entry.address, entry.tg, entry.level), entry);
   }
 
+  /** The entry with the same tags. */
+  exact({ asid, address, tg, level }: IotlbEntry): IotlbEntry | undefined {
+    return this.#entries.get(keyOf(asid, address, tg, level));
+  }
+
   /** The entry that serves an address; the larger one where two do. */
   find(asid: number, address: number): IotlbEntry | undefined {
     let found: IotlbEntry | undefined;

@@ -10,7 +10,8 @@ import { Emulator } from './emulator.ts';
 import type { LineOf, TraceLine } from './events.ts';
 import { Iotlb } from './iotlb.ts';
 import { Live } from './live.ts';
-import { littleEndian, pageRuns, type Run, wordList, zeroRuns } from './pages.ts';
+import { applyNote, applyPage, applyStore } from './memory-lines.ts';
+import { littleEndian, wordList } from './pages.ts';
 import { EventMemory } from './records.ts';
 import { readRegister, writeRegister } from './registers.ts';
 import { Rounds } from './rounds.ts';
@@ -26,6 +27,8 @@ export class Reenactor implements Enactor {
   /** CPU number of each host thread that showed one. */
   readonly #cpus = new Map<number, number>();
   #line = 0;
+  /** The recording's own end was seen. */
+  #ended = false;
 
   constructor(simulation: Simulation, tally: Tally) {
     const live = new Live(simulation);
@@ -65,38 +68,18 @@ export class Reenactor implements Enactor {
   }
 
   finish(): void {
-    this.#sequencer.finish();
+    this.#sequencer.finish(!this.#ended);
     this.#rounds.finish(this.#line, true);
     this.#bench.live.close();
   }
 
   page(line: PageLine): void {
-    if (line.name === 'cap_range') {
-      if (line.kind === 'evtq') this.#bench.eventMemory.range(line);
-      this.#load(zeroRuns(this.#bench.live.memory, line.pa, line.len), line.line);
-    } else if (line.name === 'cap_page') {
-      if (line.kind === 'evtq') this.#bench.eventMemory.page(line);
-      const runs = pageRuns(this.#bench.live.memory, line.pa, line.words);
-      if (runs === undefined) this.#bench.live.note('trace', `line ${line.line}: the words of the page are garbled`, line.line);
-      else this.#load(runs, line.line);
-    } else {
-      this.#bench.tally.ignored += 1;
-    }
+    if (!applyPage(this.#bench, line)) this.#bench.tally.ignored += 1;
   }
 
   store(line: StoreLine): void {
-    const { live, eventMemory } = this.#bench;
-    const by = line.name === 'cap_store' ? `cpu${line.cpu}` : line.by;
     if (line.name === 'cap_store') this.#cpus.set(line.thread, line.cpu);
-    if (line.kind === 'evtq' && line.name === 'cap_devstore') eventMemory.store(line);
-    live.put({
-      type: 'mem.write',
-      pa: line.pa,
-      bytes: littleEndian(line.val, line.size),
-      actor: by,
-      line: line.line,
-      ...(line.name === 'cap_store' ? { cpu: line.cpu, pc: line.pc } : {}),
-    });
+    applyStore(this.#bench, line);
   }
 
   writeRegister(line: LineOf<'cap_mmio_write'>): void {
@@ -114,13 +97,8 @@ export class Reenactor implements Enactor {
   }
 
   note(line: TraceLine): void {
-    const { live, edu } = this.#bench;
-    if (line.name === 'cap_console') live.note('console', readable(line.text), line.line);
-    else if (line.name === 'cap_dev_write') {
-      edu.write(line);
-      const text = `${line.device} 0x${line.addr.toString(16)} = 0x${line.val.toString(16)}`;
-      live.put({ type: 'note', kind: 'device', text, cpu: line.cpu, line: line.line });
-    }
+    if (line.name === 'cap_dev_write') this.#bench.edu.write(line);
+    applyNote(this.#bench.live, line);
   }
 
   /** A check value is compared with memory as it is now, and memory made to agree: the trace saw it. */
@@ -134,7 +112,9 @@ export class Reenactor implements Enactor {
   }
 
   unused(line: TraceLine): void {
-    this.#bench.tally.ignored += 1;
+    if (line.name === 'cap_end') this.#ended = true;
+    // The survey used it.
+    if (line.name !== 'smmu_add_mr') this.#bench.tally.ignored += 1;
     // A record's words that come late still stand in the queue.
     if (line.name === 'cap_devstore') this.#bench.eventMemory.store(line);
   }
@@ -149,13 +129,4 @@ export class Reenactor implements Enactor {
       live.put({ type: 'mem.write', pa: address, bytes: littleEndian(word, 8), line });
     }
   }
-
-  #load(runs: readonly Run[], line: number): void {
-    for (const { pa, bytes } of runs) this.#bench.live.put({ type: 'mem.write', pa, bytes, line });
-  }
-}
-
-/** Console text came as bytes, one a character. */
-function readable(text: string): string {
-  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
 }

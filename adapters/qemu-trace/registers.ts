@@ -17,7 +17,7 @@ const ERR_BITS = 0x7f00_0000n;
 const OVFLG = 0x8000_0000n;
 
 /** Where the architecture has the register that the emulator reaches at this offset. */
-function placeOf(offset: number): number {
+export function placeOf(offset: number): number {
   const base = offset & 0xffff;
   return ON_PAGE1.includes(base) ? PAGE1 + base : base;
 }

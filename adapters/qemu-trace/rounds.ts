@@ -63,7 +63,7 @@ export class Rounds {
         this.#next = { index: line.cons + line.consWrap * 2 ** emulator.commandLog2, line: line.line };
         break;
       case 'smmuv3_cmdq_opcode':
-        this.#push(nameOf(line.opcode), line.line);
+        this.#push(commandName(line.opcode), line.line);
         break;
       case 'smmuv3_cmdq_consume_error':
         if (this.#next !== undefined) this.#push('-', line.line);
@@ -112,7 +112,7 @@ export class Rounds {
 
   #fail(code: number): void {
     const last = this.#theirs.at(-1);
-    if (last !== undefined) last.error = CERRORS[code] ?? `error ${code}`;
+    if (last !== undefined) last.error = errorName(code);
     this.#bench.emulator.setCommandError(code);
   }
 
@@ -180,9 +180,14 @@ export class Rounds {
   }
 }
 
-function nameOf(opcode: string): string {
+/** Our name for the trace's. */
+export function commandName(opcode: string): string {
   const name = opcode.replace(/^SMMU_/, '');
   return NAMES[name] ?? name;
+}
+
+export function errorName(code: number): string {
+  return CERRORS[code] ?? `error ${code}`;
 }
 
 function show(taken: Taken | undefined): string {

@@ -77,8 +77,15 @@ export class Sequencer {
     }
   }
 
-  /** The end of the trace: what is held is let go. */
-  finish(): void {
+  /**
+   * The end of the trace: what is held is let go.
+   * @param cut the trace breaks off, perhaps in the midst of an access.
+   */
+  finish(cut: boolean): void {
+    for (const [thread, access] of cut ? [...this.#open] : []) {
+      if (access.record === undefined) this.#open.delete(thread);
+      else access.cut = true;
+    }
     while (this.#waitFor !== undefined) this.#resolve();
     for (const thread of [...this.#open.keys()]) this.#close(thread);
   }

@@ -9,7 +9,8 @@ import { InputError } from '../input-error.ts';
 
 const BLOCK_BYTES = 64 * 1024;
 /** Compressed blocks are smaller: one may inflate a thousandfold. */
-const GZIP_BLOCK_BYTES = 16 * 1024;
+const GZIP_BLOCK_BYTES = 32 * 1024;
+const INFLATED_CHUNK_BYTES = 256 * 1024;
 /** A longer line is no line of a trace. */
 const LINE_BYTES_MAX = 1024 * 1024;
 const HEAD_BYTES = 64 * 1024;
@@ -58,13 +59,11 @@ export async function* readText(file: string, end: SourceEnd): AsyncGenerator<Te
   let bytes = 0;
   for await (const block of readPlain(file, end)) {
     bytes = block.bytes;
-    for (const chunk of block.chunks) {
-      const text = kept + chunk.toString('latin1');
-      const cut = text.lastIndexOf('\n') + 1;
-      kept = text.slice(cut);
-      if (kept.length > LINE_BYTES_MAX) throw new InputError('not a trace: a line of over 1 MiB', { file });
-      if (cut > 0) yield { text: text.slice(0, cut), bytes };
-    }
+    const text = kept + block.chunks.map((chunk) => chunk.toString('latin1')).join('');
+    const cut = text.lastIndexOf('\n') + 1;
+    kept = text.slice(cut);
+    if (kept.length > LINE_BYTES_MAX) throw new InputError('not a trace: a line of over 1 MiB', { file });
+    if (cut > 0) yield { text: text.slice(0, cut), bytes };
   }
   // The line at which a damaged file breaks off is not whole, and not taken.
   if (kept !== '' && end.damage === undefined) yield { text: kept, bytes };
@@ -104,7 +103,7 @@ async function* readPlain(file: string, end: SourceEnd): AsyncGenerator<PlainBlo
  * it, and nothing is lost when it fails.
  */
 class Inflater {
-  readonly #gunzip: Gunzip = createGunzip();
+  readonly #gunzip: Gunzip = createGunzip({ chunkSize: INFLATED_CHUNK_BYTES });
   #chunks: Buffer[] = [];
   failure: string | undefined;
 

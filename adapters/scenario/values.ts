@@ -108,6 +108,7 @@ export function littleEndian(width: 4 | 8, wordsMax: number): ValueKind<Uint8Arr
   });
 }
 
+/** One of some texts. */
 export function oneOf<const N extends string>(...names: readonly N[]): ValueKind<N> {
   return kindOf(names.map((each) => `"${each}"`).join(' or '), (raw) => names.find((each) => each === raw));
 }
@@ -128,6 +129,7 @@ export function mapOf<const N extends string, T>(
   };
 }
 
+/** A list whose elements are all of one kind. */
 export function listOf<T>(of: ValueKind<T>): ValueKind<readonly T[]> {
   const expected = `a list of ${of.expected}`;
   const isList = z.custom<readonly unknown[]>(Array.isArray, { error: `expected ${expected}` });

@@ -162,6 +162,7 @@ export const laterFields: Readonly<Record<string, readonly string[]>> = {
   'mem.read': ['vm', 'gpa', 'process', 'va'],
 };
 
+/** Whether the vocabulary has the op. */
 export function isOp(op: string): op is Op {
   return Object.hasOwn(vocabulary, op);
 }

@@ -36,7 +36,9 @@ function writeMap(map: Radix<unknown>, hasher: Hasher): void {
 }
 
 function isLine(value: unknown): value is { readonly words: Uint32Array } {
-  return typeof value === 'object' && value !== null && 'words' in value && value.words instanceof Uint32Array;
+  return (
+    typeof value === 'object' && value !== null && 'words' in value && value.words instanceof Uint32Array
+  );
 }
 
 function isZeroLine(value: unknown): boolean {

@@ -121,40 +121,32 @@ export function isSame(left: unknown, right: unknown): boolean {
   return names.every((name) => name in b && isSame(a[name], b[name]));
 }
 
-/**
- * Follows a rerun beside the history it came from. Give it each outside stimulus' group of entries
- * (with the turns that followed) of both; it remembers the first difference and how the numbering
- * of the two has shifted.
- */
-export class Comparison {
-  /** Old seqs from which on a shift holds, ascending. */
-  readonly #shifts: { readonly from: number; readonly by: number }[];
-  #first: Difference | undefined;
+/** Follows a rerun beside the history it came from. */
+export interface Comparison {
+  /**
+   * The next group of both: an outside stimulus' entries with those of the turns that followed. Either
+   * may be empty: an edit dropped the one or inserted the other.
+   */
+  add(recorded: readonly Entry[], rerun: readonly Entry[]): void;
+  /** The first difference so far, other than in the numbering. */
+  first(): Difference | undefined;
+}
 
-  /** @param shared the last seq that both histories share. */
-  constructor(shared: number) {
-    this.#shifts = [{ from: 0, by: 0 }];
-    this.#shift(shared + 1, 0);
-  }
-
-  get first(): Difference | undefined {
-    return this.#first;
-  }
-
-  /** Both lists may be empty: an edit dropped the one or inserted the other. */
-  add(recorded: readonly Entry[], rerun: readonly Entry[]): void {
-    const [left, right] = [recorded[0], rerun[0]];
-    if (this.#first !== undefined || left === undefined || right === undefined) return;
-    this.#shift(left.seq, right.seq - left.seq);
-    this.#first = differenceOf(recorded, rerun, (seq) => this.#map(seq));
-  }
-
-  #shift(from: number, by: number): void {
-    if (this.#shifts.at(-1)?.by !== by) this.#shifts.push({ from, by });
-  }
-
-  #map(seq: number): number {
-    const shift = this.#shifts.findLast(({ from }) => from <= seq);
-    return seq + (shift?.by ?? 0);
-  }
+/** @param shared the last seq that both histories share. */
+export function openComparison(shared: number): Comparison {
+  /** Recorded seqs from which on a shift of the numbering holds, ascending. */
+  const shifts = [{ from: 0, by: 0 }];
+  let first: Difference | undefined;
+  const seqs: SeqMap = (seq) =>
+    seq <= shared ? seq : seq + (shifts.findLast(({ from }) => from <= seq)?.by ?? 0);
+  return {
+    add(recorded, rerun) {
+      const [left, right] = [recorded[0], rerun[0]];
+      if (first !== undefined || left === undefined || right === undefined) return;
+      const by = right.seq - left.seq;
+      if (shifts.at(-1)?.by !== by) shifts.push({ from: left.seq, by });
+      first = differenceOf(recorded, rerun, seqs);
+    },
+    first: () => first,
+  };
 }

@@ -85,7 +85,10 @@ export function createTravel({ log, snapshots, fold, initial }: TravelOptions): 
   }
 
   function seek(branch: number, seq: number): State {
-    assert(Number.isSafeInteger(seq) && seq >= 0 && seq <= log.head(branch), `${branch}@${seq} is a position`);
+    assert(
+      Number.isSafeInteger(seq) && seq >= 0 && seq <= log.head(branch),
+      `${branch}@${seq} is a position`,
+    );
     let { seq: at, state } = start(branch, seq);
     while (at < seq) {
       const next = Math.min(at + STRIDE, seq);

@@ -2,13 +2,14 @@
 
 const NEAR_MAX = 3;
 
-/** At most three of `known` that are within two edits (a third of the length for long names), nearest first. */
+/** At most three of `known` that are a few edits away from `name`, nearest first. */
 export function nearNames(name: string, known: readonly string[]): readonly string[] {
   const wanted = name.toLowerCase();
-  const reach = Math.max(2, Math.floor(name.length / 3));
+  // Two edits are a slip in a name of four letters, and another word in one of three.
+  const reach = Math.min(Math.floor(name.length / 2), Math.max(2, Math.floor(name.length / 3)));
   return known
     .map((each) => ({ each, far: edits(wanted, each.toLowerCase()) }))
-    .filter(({ far, each }) => far <= reach && far < each.length)
+    .filter(({ far }) => far <= reach)
     .sort((a, b) => a.far - b.far || (a.each < b.each ? -1 : 1))
     .slice(0, NEAR_MAX)
     .map(({ each }) => each);

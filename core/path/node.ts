@@ -41,6 +41,7 @@ export const hex = (value: number | bigint): string => `0x${value.toString(16)}`
 
 export const NOTHING: Watched = { keys: [], spans: [] };
 
+/** What watching several things at once takes. */
 export function joinWatched(all: readonly Watched[]): Watched {
   return { keys: [...new Set(all.flatMap(({ keys }) => keys))], spans: all.flatMap(({ spans }) => spans) };
 }

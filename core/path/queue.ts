@@ -29,6 +29,7 @@ const kinds: Readonly<Record<QueueName, EntryKind>> = {
   PRIQ:   { label: 'request', layoutOf: () => PRI_ENTRY },
 };
 
+/** The queue with its pointers, and its entries by slot. */
 export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): PathNode {
   const queue = queueIn(smmu, name);
   const prod = reg(smmu, `${name}_PROD`);

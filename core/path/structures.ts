@@ -46,6 +46,7 @@ export function streamTable(smmu: SmmuState): {
   };
 }
 
+/** The STE of a StreamID, in a linear or a two-level table. */
 export function findSte(memory: Memory, smmu: SmmuState, streamId: number): Placed {
   const { base, bits, split } = streamTable(smmu);
   const read = registersRead(smmu, 'STRTAB_BASE', 'STRTAB_BASE_CFG');

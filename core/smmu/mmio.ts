@@ -5,9 +5,13 @@
 
 import { type Register, writableBits } from '../layout/register.ts';
 import type { Context, Decider } from '../machine.ts';
+import { commandQueue } from './cmdq.ts';
+import { eventQueue } from './eventq.ts';
 import type { Features } from './features.ts';
+import { isActive } from './gerror.ts';
+import { isConsistent, used } from './queue.ts';
 import { type RegisterName, registers } from './registers.ts';
-import { activeErrors, guardHolds, reg, regHigh, regValue } from './regs.ts';
+import { activeErrors, enabled, guardHolds, reg, regHigh, regValue } from './regs.ts';
 import type { SmmuState } from './state.ts';
 
 /** What a write to a register does besides storing: the value that is really stored (32-bit halves). */
@@ -142,6 +146,7 @@ function store(
   next[0] = adjusts[name]?.(smmu, asked) ?? asked;
   if (next[0] !== asked) note(context, smmu, 'rewritten-in-transition', `${name} = 0x${asked.toString(16)}`);
   if (name === 'GERRORN') noteInactive(context, smmu, asked);
+  if (name === 'CMDQ_PROD' || name === 'EVENTQ_CONS') notePointers(context, smmu, name, next[0]);
   context.emit(smmu.config.name, {
     type: 'register.written',
     smmu: smmu.config.name,
@@ -196,6 +201,31 @@ function noteGuarded(
 function noteInactive(context: Context, smmu: SmmuState, asked: number): void {
   const toggled = (reg(smmu, 'GERRORN') ^ asked) & ~activeErrors(smmu);
   if (toggled !== 0) note(context, smmu, 'gerrorn-inactive', `GERRORN = 0x${asked.toString(16)}`);
+}
+
+/**
+ * Pointers that no queue can have, and a PROD that takes commands back from a queue that runs, are
+ * CONSTRAINED UNPREDICTABLE; only an error allows the second (3.5.1, 4.1.2, 7.1).
+ */
+function notePointers(
+  context: Context,
+  smmu: SmmuState,
+  name: 'CMDQ_PROD' | 'EVENTQ_CONS',
+  value: number,
+): void {
+  const commands = name === 'CMDQ_PROD';
+  if (!(commands ? enabled.cmdq(smmu) : enabled.eventq(smmu))) return;
+  const queue = commands ? commandQueue(smmu) : eventQueue(smmu);
+  const prod = commands ? value : reg(smmu, 'EVENTQ_PROD');
+  const cons = commands ? reg(smmu, 'CMDQ_CONS') : value;
+  const detail = `${name} = 0x${value.toString(16)}`;
+  if (!isConsistent(queue, prod, cons)) note(context, smmu, 'queue-inconsistent', detail);
+  else if (
+    commands &&
+    used(queue, prod, cons) < used(queue, reg(smmu, name), cons) &&
+    !isActive(smmu, 'CMDQ_ERR')
+  )
+    note(context, smmu, 'prod-moved-back', detail);
 }
 
 function note({ emit }: Context, smmu: SmmuState, rule: string, detail: string): void {

@@ -78,6 +78,7 @@ export const profiles = {
 export type ProfileName = keyof typeof profiles;
 export const defaultProfile: ProfileName = 'everything';
 
+/** Whether there is such a profile. */
 export function isProfileName(name: string): name is ProfileName {
   return Object.hasOwn(profiles, name);
 }

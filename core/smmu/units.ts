@@ -28,7 +28,7 @@ export function findUnit(
   name: string,
 ): { unit: Unit; smmu: SmmuState } | undefined {
   const [owner = '', unitName] = name.split('.');
-  const smmu = smmus[owner];
+  const smmu = Object.hasOwn(smmus, owner) ? smmus[owner] : undefined;
   const unit = smmuUnits.find((row) => row.name === unitName);
   return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
 }

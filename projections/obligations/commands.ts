@@ -17,8 +17,8 @@ export interface Commands {
   readonly pending: Map<number, Invalidation>;
   /** Fetched and not yet performed, by the seq of the fetch. */
   readonly inFlight: Map<number, Invalidation>;
-  /** Performed; a CMD_SYNC is still to come. */
-  readonly awaiting: Invalidation[];
+  /** Performed, and covering something; a CMD_SYNC is still to come. */
+  readonly awaiting: Set<Invalidation>;
   /** The latest invalidations, a ring. */
   readonly recent: Invalidation[];
   next: number;
@@ -28,8 +28,9 @@ const RECENT_MAX = 2048;
 /** More produced at once than any queue holds is a wrong PROD. */
 const PRODUCED_MAX = 2 ** 19;
 
+/** An empty queue with no past. */
 export function newCommands(): Commands {
-  return { pending: new Map(), inFlight: new Map(), awaiting: [], recent: [], next: 0 };
+  return { pending: new Map(), inFlight: new Map(), awaiting: new Set(), recent: [], next: 0 };
 }
 
 /** CMDQ_BASE as a queue. */
@@ -87,6 +88,7 @@ export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'comma
   commands.inFlight.set(entry.seq, command);
 }
 
+/** CONS passed the command of that fetch; its effect may still be to come. */
 export function consumed(commands: Commands, fetch: number, seq: number): void {
   const command = commands.inFlight.get(fetch);
   if (command !== undefined) command.consumed = seq;
@@ -100,7 +102,7 @@ export function performed(commands: Commands, ledger: Ledger, fetch: number, seq
   command.performed = seq;
   if (command.scopes.length === 0) return;
   cover(ledger, command);
-  commands.awaiting.push(command);
+  if (command.owed.length > 0) commands.awaiting.add(command);
   remember(commands, command);
 }
 
@@ -114,16 +116,26 @@ export function synced(
   commands.inFlight.delete(fetch);
   const discharged: Obligation[] = [];
   for (const command of commands.awaiting) {
-    command.synced = seq;
     for (const obligation of command.owed) {
+      // A later change may have made it owed again.
       if (obligation.covered !== command) continue;
       discharge(ledger, obligation);
       discharged.push(obligation);
     }
     command.owed.length = 0;
   }
-  commands.awaiting.length = 0;
+  commands.awaiting.clear();
+  markSynced(commands, seq);
   return discharged;
+}
+
+/** Newest first, down to those that an earlier CMD_SYNC completed. */
+function markSynced({ recent, next }: Commands, seq: number): void {
+  for (let back = 1; back <= recent.length; back += 1) {
+    const command = recent[(next - back + RECENT_MAX) % RECENT_MAX];
+    if (command === undefined || command.synced !== 0) return;
+    if (command.performed !== 0) command.synced = seq;
+  }
 }
 
 /** CERROR: the queue stands still at the command, which has no effect (7.1). */

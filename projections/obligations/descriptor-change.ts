@@ -38,6 +38,7 @@ const LEAF_HIGH = (1 << 19) | (1 << 20) | PXN | UXN;
 /** APTable, PXNTable, UXNTable. */
 const TABLE_HIGH = 0xf << 27;
 
+/** What the descriptor says at its level; a block where none may stand is invalid. */
 export function readDescriptor(words: Words, level: number, reading: Reading): Descriptor {
   const lo = reading.bigEndian ? swap(words[1] ?? 0) : (words[0] ?? 0);
   const hi = reading.bigEndian ? swap(words[0] ?? 0) : (words[1] ?? 0);
@@ -72,6 +73,7 @@ function outputOf(
   return kind === 'table' ? address : address - (address % 2 ** spanLog2(granule, level));
 }
 
+/** Whether entries of the leaf match every ASID: nG=0. */
 export function isGlobal({ lo }: Descriptor): boolean {
   return (lo & NG) === 0;
 }

@@ -40,6 +40,7 @@ export interface Fills {
   walk: PathNode | undefined;
 }
 
+/** Empty caches. */
 export function newFills(): Fills {
   return {
     tlb: new Map(),
@@ -51,6 +52,7 @@ export function newFills(): Fills {
   };
 }
 
+/** A walk read a stage 1 descriptor; the walk is over with its access. */
 export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetched'>): void {
   if (entry.stage !== 1) return;
   const up = entry.level <= 0 ? undefined : fills.walk;
@@ -58,6 +60,7 @@ export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetch
   fills.walk = { pa: entry.pa, lo, hi: Number(entry.value >> 32n), level: entry.level, at: entry.seq, up };
 }
 
+/** The TLB or walk cache took an entry; what stood in its place goes. */
 export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   const path = pathOf(fills, entry);
   let oldest = path.at;
@@ -116,6 +119,7 @@ export function walkBegan(
   return undefined;
 }
 
+/** A configuration cache took a structure; what stood in its place goes. */
 export function configFilled(fills: Fills, entry: ConfigFill): void {
   const place = configPlace(entry.cache, entry.streamId, entry.substreamId);
   const replaced = fills.configPlaces.get(place);
@@ -139,6 +143,7 @@ export function heldConfig(
   return seq === undefined ? undefined : config.get(seq);
 }
 
+/** The caches dropped these fills. */
 export function removed(fills: Fills, seqs: readonly number[]): void {
   for (const seq of seqs) {
     const tlb = fills.tlb.get(seq);

@@ -57,6 +57,7 @@ const PAST_MAX = 65_536;
 /** Obligations of one slot that differ in what they lead to. */
 const SLOT_MAX = 8;
 
+/** A ledger in which nothing is owed. */
 export function newLedger(): Ledger {
   return {
     tlb: new Map(),
@@ -92,12 +93,27 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
   return obligation;
 }
 
+/** The obligation that a further change of the same place joins. */
 function samePlace(ledger: Ledger, owed: Owed): Obligation | undefined {
-  const present = [...standing(ledger, owed.targets[0], owed.kind)].filter(
-    (each) => each.where === owed.where && each.kind === owed.kind && each.covered === undefined,
-  );
-  if (owed.output === undefined || present.length >= SLOT_MAX) return present[0];
-  return present.find((each) => each.output?.pa === owed.output?.pa);
+  let count = 0;
+  let open: Obligation | undefined;
+  let last: Obligation | undefined;
+  for (const each of standing(ledger, owed.targets[0], owed.kind)) {
+    if (each.where !== owed.where || each.kind !== owed.kind) continue;
+    count += 1;
+    last = each;
+    if (each.covered === undefined && each.output?.pa === owed.output?.pa) open = each;
+  }
+  if (open !== undefined || last === undefined || count < SLOT_MAX) return open;
+  // Software that never completes anything: the latest of many is owed again.
+  uncover(last);
+  return last;
+}
+
+function uncover(obligation: Obligation): void {
+  const owed = obligation.covered?.owed;
+  if (owed !== undefined) owed.splice(owed.indexOf(obligation), 1);
+  obligation.covered = undefined;
 }
 
 function standing(ledger: Ledger, target: Target, kind: ObligationKind): Iterable<Obligation> {

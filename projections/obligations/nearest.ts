@@ -29,6 +29,7 @@ const EARLY = 12;
 const BROAD_EARLY = 35;
 const SCORE_MAX = 30;
 
+/** The best of the commands still remembered that reached a position up to `until`, if any is near at all. */
 export function nearestMiss(commands: Commands, obligation: Obligation, until: number): Miss | undefined {
   let best: { readonly score: number; readonly miss: Miss } | undefined;
   const consider = (command: Invalidation): void => {

@@ -89,6 +89,7 @@ export interface Invalidation {
   readonly owed: Obligation[];
 }
 
+/** Whether the target is a translation rather than a configuration structure. */
 export function isTlb(target: Target): target is TlbTarget {
   return 'regime' in target;
 }
@@ -119,6 +120,7 @@ export function addChange(obligation: Obligation, change: Change): void {
   obligation.changes.push(change);
 }
 
+/** The latest of its changes: what a command must come after. */
 export function lastChange(obligation: Obligation): Change {
   return obligation.changes[obligation.changes.length - 1] ?? obligation.changes[0];
 }

@@ -4,10 +4,12 @@ import type { Obligation } from './obligation.ts';
 /** By log2 of the size, then by the number of the block of that size. */
 export type OutputIndex = Map<number, Map<number, Set<Obligation>>>;
 
+/** An index of nothing. */
 export function newOutputs(): OutputIndex {
   return new Map();
 }
 
+/** Enters the obligation, if it leads anywhere. */
 export function addOutput(index: OutputIndex, obligation: Obligation): void {
   const { output } = obligation;
   if (output === undefined) return;
@@ -22,6 +24,7 @@ export function addOutput(index: OutputIndex, obligation: Obligation): void {
   else present.add(obligation);
 }
 
+/** Takes the obligation out again. */
 export function removeOutput(index: OutputIndex, obligation: Obligation): void {
   const { output } = obligation;
   if (output === undefined) return;

@@ -38,6 +38,7 @@ export interface Shadow {
 /** Told when memory takes a new role while something cached may still lead to it. */
 export type Reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean) => void;
 
+/** An SMMU after reset: nothing reachable, nothing cached, nothing owed. */
 export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Shadow {
   const features = new Features(config.idr);
   const ledger = newLedger();

@@ -12,14 +12,17 @@ export interface Slots {
 const CODES = entrySpans.map((sizeLog2) => ({ pages: 2 ** (sizeLog2 - 12), code: spanCode(sizeLog2) }));
 const PAGES = 2 ** 44;
 
+/** No obligations. */
 export function newSlots(): Slots {
   return { map: new Map(), spans: CODES.map(() => 0) };
 }
 
+/** The obligations of just this address and span. */
 export function slotAt(slots: Slots, va: bigint, sizeLog2: number): readonly Obligation[] {
   return slots.map.get(vaKey(va, sizeLog2)) ?? [];
 }
 
+/** Enters the obligation under its address and span. */
 export function addSlot(slots: Slots, va: bigint, sizeLog2: number, obligation: Obligation): void {
   const key = vaKey(va, sizeLog2);
   const present = slots.map.get(key);
@@ -29,6 +32,7 @@ export function addSlot(slots: Slots, va: bigint, sizeLog2: number, obligation: 
   slots.spans[code] = (slots.spans[code] ?? 0) + 1;
 }
 
+/** Takes the obligation out again. */
 export function removeSlot(slots: Slots, va: bigint, sizeLog2: number, obligation: Obligation): void {
   const key = vaKey(va, sizeLog2);
   const present = slots.map.get(key);

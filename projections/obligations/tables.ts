@@ -151,10 +151,12 @@ function noteGlobals(tables: Tables, table: Table): void {
   }
 }
 
+/** Notes with every root of the table that it has global leaves. */
 export function markGlobals(table: Table): void {
   for (const { root } of reachesOf(table)) root.globals = true;
 }
 
+/** Links the table that entry `index` points to, one level down. */
 export function linkChild(
   tables: Tables,
   table: Table,

@@ -37,6 +37,7 @@ export function showChange({ pa, before, after }: Change): string {
   return `store [${hex(pa)}] ${hex(before)} -> ${hex(after)}`;
 }
 
+/** How far the obligation is on its way to being discharged. */
 export function stateOf(
   commands: Commands,
   obligation: Obligation,

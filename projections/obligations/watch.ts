@@ -33,10 +33,12 @@ export interface Watch {
 const PAGE = 4096;
 const LARGE_PAGES = 1024;
 
+/** A memory of zeros with nothing watched. */
 export function newWatch(ram: readonly RamRange[]): Watch {
   return { memory: new Memory(ram), pages: new Map(), large: new Set(), tick: 0, hardwareTick: 0 };
 }
 
+/** Begins to watch; stores to the region are told from now on. */
 export function addRegion(watch: Watch, region: Region): void {
   const [first, last] = pagesOf(region);
   if (last - first > LARGE_PAGES) {
@@ -50,6 +52,7 @@ export function addRegion(watch: Watch, region: Region): void {
   }
 }
 
+/** Stops watching, even while a store is being told. */
 export function removeRegion(watch: Watch, region: Region): void {
   region.gone = true;
   if (watch.large.delete(region)) return;

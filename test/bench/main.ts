@@ -13,7 +13,9 @@ const parts = ['store', 'machine', 'pipeline', 'import'] as const;
 const RESULT = 'rows ';
 
 async function runPart(name: string): Promise<void> {
-  const part = (await import(new URL(`./${name}.js`, import.meta.url).href)) as { rows(): Promise<readonly Row[]> };
+  const part = (await import(new URL(`./${name}.js`, import.meta.url).href)) as {
+    rows(): Promise<readonly Row[]>;
+  };
   process.stdout.write(`${RESULT}${JSON.stringify(await part.rows())}\n`);
 }
 
@@ -32,9 +34,22 @@ function measure(name: string): readonly Row[] {
 
 function table(rows: readonly Row[]): string {
   const head = ['measure', 'ours', 'against', 'ratio', 'wanted', 'met'];
-  const cells = rows.map((row) => [row.measure, row.ours, row.against, row.ratio, row.wanted, row.met ? 'yes' : 'NO']);
-  const widths = head.map((title, at) => Math.max(title.length, ...cells.map((row) => (row[at] ?? '').length)));
-  const line = (row: readonly string[]): string => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd();
+  const cells = rows.map((row) => [
+    row.measure,
+    row.ours,
+    row.against,
+    row.ratio,
+    row.wanted,
+    row.met ? 'yes' : 'NO',
+  ]);
+  const widths = head.map((title, at) =>
+    Math.max(title.length, ...cells.map((row) => (row[at] ?? '').length)),
+  );
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd();
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join('\n');
 }
 

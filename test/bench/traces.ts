@@ -76,17 +76,45 @@ export class Trace {
       case 'write': {
         this.#produced = (this.#produced + 1) % 512;
         const value = random ? this.#draw64() : BigInt(this.#produced);
-        return { type: 'register.written', smmu, register: 'CMDQ_PROD', value, old: random ? 0n : value - 1n < 0n ? 0n : value - 1n };
+        return {
+          type: 'register.written',
+          smmu,
+          register: 'CMDQ_PROD',
+          value,
+          old: random ? 0n : value - 1n < 0n ? 0n : value - 1n,
+        };
       }
       case 'read':
-        return { type: 'register.read', smmu, register: 'CMDQ_CONS', offset: 0x9c, size: 4, value: random ? this.#draw64() : BigInt(this.#produced) };
+        return {
+          type: 'register.read',
+          smmu,
+          register: 'CMDQ_CONS',
+          offset: 0x9c,
+          size: 4,
+          value: random ? this.#draw64() : BigInt(this.#produced),
+        };
       case 'memory':
         return this.#memory(random);
       case 'dma': {
         this.#dma += 1;
         const page = random ? this.#draw(this.#pages) : this.#dma % this.#pages;
-        const rest = { smmu, endpoint: 'nvme0', streamId: 8, size: 4096, access: 'read', via: 'hit', ste: 17, cd: 18 };
-        return { type: 'access.completed', ...rest, iova: BigInt(page) << 12n, pa: 0x4000_0000 + page * 4096, tlb: 19 + (page % 64) };
+        const rest = {
+          smmu,
+          endpoint: 'nvme0',
+          streamId: 8,
+          size: 4096,
+          access: 'read',
+          via: 'hit',
+          ste: 17,
+          cd: 18,
+        };
+        return {
+          type: 'access.completed',
+          ...rest,
+          iova: BigInt(page) << 12n,
+          pa: 0x4000_0000 + page * 4096,
+          tlb: 19 + (page % 64),
+        };
       }
       case 'command': {
         const lo = random ? this.#draw64() : 0x0000_0005_0000_0012n;
@@ -94,18 +122,33 @@ export class Trace {
         return { type: 'command.fetched', smmu, index: this.#produced, command: 'CMD_TLBI_NH_VA', lo, hi };
       }
       case 'record': {
-        const words = new Uint32Array(8).map((_, at) => (random ? this.#draw(2 ** 32) : at === 4 ? this.#dma << 12 : at));
-        return { type: 'record.raised', smmu, record: 'F_TRANSLATION', streamId: 8, words: new Uint8Array(words.buffer) };
+        const words = new Uint32Array(8).map((_, at) =>
+          random ? this.#draw(2 ** 32) : at === 4 ? this.#dma << 12 : at,
+        );
+        return {
+          type: 'record.raised',
+          smmu,
+          record: 'F_TRANSLATION',
+          streamId: 8,
+          words: new Uint8Array(words.buffer),
+        };
       }
       case 'other':
-        return { type: 'value.set', path: 'smmu0.choices.x', value: { on: true, level: this.#seq % 7 }, old: null };
+        return {
+          type: 'value.set',
+          path: 'smmu0.choices.x',
+          value: { on: true, level: this.#seq % 7 },
+          old: null,
+        };
     }
   }
 
   #memory(random: boolean): object {
     this.#fill += 1;
     const far = random && this.#fill % 5 === 0;
-    const pa = far ? 4096 * this.#draw(this.#pages) + 8 * this.#draw(512) : (this.#fill * 8) % (this.#pages * 4096);
+    const pa = far
+      ? 4096 * this.#draw(this.#pages) + 8 * this.#draw(512)
+      : (this.#fill * 8) % (this.#pages * 4096);
     const value = random ? this.#draw64() : 0x40_0000_0000_0703n + (BigInt(this.#fill) << 12n);
     return { type: 'memory.written', pa: 0x4000_0000 + pa, value, old: 0n };
   }

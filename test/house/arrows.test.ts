@@ -25,7 +25,7 @@ const rooms: Readonly<Record<string, Room>> = {
   machine:     { holds: ['core/event.ts', 'core/stimulus.ts', 'core/state.ts', 'core/handlers.ts', 'core/deciders.ts', 'core/settings.ts', 'core/working.ts', 'core/machine.ts'],
                  to: ['base', 'memory', 'config', 'smmu'] },
   live:        { holds: ['core/run.ts', 'core/outcome.ts', 'core/simulation.ts'], to: ['base', 'memory', 'smmu', 'machine'] },
-  history:     { holds: ['core/history/'], to: ['base', 'config', 'machine'] },
+  history:     { holds: ['core/history/'], to: ['base', 'memory', 'config', 'machine'] },
   path:        { holds: ['core/path.ts', 'core/path/'], to: ['base', 'layout', 'memory', 'config', 'smmu', 'machine', 'history'] },
   projections: { holds: ['projections/'], to: ['base', 'layout', 'memory', 'config', 'smmu', 'machine', 'live', 'history', 'path'] },
   snapshots:   { holds: ['snapshots/'], to: ['base', 'memory', 'config', 'smmu', 'machine', 'history'] },

@@ -13,6 +13,8 @@ export const longFiles: Readonly<Record<string, string>> = {
 /** Functions over 70 lines: `file name`. */
 export const longFunctions: Readonly<Record<string, string>> = {
   'test/support/drivers.ts openDriver': 'one step for each action, over the little that a driver remembers',
+  'test/support/store-contract.ts branchContract': 'a contract is a list of sentences, each a test',
+  'test/support/store-contract.ts storeContract': 'a contract is a list of sentences, each a test',
 };
 
 export const classes: Readonly<Record<string, string>> = {
@@ -23,6 +25,7 @@ export const classes: Readonly<Record<string, string>> = {
   Features: 'derived from the identification registers, and in no snapshot',
   Simulation: 'the live machine: subscribers hold on to it',
   ConflictError: 'thrown by stores, caught by its name',
+  Comparison: 'goes along two histories and remembers how far it got',
 };
 
 /** Files that nobody imports because people or npm scripts start them. */

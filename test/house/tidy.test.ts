@@ -72,7 +72,8 @@ describe('files', () => {
         if (file !== undefined) visit(file);
       }
     };
-    const isEntry = (path: string): boolean => /\.test(-d)?\.ts$/.test(path) || path in entryPoints;
+    const isEntry = (path: string): boolean =>
+      /\.(test(-d)?|scenario)\.ts$/.test(path) || path in entryPoints;
     for (const { path } of sources) if (isEntry(path)) visit(path);
     expect(sources.filter(({ path }) => !reached.has(path)).map(({ path }) => path)).toEqual([]);
   });

@@ -9,11 +9,19 @@ import { type Entry, isStimulus } from '../../core/event.ts';
 import { openSession } from '../../core/machine.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { checkHistory } from '../../projections/check.ts';
+import type { Finding } from '../../projections/finding.ts';
 import { openPass } from '../../projections/projection.ts';
 import { staleTranslation } from '../../projections/stale-translation.ts';
 import { reset } from '../support/build.ts';
 import type { Action } from '../support/drivers.ts';
-import { correctAction, correctStories, play, type Story, setups } from '../support/stories.ts';
+import {
+  carelessStories,
+  correctAction,
+  correctStories,
+  play,
+  type Story,
+  setups,
+} from '../support/stories.ts';
 import { worldConfig } from '../support/world.ts';
 
 const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
@@ -81,6 +89,8 @@ function underWay(entries: readonly Entry[]): ReadonlySet<number> {
   return found;
 }
 
+const seqOf = ({ position }: Finding): number => Number(position.split('@')[1]);
+
 const slipped: fc.Arbitrary<Action> = fc
   .tuple(correctAction, fc.constantFrom('no-tlbi', 'no-sync', 'nothing', 'wrong-asid', undefined))
   .map(([action, slip]) => (slip === undefined ? action : { ...action, slip }));
@@ -99,7 +109,7 @@ describe('the rule on random stories', () => {
         const { entries } = play(story);
         expect(checkHistory(entries, worldConfig(story.setup), 'main')).toEqual([]);
       }),
-      runs(150),
+      runs(80),
     );
   });
 
@@ -112,20 +122,30 @@ describe('the rule on random stories', () => {
         const entries = cached.flat();
         const { differ, unknown } = compare(story, cached, stimuli);
         const findings = checkHistory(entries, worldConfig(story.setup), 'main');
-        const named = new Set(
-          findings
-            .filter(({ verdict }) => verdict === 'used-stale')
-            .map(({ position }) => Number(position.slice(5))),
-        );
+        const named = new Set(findings.filter(({ verdict }) => verdict === 'used-stale').map(seqOf));
         const allowed = underWay(entries);
         found += named.size;
         const extra = [...named].filter((seq) => !differ.has(seq) && !unknown.has(seq));
         const missed = [...differ].filter((seq) => !named.has(seq) && !allowed.has(seq));
         expect({ extra, missed }).toEqual({ extra: [], missed: [] });
       }),
-      runs(150),
+      runs(80),
     );
-    expect(found).toBeGreaterThan(100);
+    expect(found).toBeGreaterThan(50);
+  });
+
+  it('takes whatever a careless driver and stray stores do, and blames nothing that did not differ', () => {
+    fc.assert(
+      fc.property(carelessStories, (story) => {
+        const stimuli = stimuliOf(play(story).entries).filter(({ type }) => type !== 'set');
+        const cached = steps(story, stimuli);
+        const { differ, unknown } = compare(story, cached, stimuli);
+        const findings = checkHistory(cached.flat(), worldConfig(story.setup), 'main');
+        const named = findings.filter(({ verdict }) => verdict === 'used-stale').map(seqOf);
+        expect(named.filter((seq) => !differ.has(seq) && !unknown.has(seq))).toEqual([]);
+      }),
+      runs(80),
+    );
   });
 
   it('answers the same when the log is folded in two parts', () => {
@@ -140,7 +160,7 @@ describe('the rule on random stories', () => {
         for (const entry of entries.slice(middle)) pass.take(entry);
         expect(pass.answers()[0]).toEqual(checkHistory(entries, config, 'main'));
       }),
-      runs(30),
+      runs(20),
     );
   });
 });

@@ -7,19 +7,22 @@ import type { Stimulus } from '../../core/stimulus.ts';
 import {
   ASID,
   at,
+  bringUp,
   cd,
   command,
   dma,
   issue,
   leafPa,
+  machine,
   map,
   SID,
   ste,
   store,
   storeWords,
+  tables,
   unmap,
 } from '../support/build.ts';
-import { deafHardware, findingsOf, given, lastOf } from '../support/entries.ts';
+import { deafHardware, findingsOf, given, lastOf, record } from '../support/entries.ts';
 
 const IOVA = 0x5000;
 const PAGE_A = at.data;
@@ -110,6 +113,23 @@ describe('a page that was unmapped', () => {
     const used = { ...lastOf(given(mappedAndUsed), 'access.completed') };
     const log = deafHardware(given(mappedAndUsed, unmap(IOVA), issue(0, tlbi())), used);
     expect(findingsOf(log)).toEqual([]);
+  });
+
+  it('may be used between the write of CMDQ_PROD and the CMD_SYNC, and no longer (N1)', () => {
+    const turn = (unit: string): Stimulus => ({ type: 'turn', unit: `smmu0.${unit}` });
+    const commandTurns = ['cmdq', 'consume', 'perform'].map(turn);
+    const start = [...tables(), ...bringUp()].flatMap((each) => [each, turn('acknowledge')]);
+    const manual = machine({ schedule: 'manual' });
+    const dirty = [...start, ...mappedAndUsed, unmap(IOVA)];
+    const queued = [...dirty, ...issue(0, tlbi(), SYNC)];
+    const use = dma(IOVA, 'write');
+    const story = (...stimuli: readonly Stimulus[]) => findingsOf(record(manual, stimuli));
+    expect(story(...dirty, use)).toHaveLength(1);
+    expect(story(...queued, use, turn('cmdq'), use, turn('consume'), use, turn('perform'), use)).toEqual([]);
+    expect(story(...queued, ...commandTurns, turn('cmdq'), turn('consume'), use)).toEqual([]);
+    // Another page is unmapped after the command was performed: that one it does not cover.
+    const late = [map(0x5000, PAGE_B), use, unmap(IOVA), use];
+    expect(story(...queued, ...commandTurns, ...late)).toHaveLength(1);
   });
 
   it('is made again before it is clean: the stale use tells where', () => {

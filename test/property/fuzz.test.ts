@@ -5,13 +5,17 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decode } from '../../core/layout/layout.ts';
 import { Simulation } from '../../core/simulation.ts';
+import { isActive } from '../../core/smmu/gerror.ts';
 import { registers } from '../../core/smmu/registers.ts';
+import { reg, regWords } from '../../core/smmu/regs.ts';
 import {
   at,
   bringUp,
   cd,
   dma,
+  issue,
   machine,
   PAGE_RW,
   reset,
@@ -93,6 +97,19 @@ describe('the machine stands', () => {
           simulation.dispatch(write('GERRORN', 0));
         });
         expect(simulation.run().quiet).toBe(true);
+      }),
+    );
+  });
+
+  it('and a queue that stops says why: CMDQ_ERR is active exactly with an error in CMDQ_CONS (7.1)', () => {
+    fc.assert(
+      fc.property(fc.array(commandWords, { minLength: 1, maxLength: 10 }), (commands) => {
+        const simulation = ready();
+        for (const stimulus of issue(0, ...commands)) simulation.dispatch(stimulus);
+        const smmu = simulation.glance.smmus['smmu0']!;
+        const { ERR } = decode(registers.byName.CMDQ_CONS, regWords(smmu, 'CMDQ_CONS'));
+        expect(isActive(smmu, 'CMDQ_ERR')).toBe(ERR !== 'CERROR_NONE');
+        expect(reg(smmu, 'CMDQ_CONS') & 0xf_ffff).toBeLessThanOrEqual(commands.length);
       }),
     );
   });

@@ -17,7 +17,16 @@ const folder = mkdtempSync(join(tmpdir(), 'backwalk-index-'));
 const path = join(folder, 'log.bw');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const KEYS = ['page:0x5', 'page:0x7f', 'register:smmu0.CMDQ_PROD', 'sid:0x3', 'asid:0x1', 'type:mem.read', 'page:0xdead', 'iova:0x1234'];
+const KEYS = [
+  'page:0x5',
+  'page:0x7f',
+  'register:smmu0.CMDQ_PROD',
+  'sid:0x3',
+  'asid:0x1',
+  'type:mem.read',
+  'page:0xdead',
+  'iova:0x1234',
+];
 
 beforeAll(async () => {
   const log = openLogStore(path);
@@ -39,9 +48,17 @@ async function withIndex(action: (log: DiskLog, index: DiskIndex) => void | Prom
 
 function expectAll(log: DiskLog, index: DiskIndex): void {
   const scan = new MemoryIndex(log);
-  for (const [branch, before] of [[1, 1e9], [2, 68_000], [3, 67_000], [1, 66_100], [2, 300]] as const) {
+  for (const [branch, before] of [
+    [1, 1e9],
+    [2, 68_000],
+    [3, 67_000],
+    [1, 66_100],
+    [2, 300],
+  ] as const) {
     for (const key of branch === 1 && before > 1e6 ? KEYS : KEYS.slice(0, 3)) {
-      expect([...index.touching(branch, key, before)], `${branch} ${key}`).toEqual([...scan.touching(branch, key, before)]);
+      expect([...index.touching(branch, key, before)], `${branch} ${key}`).toEqual([
+        ...scan.touching(branch, key, before),
+      ]);
     }
   }
 }

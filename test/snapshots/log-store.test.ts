@@ -19,7 +19,10 @@ import { storeContract } from '../support/store-contract.ts';
 const folder = mkdtempSync(join(tmpdir(), 'backwalk-log-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
-const fresh = (): string => join(folder, `${(files += 1)}.bw`);
+function fresh(): string {
+  files += 1;
+  return join(folder, `${files}.bw`);
+}
 
 storeContract('in memory', { open: () => new MemoryLog(), reopen: async (store) => store });
 storeContract('on disk', {
@@ -33,7 +36,8 @@ storeContract('on disk', {
 
 /** Runs a module of ours in another process. */
 function runElsewhere(script: string, limitBlocks?: number): { out: string; error: string } {
-  const file = join(folder, `script${(files += 1)}.ts`);
+  files += 1;
+  const file = join(folder, `script${files}.ts`);
   writeFileSync(file, script.replaceAll('@/', `${process.cwd()}/`));
   const limit = limitBlocks === undefined ? '' : `ulimit -f ${limitBlocks}; `;
   const run = spawnSync('bash', ['-c', `${limit}exec "${process.execPath}" --import tsx "${file}"`], {
@@ -52,7 +56,9 @@ describe('a store on disk', () => {
     };
     expect(() => openLogStore(write(''))).toThrow(/is empty, not a Backwalk store/);
     expect(() => openLogStore(write('smmu smmu0\n'.repeat(2000)))).toThrow(/is not a Backwalk store/);
-    expect(() => openLogStore(write(new Uint8Array(100000).map((_, at) => (at * 77) >> 3)))).toThrow(StoreError);
+    expect(() => openLogStore(write(new Uint8Array(100000).map((_, at) => (at * 77) >> 3)))).toThrow(
+      StoreError,
+    );
     expect(() => openLogStore(join(folder, 'nowhere', 'x.bw'))).toThrow(/there is no directory .*nowhere/);
     expect(existsSync(join(folder, 'nowhere'))).toBe(false);
     expect(() => openLogStore(folder)).toThrow(/is not a file/);
@@ -65,7 +71,9 @@ describe('a store on disk', () => {
     const key = storeKey(TAG.header, 0, 0);
     store.environment.write(100, (put) => put(key, sealRecord(key, { ...store.header, format: 9 })));
     await store.close();
-    expect(() => openLogStore(path)).toThrow(/was written by a newer Backwalk \(format 9, this one reads up to 1\)/);
+    expect(() => openLogStore(path)).toThrow(
+      /was written by a newer Backwalk \(format 9, this one reads up to 1\)/,
+    );
   });
 
   it('is read by another process while one writes', async () => {
@@ -135,7 +143,9 @@ describe('a store on disk', () => {
       `,
       600,
     );
-    expect(out, error).toMatch(/StoreError: .* cannot be written: the file may not grow any further; what was acknowledged is kept/);
+    expect(out, error).toMatch(
+      /StoreError: .* cannot be written: the file may not grow any further; what was acknowledged is kept/,
+    );
     expect(out).toContain('again StoreError');
     const acknowledged = Number(/acknowledged (\d+)/.exec(out)?.[1]);
     const store = openLogStore(path);

@@ -7,9 +7,15 @@ import { describe, expect, it } from 'vitest';
 import { type Entry, schemas } from '../../core/event.ts';
 import { int, optional, type Schema, text } from '../../core/schema.ts';
 import { ByteReader, ByteWriter } from '../../snapshots/bytes.ts';
-import { readNumbers, writeNumbers } from '../../snapshots/column.ts';
+import { readNumbers, writeNumbers } from '../../snapshots/numbers.ts';
 import { SchemaBook } from '../../snapshots/schema-book.ts';
-import { decodeSegment, isIntact, type Segment, SegmentWriter, segmentHead } from '../../snapshots/segment.ts';
+import {
+  decodeSegment,
+  isIntact,
+  type Segment,
+  SegmentWriter,
+  segmentHead,
+} from '../../snapshots/segment.ts';
 import { StoreError } from '../../snapshots/store-error.ts';
 import { arbitraryEntries } from '../support/arbitrary-entries.ts';
 
@@ -27,7 +33,9 @@ describe('a column of numbers', () => {
     fc.array(fc.maxSafeNat()),
     fc.array(fc.nat({ max: 2 ** 33 })),
     fc.array(fc.constantFrom(0, 1, 2 ** 52, 2 ** 53 - 1)),
-    fc.tuple(fc.nat(), fc.nat({ max: 70 })).map(([from, count]) => Array.from({ length: count }, (_, i) => from + 8 * i)),
+    fc
+      .tuple(fc.nat(), fc.nat({ max: 70 }))
+      .map(([from, count]) => Array.from({ length: count }, (_, i) => from + 8 * i)),
   );
   it('comes back', () => {
     fc.assert(
@@ -47,9 +55,9 @@ describe('a segment', () => {
     fc.assert(
       fc.property(arbitraryEntries(fc.integer({ min: 1, max: 2 ** 40 }), { minLength: 1 }), (entries) => {
         const { value } = encode(entries);
-        expect(decodeSegment(value, new SchemaBook(schemas, (fingerprint) => textsOf(entries).get(fingerprint)))).toStrictEqual(
-          entries,
-        );
+        expect(
+          decodeSegment(value, new SchemaBook(schemas, (fingerprint) => textsOf(entries).get(fingerprint))),
+        ).toStrictEqual(entries);
         expect(segmentHead(value)).toMatchObject({ first: entries[0]!.seq, count: entries.length, before });
       }),
       { numRuns: 150 },
@@ -86,20 +94,30 @@ describe('a segment', () => {
   });
 
   it('decodes after its types have gained fields or gone', () => {
-    const then: Record<string, Schema> = { 'thing.done': { size: int(), name: optional(text()) }, 'thing.gone': { size: int() } };
+    const then: Record<string, Schema> = {
+      'thing.done': { size: int(), name: optional(text()) },
+      'thing.gone': { size: int() },
+    };
     const entries = [
       { seq: 1, tick: 1, cause: 0, actor: 'a', type: 'thing.done', size: 3 },
       { seq: 2, tick: 1, cause: 1, actor: 'a', type: 'thing.gone', size: 4 },
     ] as unknown as Entry[];
     const old = new SchemaBook(then);
     const { value } = encode(entries, old);
-    const kept = new Map(Object.keys(then).map((type) => [old.forType(type).fingerprint, old.forType(type).text]));
-    const now = new SchemaBook({ 'thing.done': { more: int(), size: int() } }, (fingerprint) => kept.get(fingerprint));
+    const kept = new Map(
+      Object.keys(then).map((type) => [old.forType(type).fingerprint, old.forType(type).text]),
+    );
+    const now = new SchemaBook({ 'thing.done': { more: int(), size: int() } }, (fingerprint) =>
+      kept.get(fingerprint),
+    );
     expect(decodeSegment(value, now)).toStrictEqual(entries);
   });
 
   it('shows every flipped byte', () => {
-    const entries = fc.sample(arbitraryEntries(fc.constant(1), { minLength: 20 }), { numRuns: 1, seed: 1 })[0]!;
+    const entries = fc.sample(arbitraryEntries(fc.constant(1), { minLength: 20 }), {
+      numRuns: 1,
+      seed: 1,
+    })[0]!;
     const { value } = encode(entries);
     for (let at = 0; at < value.length; at += 1) {
       const copy = value.slice();

@@ -3,7 +3,15 @@
  * snapshot costs what changed; another past, another log, damage and deletion lead to folding, never
  * to a wrong state; seek is fold from zero, with and without snapshots.
  */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -23,7 +31,10 @@ import { longStory } from '../support/long-story.ts';
 const folder = mkdtempSync(join(tmpdir(), 'backwalk-snapshots-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
-const fresh = (): string => join(folder, `${(files += 1)}.bw`);
+function fresh(): string {
+  files += 1;
+  return join(folder, `${files}.bw`);
+}
 const always = (): boolean => true;
 
 interface Opened {
@@ -200,7 +211,10 @@ describe('snapshots', () => {
     for (let at = 7000; at < 8000; at += 1) expect(kept.has(seqs[at]!)).toBe(true);
     expect(kept.size).toBeLessThan(2600);
     // Thinning what is thinned already changes nothing.
-    const again = keepers([...kept].sort((one, other) => one - other), 8000 * SPACING);
+    const again = keepers(
+      [...kept].sort((one, other) => one - other),
+      8000 * SPACING,
+    );
     expect(again.size).toBe(kept.size);
   });
 });
@@ -219,12 +233,14 @@ describe('a damaged cache', () => {
       const copy = fresh();
       writeFileSync(copy, log);
       const damaged = Uint8Array.from(cache);
-      damaged[run % 3 === 0 ? next(cache.length / 4096) * 4096 + next(100) : next(cache.length)]! ^= 1 << next(8);
+      damaged[run % 3 === 0 ? next(cache.length / 4096) * 4096 + next(100) : next(cache.length)]! ^=
+        1 << next(8);
       writeFileSync(`${copy}.cache`, damaged);
       await expectRight(copy, digests);
       // A second opening meets what the first left.
       await expectRight(copy, digests);
-      for (const file of [copy, `${copy}-lock`, `${copy}.cache`, `${copy}.cache-lock`]) rmSync(file, { force: true });
+      for (const file of [copy, `${copy}-lock`, `${copy}.cache`, `${copy}.cache-lock`])
+        rmSync(file, { force: true });
     }
     for (const length of [0, 100, 8192, cache.length >> 1]) {
       const copy = fresh();
@@ -267,10 +283,22 @@ describe('seek', () => {
       createTravel(options),
       createTravel({ ...options, snapshots: new MemorySnapshots(log) }),
     ];
-    const places = [[1, 0], [1, 1], [1, 9000], [2, 6000], [2, 5200], [2, 5100], [3, 5100], [1, 5201], [1, 4500], [2, 5999]] as const;
+    const places = [
+      [1, 0],
+      [1, 1],
+      [1, 9000],
+      [2, 6000],
+      [2, 5200],
+      [2, 5100],
+      [3, 5100],
+      [1, 5201],
+      [1, 4500],
+      [2, 5999],
+    ] as const;
     for (const [branch, seq] of places) {
       const wanted = digestOf(folded(log, branch, seq));
-      for (const travel of travels) expect(digestOf(travel.seek(branch, seq)), `${branch}@${seq}`).toBe(wanted);
+      for (const travel of travels)
+        expect(digestOf(travel.seek(branch, seq)), `${branch}@${seq}`).toBe(wanted);
     }
     expect(() => travels[0]!.seek(1, 9001)).toThrow(/1@9001 is a position/);
     await close();

@@ -41,7 +41,8 @@ beforeAll(async () => {
   log.createRoot('main', machine, 'test');
   // In many commits, so that the file has free pages and an old tail.
   for (let seq = 0; seq < 6000; seq += 300) await log.append(1, seq, someEntries(seq + 1, seq + 300)).durable;
-  for (let fork = 0; fork < 10; fork += 1) log.fork(`fork ${fork}`, fork < 6 ? 1 : 2, fork < 6 ? 100 * fork : 0);
+  for (let fork = 0; fork < 10; fork += 1)
+    log.fork(`fork ${fork}`, fork < 6 ? 1 : 2, fork < 6 ? 100 * fork : 0);
   for (let branch = 2; branch < 5; branch += 1) {
     const at = log.head(branch);
     await log.append(branch, at, someEntries(at + 1, at + 700, branch)).durable;

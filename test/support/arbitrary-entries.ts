@@ -3,7 +3,10 @@ import fc from 'fast-check';
 import { type Entry, type EntryType, schemas } from '../../core/event.ts';
 import type { Column, Kind } from '../../core/schema.ts';
 
-const text = fc.oneof(fc.constantFrom('smmu0', 'nvme0', 'CMD_SYNC', ''), fc.string({ unit: 'grapheme', maxLength: 12 }));
+const text = fc.oneof(
+  fc.constantFrom('smmu0', 'nvme0', 'CMD_SYNC', ''),
+  fc.string({ unit: 'grapheme', maxLength: 12 }),
+);
 
 /** Plain data as msgpack keeps it: no lone surrogates, no `__proto__`. */
 export const plainData: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
@@ -17,11 +20,19 @@ export const plainData: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
     fc.bigInt({ min: 0n, max: (1n << 70n) - 1n }).filter((value) => value > BigInt(Number.MAX_SAFE_INTEGER)),
     fc.uint8Array({ maxLength: 20 }),
     fc.array(tie('value'), { maxLength: 4 }),
-    fc.dictionary(fc.constantFrom('a', 'type', 'pa', 'words', 'x y'), tie('value'), { maxKeys: 4, noNullPrototype: true }),
+    fc.dictionary(fc.constantFrom('a', 'type', 'pa', 'words', 'x y'), tie('value'), {
+      maxKeys: 4,
+      noNullPrototype: true,
+    }),
   ),
 })).value;
 
-const integer = fc.oneof(fc.nat({ max: 300 }), fc.nat(), fc.maxSafeNat(), fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 53 - 1));
+const integer = fc.oneof(
+  fc.nat({ max: 300 }),
+  fc.nat(),
+  fc.maxSafeNat(),
+  fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 53 - 1),
+);
 const wide = fc.oneof(
   fc.bigInt({ min: 0n, max: 0xffn }),
   fc.bigInt({ min: 0n, max: 0xffffffffffffffffn }),
@@ -41,7 +52,9 @@ function payload(type: EntryType): fc.Arbitrary<Record<string, unknown>> {
   const fields = Object.entries(schemas[type] as Record<string, Kind<unknown, boolean>>);
   const required = fields.filter(([, kind]) => !kind.optional).map(([name]) => name);
   const model = Object.fromEntries(fields.map(([name, kind]) => [name, values[kind.column]]));
-  return fc.record(model, { requiredKeys: required, noNullPrototype: true }) as fc.Arbitrary<Record<string, unknown>>;
+  return fc.record(model, { requiredKeys: required, noNullPrototype: true }) as fc.Arbitrary<
+    Record<string, unknown>
+  >;
 }
 
 const types = Object.keys(schemas) as EntryType[];
@@ -51,9 +64,15 @@ export function arbitraryEntries(
   first: fc.Arbitrary<number>,
   { minLength = 0, maxLength = 60 } = {},
 ): fc.Arbitrary<Entry[]> {
-  const one = fc
-    .constantFrom(...types)
-    .chain((type) => fc.record({ type: fc.constant(type), payload: payload(type), tick: integer, back: integer, actor: text }));
+  const one = fc.constantFrom(...types).chain((type) =>
+    fc.record({
+      type: fc.constant(type),
+      payload: payload(type),
+      tick: integer,
+      back: integer,
+      actor: text,
+    }),
+  );
   return fc.tuple(first, fc.array(one, { minLength, maxLength })).map(([start, made]) =>
     made.map(({ type, payload: fields, tick, back, actor }, index) => {
       const seq = start + index;

@@ -19,13 +19,14 @@ export interface BigTraceOptions {
   readonly eventLog2?: number;
   /** One step in so many is a refused access; 0 for none. */
   readonly faultEvery?: number;
+  /** The records are taken away at one fault in so many; more than the queue holds are lost. */
+  readonly drainEvery?: number;
   /** Lines begin with thread and time. */
   readonly prefix?: boolean;
   /** One unmap in so many forgets its invalidation; 0 for none. */
   readonly forgetEvery?: number;
 }
 
-const RAM = 0x4000_0000;
 const CMDQ = 0x5b70_0000;
 const EVTQ = 0x5b80_0000;
 const STRTAB = 0x4308_a000;
@@ -89,10 +90,12 @@ class Maker {
   #commandProd = 0;
   #eventProd = 0;
   #eventCons = 0;
+  #gerror = 0;
+  #gerrorn = 0;
 
   constructor(options: BigTraceOptions) {
     this.#options = {
-      seed: 1, cpus: 1, devices: 2, granule: 12, commandLog2: 8, eventLog2: 7, faultEvery: 40, prefix: true, forgetEvery: 0, ...options,
+      seed: 1, cpus: 1, devices: 2, granule: 12, commandLog2: 8, eventLog2: 7, faultEvery: 40, drainEvery: 1, prefix: true, forgetEvery: 0, ...options,
     };
     this.#random = this.#options.seed >>> 0 || 1;
   }
@@ -225,7 +228,7 @@ class Maker {
 
   /** An access beyond what is ever mapped, and its record; then a CPU that takes records away. */
   *#fault(device: Device, cpu: number): Generator<string> {
-    const { granule, eventLog2 } = this.#options;
+    const { granule } = this.#options;
     const page = 400 + this.#draw(100);
     const iova = device.window + page * 2 ** granule + 4 * this.#draw(64);
     const read = this.#draw(2) === 0;
@@ -236,21 +239,41 @@ class Maker {
     yield* this.#walk(device, address, 0n);
     const leaf = device.leafTable + page * 8;
     yield this.#by(DEVICE_THREAD, `smmu_ptw_invalid_pte stage=1 level=3 base@=${hex(device.leafTable)} pte@=${hex(leaf)} offset=${page} pte=0x0`);
+    yield* this.#record(device, [0x10n | (BigInt(device.sid) << 32n), read ? 0x8_0000_0000n : 0n, BigInt(iova), 0n]);
+    if (this.#draw(this.#options.drainEvery) === 0) yield* this.#drain(cpu);
+  }
+
+  /** A record gets into the queue, or finds it full. */
+  *#record(device: Device, words: readonly bigint[]): Generator<string> {
+    const { eventLog2 } = this.#options;
     yield this.#by(DEVICE_THREAD, `smmuv3_record_event SMMU_EVT_F_TRANSLATION sid=${hex(device.sid)}`);
+    if ((this.#eventProd ^ this.#eventCons) === 2 ** eventLog2) {
+      if (this.#gerror !== this.#gerrorn) return;
+      this.#gerror ^= 4;
+      yield this.#by(DEVICE_THREAD, `smmuv3_write_gerror toggled=0x4, new GERROR=${hex(this.#gerror)}`);
+      yield this.#by(DEVICE_THREAD, 'smmuv3_trigger_irq irq=3');
+      return;
+    }
     yield this.#by(DEVICE_THREAD, 'smmuv3_trigger_irq irq=0');
     const slot = EVTQ + (this.#eventProd % 2 ** eventLog2) * 32;
-    const words = [0x10n | (BigInt(device.sid) << 32n), read ? 0x8_0000_0000n : 0n, BigInt(iova), 0n];
     for (const [at, word] of words.entries()) {
       const old = this.#memory.get(slot + at * 8) ?? 0n;
       if (old === word) continue;
       this.#memory.set(slot + at * 8, word);
       yield this.#by(DEVICE_THREAD, `cap_devstore pa=${hex(slot + at * 8)} size=8 val=${hex(word)} kind=evtq old=${hex(old)} by=smmu`);
     }
-    const pointers = 2 ** (eventLog2 + 1) - 1;
-    this.#eventProd = (this.#eventProd + 1) & pointers;
+    this.#eventProd = (this.#eventProd + 1) & (2 ** (eventLog2 + 1) - 1);
+  }
+
+  *#drain(cpu: number): Generator<string> {
     yield this.#cpu(cpu, `smmuv3_read_mmio addr: 0xa8 val:${hex(this.#eventProd)} size: 0x4(0)`);
     this.#eventCons = this.#eventProd;
     yield* this.#write(cpu, 0x100ac, 4, BigInt(this.#eventCons));
+    yield this.#cpu(cpu, `smmuv3_read_mmio addr: 0x60 val:${hex(this.#gerror)} size: 0x4(0)`);
+    // Now and then the error is left active for a while.
+    if (this.#gerror === this.#gerrorn || this.#draw(2) === 0) return;
+    this.#gerrorn = this.#gerror;
+    yield* this.#write(cpu, 0x64, 4, BigInt(this.#gerrorn));
   }
 
   *#configuration(device: Device): Generator<string> {
@@ -369,6 +392,3 @@ class Maker {
 function frameOf(pte: bigint, granule: number): number {
   return Number(((pte & 0xffff_ffff_ffffn) >> BigInt(granule)) << BigInt(granule));
 }
-
-/** Where the RAM of these captures begins. */
-export const bigTraceRam = RAM;

@@ -202,7 +202,11 @@ function flushCommands(page: Page, asid: number, by: Flush, leaf: boolean): Uint
           ? ({ TG: '4KB', NUM: 31, SCALE: 4 } as const)
           : {};
   const fields = { Address: Number(world.iovaOf(page)), Leaf: leaf, ...hint };
-  return [upper ? command('CMD_TLBI_NH_VAA', fields) : command('CMD_TLBI_NH_VA', { ASID: asid, ...fields })];
+  // By address, a global leaf goes whatever the ASID; what is cached of tables belongs to each ASID.
+  const anyAsid = upper && !(leaf && by === 'VA');
+  return [
+    anyAsid ? command('CMD_TLBI_NH_VAA', fields) : command('CMD_TLBI_NH_VA', { ASID: asid, ...fields }),
+  ];
 }
 
 function dmaOf({ page, offset, size, write: writes, privileged, exec }: Dma): Stimulus {

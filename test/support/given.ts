@@ -76,7 +76,8 @@ function continued(simulation: Simulation, before: readonly Entry[], asked: read
     entries,
     outcome,
     state: simulation.state,
-    of: <T extends EntryType>(type: T) => entries.filter((entry) => entry.type === type) as EntryOf<T>[],
+    of: <T extends EntryType>(type: T) =>
+      entries.filter((entry) => entry.type === type) as unknown as EntryOf<T>[],
     when: (...more) => continued(simulation, entries, more),
     // biome-ignore lint/suspicious/noThenProperty: given, when, then; nobody awaits it
     then(...expected) {

@@ -19,14 +19,46 @@ export function longStory({ seed = 1, from = 1, pages = 200 } = {}): Story {
     return Math.floor((random / 2 ** 32) * below);
   };
   const facts: (() => object)[] = [
-    () => ({ type: 'memory.written', pa: 0x1000 * next(pages) + 8 * next(512), value: BigInt(next(2 ** 31)), old: 0n }),
-    () => ({ type: 'memory.loaded', pa: 0x1000 * next(pages) + next(4000), bytes: Uint8Array.of(next(256), 0, next(256)) }),
-    () => ({ type: 'register.written', smmu: 'smmu0', register: 'CMDQ_PROD', value: BigInt(next(64)), old: 0n }),
+    () => ({
+      type: 'memory.written',
+      pa: 0x1000 * next(pages) + 8 * next(512),
+      value: BigInt(next(2 ** 31)),
+      old: 0n,
+    }),
+    () => ({
+      type: 'memory.loaded',
+      pa: 0x1000 * next(pages) + next(4000),
+      bytes: Uint8Array.of(next(256), 0, next(256)),
+    }),
+    () => ({
+      type: 'register.written',
+      smmu: 'smmu0',
+      register: 'CMDQ_PROD',
+      value: BigInt(next(64)),
+      old: 0n,
+    }),
     () => {
       filled.push(seq);
       const va = BigInt(next(2 ** 20)) << 12n;
-      const fill = { regime: 'EL1', stage: 1, vmid: 0, asid: next(3), global: false, va, sizeLog2: 12, granuleLog2: 12 };
-      const rest = { level: 3, leaf: true, pa: 0x1000 * next(pages), attributes: 1, descriptorPa: 8, descriptor: 3n, parent: 0 };
+      const fill = {
+        regime: 'EL1',
+        stage: 1,
+        vmid: 0,
+        asid: next(3),
+        global: false,
+        va,
+        sizeLog2: 12,
+        granuleLog2: 12,
+      };
+      const rest = {
+        level: 3,
+        leaf: true,
+        pa: 0x1000 * next(pages),
+        attributes: 1,
+        descriptorPa: 8,
+        descriptor: 3n,
+        parent: 0,
+      };
       return { type: 'tlb.filled', smmu: 'smmu0', cache: 'tlb', ...fill, ...rest };
     },
     () => {
@@ -36,7 +68,16 @@ export function longStory({ seed = 1, from = 1, pages = 200 } = {}): Story {
     },
     () => {
       const words = Uint8Array.of(next(256), 1, 2, 3, 4, 5, 6, 7);
-      return { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: next(40), substreamId: 0, span: 1, pa: 64 * next(40), words };
+      return {
+        type: 'config.filled',
+        smmu: 'smmu0',
+        cache: 'ste',
+        streamId: next(40),
+        substreamId: 0,
+        span: 1,
+        pa: 64 * next(40),
+        words,
+      };
     },
     () => ({ type: 'mem.read', pa: 0x1000 * next(pages), size: 8 }),
   ];

@@ -44,7 +44,9 @@ export function storeContract(name: string, { open, reopen }: StoreUnderTest): v
       expect([...store.read(1, 1, 3000)]).toStrictEqual(entries);
       expect([...store.readBack(1, 1, 3000)]).toStrictEqual(entries.toReversed());
       expect([...store.read(1, 1020, 1030)]).toStrictEqual(entries.slice(1019, 1030));
-      expect(seqs(store.readBack(1, 2040, 2050))).toEqual([2050, 2049, 2048, 2047, 2046, 2045, 2044, 2043, 2042, 2041, 2040]);
+      expect(seqs(store.readBack(1, 2040, 2050))).toEqual([
+        2050, 2049, 2048, 2047, 2046, 2045, 2044, 2043, 2042, 2041, 2040,
+      ]);
       expect(seqs(store.read(1, 2999, 9999))).toEqual([2999, 3000]);
       expect(seqs(store.read(1, 10, 9))).toEqual([]);
     });
@@ -52,9 +54,16 @@ export function storeContract(name: string, { open, reopen }: StoreUnderTest): v
     it('gives back any entries, appended in any pieces', async () => {
       store.createRoot('main', machine, 'test');
       const written: Entry[] = [];
-      const batches = fc.sample(arbitraryEntries(fc.constant(1), { minLength: 1, maxLength: 40 }), { numRuns: 40, seed: 3 });
+      const batches = fc.sample(arbitraryEntries(fc.constant(1), { minLength: 1, maxLength: 40 }), {
+        numRuns: 40,
+        seed: 3,
+      });
       for (const batch of batches) {
-        const moved = batch.map((entry, index) => ({ ...entry, seq: written.length + index + 1, cause: 0 })) as Entry[];
+        const moved = batch.map((entry, index) => ({
+          ...entry,
+          seq: written.length + index + 1,
+          cause: 0,
+        })) as Entry[];
         const { durable } = store.append(1, written.length, moved);
         written.push(...moved);
         if (written.length % 3 === 0) await durable;
@@ -113,7 +122,10 @@ function branchContract(current: () => LogStore, again: () => Promise<LogStore>)
     store.append(2, 1200, someEntries(1201, 1300, 1));
     store.append(1, 1500, someEntries(1501, 1600));
     const later = await again();
-    expect([...later.read(2, 1199, 1202)]).toStrictEqual([...someEntries(1199, 1200), ...someEntries(1201, 1202, 1)]);
+    expect([...later.read(2, 1199, 1202)]).toStrictEqual([
+      ...someEntries(1199, 1200),
+      ...someEntries(1201, 1202, 1),
+    ]);
     expect([...later.readBack(2, 1, 9999)]).toStrictEqual(
       [...someEntries(1, 1200), ...someEntries(1201, 1300, 1)].toReversed(),
     );
@@ -132,7 +144,9 @@ function branchContract(current: () => LogStore, again: () => Promise<LogStore>)
     store.fork('e', 3, 0);
     const later = await again();
     const marks = (branch: number): bigint[] =>
-      Array.from(later.read(branch, 1, 99), (entry) => ('value' in entry ? (entry.value as bigint) - BigInt(entry.seq) : 0n));
+      Array.from(later.read(branch, 1, 99), (entry) =>
+        'value' in entry ? (entry.value as bigint) - BigInt(entry.seq) : 0n,
+      );
     expect(marks(3)).toEqual([...new Array(10).fill(0n), 0n, 1n, 0n, 1n, 0n]);
     expect(seqs(later.read(4, 1, 99))).toEqual([1, 2, 3, 4, 5]);
     expect(later.head(5)).toBe(0);

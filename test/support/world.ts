@@ -81,7 +81,9 @@ export function regionPaOf(page: Page): number {
   return rootPa(page) + 0x2000 + regionOf(page.page) * 8;
 }
 export function regionTable(page: Page): bigint {
-  return BigInt(rootPa(page) + 0x3000 + regionOf(page.page) * 0x1000) | 3n;
+  const region = regionOf(page.page);
+  // Region 1 is read-only by its table (APTable), whatever its pages say.
+  return BigInt(rootPa(page) + 0x3000 + region * 0x1000) | 3n | (region === 1 ? 2n << 61n : 0n);
 }
 
 export function steOf(sid: number, config: Ste['Config']): Uint32Array {

@@ -35,7 +35,8 @@ describe('a lineage', () => {
   it('agrees with the owner of each seq', () => {
     for (const branch of [1, 2, 3, 4, 5]) {
       for (const span of lineage(find, branch, 30)) {
-        for (let seq = span.from; seq <= span.last; seq += 1) expect(ownerOf(find, branch, seq)).toBe(span.branch);
+        for (let seq = span.from; seq <= span.last; seq += 1)
+          expect(ownerOf(find, branch, seq)).toBe(span.branch);
       }
     }
   });

@@ -6,7 +6,8 @@ import { machine, reset } from '../../support/build.ts';
 import { digestOf } from '../../support/digest.ts';
 import { longStory } from '../../support/long-story.ts';
 
-const entry = (seq: number, fields: object): Entry => ({ seq, tick: 1, cause: 0, actor: 'a', ...fields }) as Entry;
+const entry = (seq: number, fields: object): Entry =>
+  ({ seq, tick: 1, cause: 0, actor: 'a', ...fields }) as Entry;
 const written = (seq: number, pa: number, value: bigint): Entry =>
   entry(seq, { type: 'memory.written', pa, value, old: 0n });
 
@@ -36,10 +37,20 @@ describe('a digest', () => {
 
   it('does not care where removed fills left the tree', () => {
     const fill = (seq: number): Entry =>
-      entry(seq, { type: 'config.filled', smmu: 'smmu0', cache: 'ste', streamId: seq * 1000, substreamId: 0, span: 1, pa: 0, words: new Uint8Array(8) });
+      entry(seq, {
+        type: 'config.filled',
+        smmu: 'smmu0',
+        cache: 'ste',
+        streamId: seq * 1000,
+        substreamId: 0,
+        span: 1,
+        pa: 0,
+        words: new Uint8Array(8),
+      });
     const remove = (seq: number, ...removed: number[]): Entry =>
       entry(seq, { type: 'cache.invalidated', smmu: 'smmu0', cache: 'ste', fetched: 0, removed });
-    const nothing = (seq: number): Entry => entry(seq, { type: 'sync.completed', smmu: 'smmu0', index: 0, fetched: 0 });
+    const nothing = (seq: number): Entry =>
+      entry(seq, { type: 'sync.completed', smmu: 'smmu0', index: 0, fetched: 0 });
     const left = fold(start, [fill(1), fill(2), remove(3, 2)]);
     const never = fold(start, [fill(1), nothing(2), nothing(3)]);
     expect(digestOf(left)).toBe(digestOf(never));

@@ -19,7 +19,10 @@ const key = fc.oneof(
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('set' as const), key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('fork' as const, 'range' as const), key, end: key }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('fork' as const, 'range' as const), key, end: key }),
+  },
 );
 
 function sorted(model: Map<number, number>): [number, number][] {
@@ -112,7 +115,12 @@ describe('a Radix', () => {
     open.set(0, 'new');
     expect(open.delete(1)).toBe(true);
     expect([...open.range()].map(([, value]) => value)).toEqual(['new', 'value 201', 'value 202']);
-    expect([...radix.range()].map(([, value]) => value)).toEqual(['value 101', 'value 102', 'value 201', 'value 202']);
+    expect([...radix.range()].map(([, value]) => value)).toEqual([
+      'value 101',
+      'value 102',
+      'value 201',
+      'value 202',
+    ]);
   });
 });
 

@@ -129,8 +129,25 @@ describe('the pointers', () => {
 
   it('stop the queue when PROD moved back, until they are consistent again (3.5.1)', () => {
     const back = given(bringUp(), issue(0, SYNC, SYNC, SYNC)).when(write('CMDQ_PROD', 1));
+    back.then({ type: 'misuse.noted', rule: 'queue-inconsistent', detail: 'CMDQ_PROD = 0x1' });
     back.thenNo('command.fetched');
     back.when(issue(3, SYNC)).then({ type: 'sync.completed', index: 3 });
+  });
+});
+
+describe('a PROD that takes commands back', () => {
+  const filled = () => given(bringUp(), SET_MANUAL, issue(0, SYNC, SYNC, SYNC));
+
+  it('is remarked while the queue runs (4.1.2)', () => {
+    filled().when(write('CMDQ_PROD', 1)).then({ type: 'misuse.noted', rule: 'prod-moved-back' });
+    filled().when(write('CMDQ_PROD', 4), write('CMDQ_PROD', 4)).thenNo('misuse.noted');
+  });
+
+  it('is allowed after an error, and while the queue is off (7.1)', () => {
+    given(bringUp(), issue(0, ILL, SYNC, SYNC))
+      .when(write('CMDQ_PROD', 1))
+      .thenNo('misuse.noted');
+    filled().given(write('CR0', 5), turn('acknowledge')).when(write('CMDQ_PROD', 1)).thenNo('misuse.noted');
   });
 });
 

@@ -88,17 +88,18 @@ describe.each(rows)('$register', ({ register, offset: at, width, ones, guard, ne
     wrote.when(access(offset, bytes)).thenOutcome({ value: after });
   });
 
-  it.runIf(bytes === 8)('takes its halves one by one, each leaving the other alone', () => {
-    on(everything)
-      .when(access(offset + 4, 4, HALF), access(offset, 8))
-      .thenOutcome({ value: after & (HALF << 32n) })
-      .when(access(offset, 4, HALF), access(offset, 8))
-      .thenOutcome({ value: after })
-      .when(access(offset + 4, 4))
-      .thenOutcome({ value: after >> 32n })
-      .when(access(offset, 4))
-      .thenOutcome({ value: after & HALF });
-  });
+  if (bytes === 8)
+    it('takes its halves one by one, each leaving the other alone', () => {
+      on(everything)
+        .when(access(offset + 4, 4, HALF), access(offset, 8))
+        .thenOutcome({ value: after & (HALF << 32n) })
+        .when(access(offset, 4, HALF), access(offset, 8))
+        .thenOutcome({ value: after })
+        .when(access(offset + 4, 4))
+        .thenOutcome({ value: after >> 32n })
+        .when(access(offset, 4))
+        .thenOutcome({ value: after & HALF });
+    });
 
   it('ignores accesses of other sizes and off their alignment', () => {
     const sizes = [1, 2, 3, 5, 16].map((size) => access(offset, size, HALF));
@@ -113,40 +114,42 @@ describe.each(rows)('$register', ({ register, offset: at, width, ones, guard, ne
     wrote.when(access(offset, 2)).thenOutcome({ value: 0n });
   });
 
-  it.runIf(guard !== '')(`is guarded by ${guard} and by its copy`, () => {
-    const raise: Record<string, Stimulus> = {
-      SMMUEN: write('CR0', 1),
-      CMDQEN: write('CR0', 8),
-      EVENTQEN: write('CR0', 4),
-      PRIQEN: write('CR0', 2),
-      GERROR_IRQEN: write('IRQ_CTRL', 1),
-      PRIQ_IRQEN: write('IRQ_CTRL', 2),
-      EVENTQ_IRQEN: write('IRQ_CTRL', 4),
-      'GBPA.Update': write('GBPA', 0x8000_1000),
-    };
-    const guards = guard.split(/\s+/);
-    const up = guards.map((name) => raise[name] as Stimulus);
-    if (guards.length > 1) up.splice(0, 2, write('CR0', 9));
-    const why = `guarded by ${guards.join(', ')}`;
-    const refused = { type: 'write.ignored', register, why } as const;
-    const acknowledge: Stimulus = { type: 'turn', unit: 'smmu0.acknowledge' };
-    const all = access(offset, bytes, bytes === 8 ? ONES : HALF);
-    on(everything).given(up).when(all).then(refused);
-    if (guard === 'GBPA.Update') return;
-    on(everything).given(up, acknowledge).when(all).then(refused);
-    const down = [write('CR0', 0), write('IRQ_CTRL', 0)];
-    on(everything).given(up, acknowledge, down).when(all).then(refused);
-    on(everything).given(up, acknowledge, down, acknowledge).when(all).then(written(register, after));
-  });
+  if (guard !== '')
+    it(`is guarded by ${guard} and by its copy`, () => {
+      const raise: Record<string, Stimulus> = {
+        SMMUEN: write('CR0', 1),
+        CMDQEN: write('CR0', 8),
+        EVENTQEN: write('CR0', 4),
+        PRIQEN: write('CR0', 2),
+        GERROR_IRQEN: write('IRQ_CTRL', 1),
+        PRIQ_IRQEN: write('IRQ_CTRL', 2),
+        EVENTQ_IRQEN: write('IRQ_CTRL', 4),
+        'GBPA.Update': write('GBPA', 0x8000_1000),
+      };
+      const guards = guard.split(/\s+/);
+      const up = guards.map((name) => raise[name] as Stimulus);
+      if (guards.length > 1) up.splice(0, 2, write('CR0', 9));
+      const why = `guarded by ${guards.join(', ')}`;
+      const refused = { type: 'write.ignored', register, why } as const;
+      const acknowledge: Stimulus = { type: 'turn', unit: 'smmu0.acknowledge' };
+      const all = access(offset, bytes, bytes === 8 ? ONES : HALF);
+      on(everything).given(up).when(all).then(refused);
+      if (guard === 'GBPA.Update') return;
+      on(everything).given(up, acknowledge).when(all).then(refused);
+      const down = [write('CR0', 0), write('IRQ_CTRL', 0)];
+      on(everything).given(up, acknowledge, down).when(all).then(refused);
+      on(everything).given(up, acknowledge, down, acknowledge).when(all).then(written(register, after));
+    });
 
-  it.runIf(needs !== '')(`is RES0 without ${needs}`, () => {
-    const without = machine({}, { idr: idr(`PRI=1 ATS=1 MSI=1 S2PI=1 ${needs}=0`) });
-    on(without)
-      .when(access(offset, bytes, bytes === 8 ? ONES : HALF), access(offset, bytes))
-      .then({ type: 'write.ignored', register, why: 'RES0' })
-      .thenNo('register.written')
-      .thenOutcome({ value: 0n });
-  });
+  if (needs !== '')
+    it(`is RES0 without ${needs}`, () => {
+      const without = machine({}, { idr: idr(`PRI=1 ATS=1 MSI=1 S2PI=1 ${needs}=0`) });
+      on(without)
+        .when(access(offset, bytes, bytes === 8 ? ONES : HALF), access(offset, bytes))
+        .then({ type: 'write.ignored', register, why: 'RES0' })
+        .thenNo('register.written')
+        .thenOutcome({ value: 0n });
+    });
 });
 
 describe('fields that are RES0 without a feature (6.3)', () => {

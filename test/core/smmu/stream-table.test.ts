@@ -27,7 +27,7 @@ import { idr, put, table } from '../../support/tables.ts';
 const BYPASS = ste({ Config: 'BYPASS' });
 
 /** Bring-up with another table configuration, the base where `build.ts` has it. */
-function configured(cfg: number, base = at.strtab): Stimulus[] {
+function configured(cfg: number, base: number = at.strtab): Stimulus[] {
   return bringUp().map((each) => {
     if (each.type !== 'mmio.write') return each;
     if (each.offset === 0x88) return write('STRTAB_BASE_CFG', cfg);
