@@ -9,12 +9,16 @@ import { showPosition } from './position.ts';
 import { counted } from './run-text.ts';
 import { textOption, type Verb, type VerbContext } from './verb.ts';
 
+/** Findings that are told in full unless asked otherwise: one cause often has many. */
+const EXPLAINED = 3;
+
 export const verb: Verb = {
   define(command) {
     command
       .argument('[range]', 'findings at positions A..B, or up to one position; all of the current branch')
       .option('--rule <name>', 'only this rule, as in I3')
-      .option('--explain', 'the whole report of each finding');
+      .option('--explain', `the report of every finding; without it of the first ${EXPLAINED}`)
+      .option('--brief', 'no reports: each finding in a line or two');
   },
   run(context, [text], options) {
     return withStore(context, async ({ session: { log }, range }) => {
@@ -25,7 +29,9 @@ export const verb: Verb = {
       const found = all.filter(
         (each) => seqOf(each) > from.seq && (rule === undefined || each.rule === rule),
       );
-      await printAll(context.io, linesOf(context, found, options['explain'] === true));
+      const explained =
+        options['brief'] === true ? 0 : options['explain'] === true ? found.length : EXPLAINED;
+      await printAll(context.io, linesOf(context, found, explained));
       const worst: ExitCode = found.some(({ verdict }) => verdict !== 'excess')
         ? exitCodes.found
         : exitCodes.clean;
@@ -39,15 +45,11 @@ function seqOf({ position }: Finding): number {
   return Number(position.slice(position.lastIndexOf('@') + 1));
 }
 
-function linesOf({ io, json }: VerbContext, found: readonly Finding[], explain: boolean): string[] {
-  return found.flatMap((each) => {
+function linesOf({ io, json }: VerbContext, found: readonly Finding[], explained: number): string[] {
+  return found.flatMap((each, at) => {
     if (json) return [JSON.stringify(each)];
-    if (explain) return report(each).trimEnd().split('\n');
-    return wrap(
-      each.position,
-      `${each.rule} ${each.verdict}`,
-      `${each.title}; blame ${each.blame.position} ${each.blame.what}`,
-      io.width,
-    );
+    if (at < explained) return report(each).trimEnd().split('\n');
+    const text = `${each.title}; blame ${each.blame.position} ${each.blame.what}`;
+    return wrap(each.position, `${each.rule} ${each.verdict}`, text, io.width);
   });
 }

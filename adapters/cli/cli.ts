@@ -46,11 +46,8 @@ async function runVerb(args: readonly string[], io: Io): Promise<ExitCode> {
       const { store, json } = program.opts<{ store?: string; json?: boolean }>();
       const file = store ?? io.env['BACKWALK_STORE'] ?? './backwalk.bw';
       const needsFindings = args.some((arg) => arg.includes('first finding'));
-      exit = await verb.run(
-        { io, store: file, json: json === true, needsFindings },
-        command.args,
-        command.opts<Options>(),
-      );
+      const context = { io, store: file, json: json === true, needsFindings, call: runCli };
+      exit = await verb.run(context, command.args, command.opts<Options>());
     });
   }
   await program.parseAsync([...prepared], { from: 'user' });

@@ -123,6 +123,12 @@ class ImportRun {
 
   #caughtUp(): void {
     if (this.#session === undefined || this.#branch === undefined || this.#simulation === undefined) return;
+    const [now, head] = [this.#simulation.glance.seq, this.#session.log.head(this.#branch.id)];
+    if (now !== head) {
+      throw new InputError(
+        `${this.#branch.name} ends within a line of the trace and cannot go on; --as NAME imports anew`,
+      );
+    }
     this.#recorder = this.#session.appendFrom(this.#simulation, this.#branch);
   }
 

@@ -10,6 +10,8 @@ export interface VerbContext {
   readonly json: boolean;
   /** An argument asks for `@{first finding}`: the rules have to be at hand. */
   readonly needsFindings: boolean;
+  /** Runs a command line as if it had been typed. */
+  call(args: readonly string[], io: Io): Promise<ExitCode>;
 }
 
 export type Options = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;

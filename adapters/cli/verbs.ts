@@ -21,6 +21,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
   bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
   verify:   { summary: 'look for damage; with --rerun decide all again',    load: () => import('./verify.ts') },
+  demo:     { summary: 'find and repair a real stale DMA, step by step',    load: () => import('./demo.ts') },
 };
 
 /** Verbs of the design that later versions will have. */

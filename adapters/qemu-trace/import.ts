@@ -114,7 +114,6 @@ class Run {
   readonly #tally: Tally;
   #noted = 0;
   #recalling: boolean;
-  #catchingUp: boolean;
 
   constructor(options: ImportOptions, simulation: Simulation, importer: Importer, tally: Tally) {
     this.#options = options;
@@ -122,9 +121,8 @@ class Run {
     this.#importer = importer;
     this.#tally = tally;
     this.#recalling = options.resume !== undefined;
-    this.#catchingUp = this.#recalling;
     if (this.#recalling) importer.recall(true);
-    this.#lookAround();
+    if (options.resume !== undefined) followUntil(simulation, options.resume.head, () => options.resume?.caughtUp());
   }
 
   block(text: string): void {
@@ -132,7 +130,6 @@ class Run {
       // A place between two lines: only here may the importer stop and go on.
       this.#place(line.line - 1);
       this.#importer.feed(line);
-      if (this.#catchingUp) this.#lookAround();
     });
   }
 
@@ -141,7 +138,6 @@ class Run {
     if (halted) return;
     this.#importer.finish();
     this.#simulation.dispatch({ type: 'note', kind: DONE, text: `${this.counts.lines} lines` });
-    if (this.#catchingUp) this.#lookAround();
   }
 
   #place(line: number): void {
@@ -151,19 +147,20 @@ class Run {
       this.#noted = point.line;
       this.#importer.recall(false, point.stale);
       this.#tally.restore(point.tally);
-      this.#lookAround();
     }
     if (this.#recalling || line - this.#noted < PROGRESS_LINES || !this.#importer.idle) return;
     this.#noted = line;
     const progress: Progress = { line, tally: this.#tally.state(), stale: this.#importer.state() };
     this.#simulation.dispatch({ type: 'note', kind: PROGRESS, text: JSON.stringify(progress), line });
   }
+}
 
-  /** Tells once that the history's head is reached. */
-  #lookAround(): void {
-    const resume = this.#options.resume;
-    if (!this.#catchingUp || resume === undefined || this.#simulation.state.seq < resume.head) return;
-    this.#catchingUp = false;
-    resume.caughtUp();
-  }
+/** Calls `reached` once, when the simulation has said entry `head`; at once when it stands there. */
+function followUntil(simulation: Simulation, head: number, reached: () => void): void {
+  if (simulation.state.seq >= head) return reached();
+  const subscription = simulation.entries$.subscribe((entries) => {
+    if ((entries.at(-1)?.seq ?? 0) < head) return;
+    subscription.unsubscribe();
+    reached();
+  });
 }

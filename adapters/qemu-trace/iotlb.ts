@@ -36,6 +36,10 @@ export class Iotlb {
     return this.#entries.size;
   }
 
+  entries(): Iterable<IotlbEntry> {
+    return this.#entries.values();
+  }
+
   insert(entry: IotlbEntry): void {
     this.#entries.set(keyOf(entry.asid, entry.address, entry.tg, entry.level), entry);
   }

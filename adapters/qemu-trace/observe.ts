@@ -76,6 +76,8 @@ export class Observer implements Enactor {
 
   recall(on: boolean): void {
     this.#watch.live.dry = on;
+    // While nothing was put, nothing had its seq.
+    if (!on) this.#watch.caches.relearn(this.#watch.live.smmu);
   }
 
   page(line: PageLine): void {

@@ -1,6 +1,8 @@
 /** The emulator's caches as its lines tell them, each entry with the seq of the fact that filled it. */
 import { attributeBits, leafAttributes } from '../../core/smmu/attributes.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
+import { contextKey, vaKey } from '../../core/smmu/keys.ts';
+import type { SmmuState } from '../../core/smmu/state.ts';
 import type { TracedAccess } from './access.ts';
 import { granuleLog2, Iotlb, type IotlbEntry, leafSizeLog2 } from './iotlb.ts';
 import { SMMU } from './machine.ts';
@@ -21,6 +23,19 @@ export class ObservedCaches {
 
   constructor(facts: Facts) {
     this.#facts = facts;
+  }
+
+  /** The fills as the machine has them: what the lines alone told has no seqs. */
+  relearn({ caches }: SmmuState): void {
+    for (const sid of this.#configurations.keys()) {
+      this.#configurations.set(sid, { ste: caches.ste.find(sid, 0)?.id ?? 0, cd: caches.cd.find(sid, 0)?.id ?? 0 });
+    }
+    this.#fills.clear();
+    for (const entry of this.iotlb.entries()) {
+      const global = (entry.pte & 0x800n) === 0n && entry.pte !== 0n;
+      const found = caches.tlb.find(contextKey('EL1', 1, 0, entry.asid, global), vaKey(BigInt(entry.address), entry.sizeLog2));
+      if (found !== undefined) this.#fills.set(entry, found.id);
+    }
   }
 
   configuration(sid: number): Configuration {

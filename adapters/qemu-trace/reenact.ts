@@ -64,6 +64,7 @@ export class Reenactor implements Enactor {
 
   feed(line: TraceLine): void {
     this.#line = line.line;
+    if (line.name === 'cap_end') this.#ended = true;
     this.#sequencer.feed(line);
   }
 
@@ -112,7 +113,6 @@ export class Reenactor implements Enactor {
   }
 
   unused(line: TraceLine): void {
-    if (line.name === 'cap_end') this.#ended = true;
     // The survey used it.
     if (line.name !== 'smmu_add_mr') this.#bench.tally.ignored += 1;
     // A record's words that come late still stand in the queue.

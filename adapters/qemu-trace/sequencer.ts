@@ -82,12 +82,21 @@ export class Sequencer {
    * @param cut the trace breaks off, perhaps in the midst of an access.
    */
   finish(cut: boolean): void {
-    for (const [thread, access] of cut ? [...this.#open] : []) {
-      if (access.record === undefined) this.#open.delete(thread);
-      else access.cut = true;
+    while (this.#waitFor !== undefined) {
+      if (cut && this.#anchor === undefined) this.#cutOff(this.#waitFor);
+      this.#resolve();
     }
-    while (this.#waitFor !== undefined) this.#resolve();
-    for (const thread of [...this.#open.keys()]) this.#close(thread);
+    for (const thread of [...this.#open.keys()]) {
+      if (cut) this.#cutOff(thread);
+      this.#close(thread);
+    }
+  }
+
+  /** The access may lack its end: without a record it says nothing. */
+  #cutOff(thread: number): void {
+    const access = this.#open.get(thread);
+    if (access?.record === undefined) this.#open.delete(thread);
+    else access.cut = true;
   }
 
   #threadOf(line: TraceLine): number {

@@ -9,6 +9,7 @@ import { registers } from '../../core/smmu/registers.ts';
 import { findUnit, smmuUnits } from '../../core/smmu/units.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { type Place, showFound } from '../input-error.ts';
+import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
 import { refuse, unknownName } from './parse.ts';
 import { wholeNumber } from './values.ts';
@@ -65,6 +66,14 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     const set = { ...initial, ...defined({ ats, pri }) } as Record<string, boolean>;
     if (Object.keys(set).length === 0) throw refuse(context.place, op, '', 'expected ats, pri or reset');
     return dispatch(context, { type: 'endpoint.set', endpoint, set });
+  },
+  'command.issue': ({ op, smmu, command, fields }, context) => {
+    const smmus = Object.keys(context.simulation.glance.smmus);
+    if (!smmus.includes(smmu)) throw refuse(context.place, op, 'smmu', unknownName(smmu, smmus));
+    const raw = Object.entries(fields ?? {}).map(([name, { value }]) => [name, value]);
+    const encoded = encodeFields(command, Object.fromEntries(raw));
+    if ('problem' in encoded) throw refuse(context.place, op, encoded.field, encoded.problem);
+    return dispatch(context, { type: 'command.issue', smmu, ...encoded });
   },
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;

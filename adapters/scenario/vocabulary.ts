@@ -108,6 +108,14 @@ export const vocabulary = {
       reset: { kind: yes, optional: true, doc: 'back to what the machine line said' },
     },
   },
+  'command.issue': {
+    summary: 'A what-if: gives the SMMU a command beside its Command queue, whose indices stay as they are', outcome: '{}',
+    fields: {
+      smmu,
+      command: { kind: text, doc: 'by the name of the specification, as in CMD_TLBI_NH_VA' },
+      fields: { kind: mapOf(undefined, anything), optional: true, doc: 'its fields by name; absent ones are 0' },
+    },
+  },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
   run: {
     summary: 'Gives turns until all is quiet', outcome: '{turns, quiet}',

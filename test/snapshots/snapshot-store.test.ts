@@ -229,7 +229,7 @@ describe('a damaged cache', () => {
       random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
       return Math.floor((random / 2 ** 32) * below);
     };
-    for (let run = 0; run < 60; run += 1) {
+    for (let run = 0; run < 30; run += 1) {
       const copy = fresh();
       writeFileSync(copy, log);
       const damaged = Uint8Array.from(cache);
@@ -255,7 +255,7 @@ describe('a damaged cache', () => {
 async function expectRight(path: string, digests: ReadonlyMap<number, string>): Promise<void> {
   const { log, snapshots, close } = openAll(path);
   const travel = createTravel({ log, snapshots, fold, initial: () => reset(machine()) });
-  for (const seq of [2000, 500, 1250]) {
+  for (const seq of [2000, 1250]) {
     let digest: string;
     try {
       digest = digestOf(travel.seek(1, seq));

@@ -43,6 +43,7 @@ export function given(...asked: readonly Asked[]): Given {
   return on(machine()).given(...asked);
 }
 
+/** One turn of a unit of `smmu0`. */
 export function turn(unit: string): Stimulus {
   return { type: 'turn', unit: `smmu0.${unit}` };
 }
@@ -52,6 +53,7 @@ export function updated(register: string, value: number | bigint): Expected {
   return { type: 'register.updated', register, value: BigInt(value) };
 }
 
+/** The same for a write of software. */
 export function written(register: string, value: number | bigint): Expected {
   return { type: 'register.written', register, value: BigInt(value) };
 }

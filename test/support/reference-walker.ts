@@ -87,6 +87,7 @@ const bits = (value: bigint, hi: number, lo: number): bigint =>
 const bit = (value: bigint, at: number): boolean => ((value >> BigInt(at)) & 1n) === 1n;
 const place = (value: bigint, lo: number): bigint => value << BigInt(lo);
 
+/** What one access must come to: an output address, or the record of the first fault on the way. */
 export function walk(setup: Setup, access: Access, read: Read): Answer {
   const { iova } = access;
   const upper = setup.regime !== 'EL2' && bit(iova, 55);

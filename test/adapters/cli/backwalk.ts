@@ -22,13 +22,16 @@ export interface Shell {
   backwalk(...args: readonly string[]): Promise<Said>;
   /** The same with lines on standard input. */
   piped(input: string, ...args: readonly string[]): Promise<Said>;
+  /** The same, but Ctrl-C is pressed after so many looks at whether it was. */
+  stopped(looks: number, ...args: readonly string[]): Promise<Said>;
 }
 
 export function openShell(): Shell {
   const folder = mkdtempSync(join(tmpdir(), 'backwalk-cli-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const store = join(folder, 'test.bw');
-  const piped = async (input: string, ...args: readonly string[]): Promise<Said> => {
+  const call = async (input: string, looks: number, args: readonly string[]): Promise<Said> => {
+    let looked = 0;
     const out: string[] = [];
     const err: string[] = [];
     const io: Io = {
@@ -38,7 +41,10 @@ export function openShell(): Shell {
       err: (line) => err.push(...line.split('\n')),
       drain: async () => {},
       outClosed: false,
-      interrupted: false,
+      get interrupted() {
+        looked += 1;
+        return looked > looks;
+      },
       width: 80,
       showsProgress: false,
     };
@@ -53,7 +59,8 @@ export function openShell(): Shell {
       writeFileSync(path, text);
       return path;
     },
-    backwalk: (...args) => piped('', ...args),
-    piped,
+    backwalk: (...args) => call('', Number.POSITIVE_INFINITY, args),
+    piped: (input, ...args) => call(input, Number.POSITIVE_INFINITY, args),
+    stopped: (looks, ...args) => call('', looks, args),
   };
 }

@@ -159,8 +159,12 @@ describe('last and watch', () => {
 });
 
 describe('check', () => {
-  it('tells findings in two lines each, and exits 1', async () => {
-    expect(await shell.backwalk('check')).toEqual({
+  it('tells findings in two lines each, or with a report, and exits 1', async () => {
+    const report = await shell.backwalk('check');
+    expect(report.code).toBe(1);
+    expect(report.out).toContain('BUG: backwalk: stale-translation-used in DMA read by nvme0 (SID 0x8)');
+    expect(report.out.at(-1)).toBe('main@66  1 finding');
+    expect(await shell.backwalk('check', '--brief')).toEqual({
       code: 1,
       out: [
         'main@38  I3 used-stale  stale-translation-used in DMA read by nvme0 (SID 0x8);',

@@ -8,8 +8,18 @@ describe('the recorded runs', () => {
   it('re-enacts the clean run: 220 commands, 699 translations, no fault', async () => {
     const { result, machine } = await importFile(captures.clean);
     expect(result).toMatchObject({ lines: 6071, unknown: 0, broken: 0, differences: zero, deviations: {} });
-    expect(result.compared).toEqual({ translation: 699, fault: 0, command: 220, register: 124, eventRecord: 0 });
-    expect(machine.endpoints.map(({ name, streamId }) => `${name} ${streamId}`)).toEqual(['bridge 0', 'virtio 16', 'nvme 24']);
+    expect(result.compared).toEqual({
+      translation: 699,
+      fault: 0,
+      command: 220,
+      register: 124,
+      eventRecord: 0,
+    });
+    expect(machine.endpoints.map(({ name, streamId }) => `${name} ${streamId}`)).toEqual([
+      'bridge 0',
+      'virtio 16',
+      'nvme 24',
+    ]);
     expect(machine.ram).toContainEqual({ base: 0x4000_0000, size: 0x2000_0000 });
   });
 
@@ -17,17 +27,40 @@ describe('the recorded runs', () => {
     const { result, entries } = await importFile(captures.stale);
     expect(result).toMatchObject({ lines: 570, unknown: 0, differences: zero });
     expect(result.compared).toEqual({ translation: 4, fault: 2, command: 17, register: 24, eventRecord: 2 });
-    expect(result.deviations).toEqual({ 'fault-class-zero': 2, 'fault-pieces': 1, 'evtq-irq-every-record': 1 });
-    const used = entries.flatMap((entry) => (entry.type === 'access.completed' ? [`${entry.access} ${entry.size} ${entry.via} ${entry.pa.toString(16)}`] : []));
-    expect(used).toEqual(['read 2048 walk 48111000', 'write 64 walk 48174000', 'write 64 hit 48174000', 'write 64 hit 48174000']);
+    expect(result.deviations).toEqual({
+      'fault-class-zero': 2,
+      'fault-pieces': 1,
+      'evtq-irq-every-record': 1,
+    });
+    const used = entries.flatMap((entry) =>
+      entry.type === 'access.completed'
+        ? [`${entry.access} ${entry.size} ${entry.via} ${entry.pa.toString(16)}`]
+        : [],
+    );
+    expect(used).toEqual([
+      'read 2048 walk 48111000',
+      'write 64 walk 48174000',
+      'write 64 hit 48174000',
+      'write 64 hit 48174000',
+    ]);
     expect(entries.some((entry) => entry.type === 'dma' && entry.assumed !== undefined)).toBe(false);
   });
 
   it('re-enacts the faults: 10 event records, byte for byte but CLASS', async () => {
     const { result, entries } = await importFile(captures.faults);
     expect(result).toMatchObject({ lines: 673, unknown: 0, differences: zero });
-    expect(result.compared).toEqual({ translation: 2, fault: 10, command: 15, register: 31, eventRecord: 10 });
-    expect(result.deviations).toEqual({ 'fault-class-zero': 10, 'fault-pieces': 5, 'evtq-irq-every-record': 5 });
+    expect(result.compared).toEqual({
+      translation: 2,
+      fault: 10,
+      command: 15,
+      register: 31,
+      eventRecord: 10,
+    });
+    expect(result.deviations).toEqual({
+      'fault-class-zero': 10,
+      'fault-pieces': 5,
+      'evtq-irq-every-record': 5,
+    });
     const written = entries.filter((entry) => entry.type === 'record.written').map((entry) => entry.record);
     expect(written.filter((record) => record === 'F_PERMISSION')).toHaveLength(2);
     expect(written.filter((record) => record === 'F_TRANSLATION')).toHaveLength(8);

@@ -21,18 +21,33 @@ describe('observing a trace', () => {
   it('takes the clean run: 220 commands, 699 accesses, 166 fills', async () => {
     const imported = await importText(bare('clean'), { observe: true });
     expect(counted(imported)).toMatchObject({
-      'command.fetched': 220, 'command.consumed': 220, 'sync.completed': 111, 'access.completed': 699, 'tlb.filled': 166, 'config.filled': 4,
-      'register.read': 124, 'descriptor.fetched': 664,
+      'command.fetched': 220,
+      'command.consumed': 220,
+      'sync.completed': 111,
+      'access.completed': 699,
+      'tlb.filled': 166,
+      'config.filled': 4,
+      'register.read': 124,
+      'descriptor.fetched': 664,
     });
     expect(imported.result).toMatchObject({ unknown: 0, compared: { translation: 0 } });
     const hits = imported.entries.filter((entry) => entry.type === 'access.completed' && entry.via === 'hit');
     expect(hits).toHaveLength(533);
-    expect(hits.every((entry) => entry.type === 'access.completed' && entry.tlb > 0 && entry.ste > 0 && entry.cd > 0)).toBe(true);
+    expect(
+      hits.every(
+        (entry) => entry.type === 'access.completed' && entry.tlb > 0 && entry.ste > 0 && entry.cd > 0,
+      ),
+    ).toBe(true);
   });
 
   it('takes faults, their records and the queue pointer', async () => {
     const imported = await importText(bare('faults'), { observe: true });
-    expect(counted(imported)).toMatchObject({ 'record.raised': 10, 'record.written': 10, 'access.terminated': 10, 'access.completed': 2 });
+    expect(counted(imported)).toMatchObject({
+      'record.raised': 10,
+      'record.written': 10,
+      'access.terminated': 10,
+      'access.completed': 2,
+    });
     expect(imported.simulation.state.smmus['smmu0']?.regs['EVENTQ_PROD']).toBe(10);
     expect(imported.simulation.state.smmus['smmu0']?.records).toEqual([]);
   });
@@ -49,9 +64,13 @@ describe('observing a trace', () => {
 
   it('knows operands and records where memory lines tell them', async () => {
     const { entries } = await importText(captureText('faults'), { observe: true });
-    const tlbi = entries.find((entry) => entry.type === 'command.fetched' && entry.command === 'CMD_TLBI_NH_VA');
+    const tlbi = entries.find(
+      (entry) => entry.type === 'command.fetched' && entry.command === 'CMD_TLBI_NH_VA',
+    );
     expect(tlbi).toMatchObject({ lo: 0x1_0000_0000_0012n, hi: 0xffff_f701n });
     const raised = entries.filter((entry) => entry.type === 'record.raised');
-    expect(raised[4]?.type === 'record.raised' && [...raised[4].words.slice(0, 8)]).toEqual([0x13, 0, 0, 0, 0x20, 0, 0, 0]);
+    expect(raised[4]?.type === 'record.raised' && [...raised[4].words.slice(0, 8)]).toEqual([
+      0x13, 0, 0, 0, 0x20, 0, 0, 0,
+    ]);
   });
 });

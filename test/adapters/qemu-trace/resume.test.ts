@@ -32,31 +32,34 @@ describe('an import that was broken off', () => {
     expect(importState([], undefined)).toBeUndefined();
   });
 
-  it.each([{ observe: false }, { observe: true }])('goes on to the same entries and counts ($observe)', async ({ observe }) => {
-    const whole = await importFile(file, { observe });
-    for (const kept of [whole.entries.length - 9000, whole.entries.length - 3]) {
-      const history: Entry[] = whole.entries.slice(0, boundary(whole.entries, kept));
-      const head = history.length;
-      const point = importState([...history].reverse(), history[0])!.resume!;
-      expect(point.seq).toBeLessThanOrEqual(head);
-      const result = await importQemuTrace({
-        file,
-        observe,
-        begin: (machine) => {
-          const from = fold(initialState(machine, resetRegisters), history.slice(0, point.seq));
-          const simulation = new Simulation(from);
-          simulation.entries$.subscribe((step) => {
-            if (live) history.push(...step);
-          });
-          return simulation;
-        },
-        resume: { point, head, caughtUp: () => (live = true) },
-      });
-      expect(history).toEqual(whole.entries);
-      expect({ ...result, examples: [] }).toEqual({ ...whole.result, examples: [] });
-      live = false;
-    }
-  });
+  it.each([{ observe: false }, { observe: true }])(
+    'goes on to the same entries and counts ($observe)',
+    async ({ observe }) => {
+      const whole = await importFile(file, { observe });
+      for (const kept of [whole.entries.length - 9000, whole.entries.length - 3]) {
+        const history: Entry[] = whole.entries.slice(0, boundary(whole.entries, kept));
+        const head = history.length;
+        const point = importState([...history].reverse(), history[0])!.resume!;
+        expect(point.seq).toBeLessThanOrEqual(head);
+        const result = await importQemuTrace({
+          file,
+          observe,
+          begin: (machine) => {
+            const from = fold(initialState(machine, resetRegisters), history.slice(0, point.seq));
+            const simulation = new Simulation(from);
+            simulation.entries$.subscribe((step) => {
+              if (live) history.push(...step);
+            });
+            return simulation;
+          },
+          resume: { point, head, caughtUp: () => (live = true) },
+        });
+        expect(history).toEqual(whole.entries);
+        expect({ ...result, examples: [] }).toEqual({ ...whole.result, examples: [] });
+        live = false;
+      }
+    },
+  );
 });
 
 let live = false;

@@ -37,7 +37,8 @@ function enact(...names: readonly (keyof typeof line)[]): string[] {
     round: () => out.push('round'),
     note: () => out.push('note'),
     check: () => out.push('check'),
-    access: (access: TracedAccess) => out.push(`access ${access.end ?? access.record ?? 'silent'} ${access.stores.length}`),
+    access: (access: TracedAccess) =>
+      out.push(`access ${access.end ?? access.record ?? 'silent'} ${access.stores.length}`),
     unused: () => out.push('unused'),
   });
   for (const name of names) {
@@ -65,22 +66,51 @@ describe('Sequencer', () => {
   });
 
   it('lets a store happen between two reads of a walk', () => {
-    expect(enact('begin', 'miss', 'pte', 'storeA', 'readA', 'pte', 'leaf', 'insert', 'success')).toEqual(['store a', 'read', 'access success 0']);
-  });
-
-  it('puts a store after the access whose result only is still to be told', () => {
-    expect(enact('begin', 'miss', 'pte', 'leaf', 'storeA', 'insert', 'success')).toEqual(['access success 0', 'store a']);
-    expect(enact('begin', 'hit', 'storeA', 'prod', 'consume', 'success')).toEqual(['access success 0', 'store a', 'write', 'round']);
-  });
-
-  it('gives a record its words although a CPU comes between', () => {
-    expect(enact('begin', 'miss', 'pte', 'invalid', 'record', 'irq', 'readA', 'words', 'words', 'begin', 'hit', 'success')).toEqual([
-      'access F_TRANSLATION 2', 'read', 'access success 0',
+    expect(enact('begin', 'miss', 'pte', 'storeA', 'readA', 'pte', 'leaf', 'insert', 'success')).toEqual([
+      'store a',
+      'read',
+      'access success 0',
     ]);
   });
 
+  it('puts a store after the access whose result only is still to be told', () => {
+    expect(enact('begin', 'miss', 'pte', 'leaf', 'storeA', 'insert', 'success')).toEqual([
+      'access success 0',
+      'store a',
+    ]);
+    expect(enact('begin', 'hit', 'storeA', 'prod', 'consume', 'success')).toEqual([
+      'access success 0',
+      'store a',
+      'write',
+      'round',
+    ]);
+  });
+
+  it('gives a record its words although a CPU comes between', () => {
+    expect(
+      enact(
+        'begin',
+        'miss',
+        'pte',
+        'invalid',
+        'record',
+        'irq',
+        'readA',
+        'words',
+        'words',
+        'begin',
+        'hit',
+        'success',
+      ),
+    ).toEqual(['access F_TRANSLATION 2', 'read', 'access success 0']);
+  });
+
   it('ends an access that tells no end when the next begins', () => {
-    expect(enact('begin', 'miss', 'pte', 'invalid', 'begin', 'hit', 'success', 'readA')).toEqual(['access silent 0', 'access success 0', 'read']);
+    expect(enact('begin', 'miss', 'pte', 'invalid', 'begin', 'hit', 'success', 'readA')).toEqual([
+      'access silent 0',
+      'access success 0',
+      'read',
+    ]);
   });
 
   it('waits no longer than a bounded number of lines', () => {

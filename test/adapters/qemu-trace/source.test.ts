@@ -64,7 +64,9 @@ describe('reading a trace', () => {
     ['a trace without memory', 'smmuv3_read_mmio addr: 0x0 val:0xd40101a size: 0x4(0)\n', /--observe/],
   ])('refuses %s with a clear message', async (_, content, message) => {
     await expect(withFile('f', content, (file) => importFile(file))).rejects.toThrow(message);
-    await expect(withFile('f', content, (file) => importFile(file))).rejects.toMatchObject({ name: 'InputError' });
+    await expect(withFile('f', content, (file) => importFile(file))).rejects.toMatchObject({
+      name: 'InputError',
+    });
   });
 
   it('refuses a file that is not there', async () => {
