@@ -66,6 +66,7 @@ export class Recorder {
   #pending: Entry[] = [];
   #head: number;
   #snapshot: number;
+  #acknowledged: number;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(stores: Stores, simulation: Simulation, branch: Branch) {
@@ -74,6 +75,7 @@ export class Recorder {
     this.#branch = branch;
     this.#head = stores.log.head(branch.id);
     this.#snapshot = this.#head;
+    this.#acknowledged = this.#head;
     const subscription = simulation.entries$.subscribe((entries) => this.#pending.push(...entries));
     this.#unsubscribe = () => subscription.unsubscribe();
   }
@@ -81,6 +83,11 @@ export class Recorder {
   /** seq of the last entry, appended or waiting. */
   get head(): number {
     return this.#head + this.#pending.length;
+  }
+
+  /** seq of the last entry that is known to be durable: nothing up to it is ever lost. */
+  get acknowledged(): number {
+    return this.#acknowledged;
   }
 
   /** Entries that `commit` would append. */
@@ -94,8 +101,10 @@ export class Recorder {
       const { durable } = this.#stores.log.append(this.#branch.id, this.#head, this.#pending);
       this.#head += this.#pending.length;
       this.#pending = [];
+      const end = this.#head;
       const settled = durable.then(
         () => {
+          this.#acknowledged = Math.max(this.#acknowledged, end);
           this.#inFlight.splice(this.#inFlight.indexOf(settled), 1);
         },
         (error: unknown) => {

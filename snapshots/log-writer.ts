@@ -41,8 +41,8 @@ interface Tail {
   readonly open: SegmentWriter;
   /** Full segments of the group, not yet written. */
   readonly full: { readonly first: number; readonly value: Uint8Array; readonly hash: Uint8Array }[];
-  /** What the file says the head is, by this writer's knowledge. */
-  written: Head;
+  /** The head's record as this writer knows it; undefined before the first entry. */
+  written: Uint8Array | undefined;
   /** seq of the last entry taken. */
   head: number;
   /** Hash of the segment before the open one. */
@@ -136,9 +136,8 @@ export class LogWriter {
       const bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
       this.#environment.write(bytes, (put) => {
         for (const group of groups) {
-          const found = this.#headOf(group.tail.branch);
-          if (sameHead(found, group.tail.written)) this.#putGroup(put, group);
-          else conflicts.set(group.tail, conflictOf(group.tail, found));
+          if (this.#isCurrent(group.tail)) this.#putGroup(put, group);
+          else conflicts.set(group.tail, this.#conflictOf(group.tail));
         }
       });
       for (const group of groups) if (!conflicts.has(group.tail)) this.#settle(group);
@@ -156,7 +155,7 @@ export class LogWriter {
     if (tail.open.count > 0) segments.push({ first: tail.open.first, ...tail.open.encode(tail.before) });
     const end = segments.at(-1);
     if (end === undefined) throw new Error('invariant: a waiting tail has something to write');
-    const head = { seq: tail.head, tail: end.first, hash: end.hash };
+    const head = sealRecord(headKey(tail.branch), { seq: tail.head, tail: end.first, hash: end.hash });
     const bytes = segments.reduce((sum, segment) => sum + segment.value.length, 4096);
     return { tail, segments, head, bytes };
   }
@@ -167,8 +166,7 @@ export class LogWriter {
       put(storeKey(TAG.schema, 0, fingerprint), new TextEncoder().encode(text));
     }
     for (const { first, value } of segments) put(segmentKey(tail.branch, first), value);
-    const key = headKey(tail.branch);
-    put(key, sealRecord(key, head));
+    put(headKey(tail.branch), head);
   }
 
   #settle({ tail, segments, head }: Group): void {
@@ -212,20 +210,38 @@ export class LogWriter {
   #tail(branch: number): Tail {
     const known = this.#tails.get(branch);
     if (known?.waiting !== undefined) return known;
-    const written = this.#headOf(branch);
-    if (known !== undefined && sameHead(written, known.written)) return known;
-    const made = this.#openTail(branch, written);
+    if (known !== undefined && this.#isCurrent(known)) return known;
+    const made = this.#openTail(branch);
     this.#tails.set(branch, made);
     return made;
   }
 
-  #openTail(branch: number, written: Head): Tail {
+  /** Whether the file's head is still what this writer last wrote or read. */
+  #isCurrent({ branch, written }: Tail): boolean {
+    const found = this.#environment.get(headKey(branch));
+    if (written === undefined || found === undefined) return written === found && this.#hasBranch(branch);
+    return sameBytes(written, found);
+  }
+
+  #hasBranch(branch: number): boolean {
+    return this.#environment.has(storeKey(TAG.branch, branch, 0));
+  }
+
+  #conflictOf({ branch, head }: Tail): ConflictError {
+    const now = this.#hasBranch(branch) ? `is at ${this.#headOf(branch).seq}` : 'was removed';
+    return new ConflictError(
+      `branch ${branch} ${now}, not on the way to ${head}: another process wrote it; nothing was written`,
+    );
+  }
+
+  #openTail(branch: number): Tail {
+    const written = this.#headOf(branch);
     const open = new SegmentWriter(this.#book);
     const tail = {
       branch,
       open,
       full: [],
-      written,
+      written: this.#environment.get(headKey(branch)),
       head: written.seq,
       before: written.hash,
       waiting: undefined,
@@ -264,18 +280,9 @@ interface Group {
     readonly value: Uint8Array;
     readonly hash: Uint8Array;
   }[];
-  readonly head: Head;
+  /** The head's new record. */
+  readonly head: Uint8Array;
   readonly bytes: number;
-}
-
-function sameHead(one: Head, other: Head): boolean {
-  return one.seq === other.seq && one.tail === other.tail && sameBytes(one.hash, other.hash);
-}
-
-function conflictOf(tail: Tail, found: Head): ConflictError {
-  return new ConflictError(
-    `branch ${tail.branch} is at ${found.seq}, not at ${tail.written.seq}: another process wrote it; nothing was written`,
-  );
 }
 
 function checkNumbers(entries: readonly Entry[], first: number): void {

@@ -28,6 +28,14 @@ export function writeNumbers(out: ByteWriter, values: Float64Array, count: numbe
   if (scratch.zigzag.length < count) scratch.zigzag = new Float64Array(count * 2);
   const zigzag = scratch.zigzag;
   const first = values[0] as number;
+  // Most columns of most segments are constant: they are worth a loop of their own.
+  let same = 1;
+  while (same < count && values[same] === first) same += 1;
+  if (same === count) {
+    out.u8(CONSTANT);
+    out.varint(first);
+    return;
+  }
   let least = first;
   let most = first;
   let widest = 0;
@@ -43,11 +51,6 @@ export function writeNumbers(out: ByteWriter, values: Float64Array, count: numbe
     if (folded > widest) widest = folded;
     varints += folded < 0x80 ? 1 : folded < 0x4000 ? 2 : varintBytes(folded);
     before = value;
-  }
-  if (least === most) {
-    out.u8(CONSTANT);
-    out.varint(first);
-    return;
   }
   const plainWidth = bitsFor(most - least);
   const plain = (count * plainWidth) / 8;

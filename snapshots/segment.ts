@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto';
 import type { Entry } from '../core/event.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
-import { type ColumnWriter, columnWriter, Dictionary, NumberColumn, readColumn, textOf } from './column.ts';
+import { ColumnWriter, Dictionary, readColumn, textOf } from './column.ts';
 import { readNumbers } from './numbers.ts';
 import type { SchemaBook, TypeShape } from './schema-book.ts';
 import { messageOf, StoreError } from './store-error.ts';
@@ -30,9 +30,14 @@ interface TypeWriter {
   /** Its number in the open segment. */
   number: number;
   readonly shape: TypeShape;
-  readonly columns: readonly { readonly name: string; readonly writer: ColumnWriter }[];
+  readonly names: readonly string[];
+  /** Beside the names. */
+  readonly columns: readonly ColumnWriter[];
   rows: number;
 }
+
+/** Encoding is synchronous: one pair serves all. */
+const buffers = { out: new ByteWriter(65536), block: new ByteWriter(65536) };
 
 /** The open segment: takes entries into columns and keeps none of them. */
 export class SegmentWriter {
@@ -40,10 +45,10 @@ export class SegmentWriter {
   readonly #known = new Map<string, TypeWriter>();
   readonly #used: TypeWriter[] = [];
   readonly #dictionary = new Dictionary();
-  readonly #types = new NumberColumn();
-  readonly #ticks = new NumberColumn();
-  readonly #causes = new NumberColumn();
-  readonly #actors = new NumberColumn();
+  readonly #types = this.#column('type', 'int');
+  readonly #ticks = this.#column('tick', 'int');
+  readonly #causes = this.#column('cause', 'int');
+  readonly #actors = this.#column('actor', 'text');
   #first = 0;
 
   constructor(book: SchemaBook) {
@@ -73,17 +78,20 @@ export class SegmentWriter {
     if (this.count === 0) this.#first = entry.seq;
     const type = this.#typeFor(entry.type);
     const fields = entry as unknown as Readonly<Record<string, unknown>>;
-    for (const { name, writer } of type.columns) writer.push(fields[name]);
+    const { names, columns } = type;
+    for (let at = 0; at < names.length; at += 1)
+      (columns[at] as ColumnWriter).push(fields[names[at] as string]);
     type.rows += 1;
     this.#types.push(type.number);
     this.#ticks.push(entry.tick);
     this.#causes.push(entry.cause === 0 ? 0 : entry.seq - entry.cause);
-    this.#actors.push(this.#dictionary.idOf(entry.actor));
+    this.#actors.push(entry.actor);
   }
 
   /** The segment as it is now; more may follow. @param before hash of the segment before. */
   encode(before: Uint8Array): Segment {
-    const out = new ByteWriter(16384);
+    const { out, block } = buffers;
+    out.reset();
     out.raw(new Uint8Array(HASH_BYTES));
     out.raw(before);
     out.u8(SEGMENT_VERSION);
@@ -97,10 +105,9 @@ export class SegmentWriter {
     out.varint(this.#dictionary.texts.length);
     for (const text of this.#dictionary.texts) out.text(text);
     for (const column of [this.#types, this.#ticks, this.#causes, this.#actors]) column.write(out);
-    const block = new ByteWriter(8192);
     for (const { columns } of this.#used) {
       block.reset();
-      for (const { writer } of columns) writer.write(block);
+      for (const column of columns) column.write(block);
       out.block(block.view());
     }
     const value = out.view().slice();
@@ -113,7 +120,7 @@ export class SegmentWriter {
   reset(): void {
     for (const type of this.#used) {
       type.rows = 0;
-      for (const { writer } of type.columns) writer.reset();
+      for (const column of type.columns) column.reset();
     }
     this.#used.length = 0;
     this.#dictionary.reset();
@@ -127,14 +134,18 @@ export class SegmentWriter {
       return known;
     }
     const shape = this.#book.forType(name);
-    const columns = shape.fields.map((field) => ({
-      name: field.name,
-      writer: columnWriter({ ...field, name: `${name}.${field.name}` }, this.#dictionary),
-    }));
-    const made = { number: this.#used.length, shape, columns, rows: 0 };
+    const columns = shape.fields.map(
+      (field) => new ColumnWriter({ ...field, name: `${name}.${field.name}` }, this.#dictionary),
+    );
+    const names = shape.fields.map((field) => field.name);
+    const made = { number: this.#used.length, shape, names, columns, rows: 0 };
     this.#known.set(name, made);
     this.#used.push(made);
     return made;
+  }
+
+  #column(name: string, column: 'int' | 'text'): ColumnWriter {
+    return new ColumnWriter({ name, column, optional: false }, this.#dictionary);
   }
 }
 

@@ -12,6 +12,9 @@ const VERSION = '0.1.0';
 /** Errors of the outside: their message is enough. All others are bugs of ours. */
 const OUTSIDE: readonly string[] = ['InputError', 'StoreError', 'ConflictError'];
 
+/** Options that need no verb. */
+const ABOUT: readonly string[] = ['-h', '--help', '-V', '--version'];
+
 const rows: Readonly<Record<string, VerbRow>> = {
   ...verbs,
   help: { summary: 'help on a verb, or on scenario, paths, positions', load: () => import('./help.ts') },
@@ -19,15 +22,37 @@ const rows: Readonly<Record<string, VerbRow>> = {
 
 /** @param args the command line without the program's name. */
 export async function runCli(args: readonly string[], io: Io): Promise<ExitCode> {
+  const { said, told } = listening(io);
   try {
-    return await runVerb(args, io);
+    return await runVerb(args, told);
   } catch (error) {
+    // A damaged cache is condemned when it is met, and made again when the store is next opened.
+    if (!said() && isCacheDamage(error))
+      return runVerb(args, io).catch((again: unknown) => report(again, io));
     return report(error, io);
   }
 }
 
+function isCacheDamage(error: unknown): boolean {
+  return error instanceof Error && error.name === 'StoreError' && error.message.endsWith('try again');
+}
+
+/** The same outside, and whether anything was said there: what was said cannot be said anew. */
+function listening(io: Io): { readonly told: Io; said(): boolean } {
+  let spoken = false;
+  const out = (line: string): void => {
+    spoken = true;
+    io.out(line);
+  };
+  return { told: Object.create(io, { out: { value: out } }) as Io, said: () => spoken };
+}
+
 async function runVerb(args: readonly string[], io: Io): Promise<ExitCode> {
   const called = verbOf(args);
+  if (called === undefined && !args.some((arg) => ABOUT.includes(arg))) {
+    await runVerb(['help'], Object.create(io, { out: { value: io.err } }) as Io);
+    return exitCodes.badInput;
+  }
   if (called !== undefined && !Object.hasOwn(rows, called)) throw new InputError(unknownVerb(called));
   let exit: ExitCode | undefined;
   let prepared = args;

@@ -62,6 +62,7 @@ class ImportRun {
   #branch: Branch | undefined;
   #recorder: Recorder | undefined;
   #progress: Progress | undefined;
+  #told = 0;
 
   constructor(context: VerbContext, target: Target) {
     this.#context = context;
@@ -136,6 +137,16 @@ class ImportRun {
     // A failure is said by the wait for room, or by the end.
     this.#recorder?.commit().catch(() => {});
     await this.#recorder?.room();
+    this.#tellAcknowledged();
+  }
+
+  /** With --json, how far all is durable: whoever drives an import may rely on it whatever happens next. */
+  #tellAcknowledged(): void {
+    const { io, json } = this.#context;
+    const seq = this.#recorder?.acknowledged ?? 0;
+    if (!json || this.#branch === undefined || seq === this.#told) return;
+    this.#told = seq;
+    io.out(JSON.stringify({ acknowledged: showPosition({ branch: this.#branch, seq }) }));
   }
 
   async #findUnfinished(): Promise<Unfinished | undefined> {

@@ -1,5 +1,5 @@
 /** `rerun`: what if. Forks at the earliest edit and decides the rest of the history anew. */
-import { type Entry, isStimulus } from '../../core/event.ts';
+import type { Entry } from '../../core/event.ts';
 import { type Comparison, openComparison, stepsOf, stimulusOf } from '../../core/history/rerun.ts';
 import type { Branch } from '../../core/history/store.ts';
 import { settingProblem } from '../../core/settings.ts';
@@ -7,14 +7,15 @@ import { Simulation } from '../../core/simulation.ts';
 import { InputError, type Place } from '../input-error.ts';
 import { settingValue } from '../scenario/ops.ts';
 import { readScenario } from '../scenario/reader.ts';
-import { ScenarioRunner } from '../scenario/runner.ts';
+import { type LineResult, ScenarioRunner } from '../scenario/runner.ts';
 import { differenceJson, differenceLines } from './diff.ts';
+import { type Edits, editsOf, joinPairs } from './edits.ts';
 import { type ExitCode, exitCodes, type Io, wrap } from './io.ts';
 import { checkNewName, type Opened, withStore } from './open.ts';
-import { type Position, parsePosition, showPosition } from './position.ts';
+import { showPosition } from './position.ts';
 import { startProgress } from './progress.ts';
 import { counted } from './run-text.ts';
-import { gather, listOption, type Options, textOption, type Verb, type VerbContext } from './verb.ts';
+import { gather, textOption, type Verb, type VerbContext } from './verb.ts';
 
 export const verb: Verb = {
   define(command) {
@@ -29,15 +30,7 @@ export const verb: Verb = {
       )
       .option('--as <name>', 'name of the new branch');
   },
-  /** `--insert` takes two values, which commander knows nothing of: they are joined. */
-  prepare: (args) =>
-    args.flatMap((arg, at) =>
-      args[at - 1] === '--insert'
-        ? [`${arg}${PAIR}${args[at + 1] ?? ''}`]
-        : args[at - 2] === '--insert'
-          ? []
-          : [arg],
-    ),
+  prepare: joinPairs,
   run(context, [text = ''], options) {
     return withStore(context, async (opened) => {
       const edits = editsOf(opened, text, options);
@@ -45,78 +38,6 @@ export const verb: Verb = {
     });
   },
 };
-
-const PAIR = '\0';
-
-type Insertion = { readonly set: string } | { readonly file: string };
-
-interface Edits {
-  readonly branch: Branch;
-  /** Last entry that both histories share: the end of a step. */
-  readonly fork: number;
-  readonly drop: ReadonlySet<number>;
-  /** By the seq of the step's last entry. */
-  readonly insert: ReadonlyMap<number, readonly Insertion[]>;
-}
-
-function editsOf(opened: Opened, text: string, options: Options): Edits {
-  const at = opened.position(text);
-  const insert = new Map<number, Insertion[]>();
-  const add = (after: Position, insertion: Insertion): number => {
-    const seq = endOfStep(opened, after);
-    insert.set(seq, [...(insert.get(seq) ?? []), insertion]);
-    return seq;
-  };
-  const forks: number[] = [];
-  for (const set of listOption(options, 'set')) forks.push(add(at, { set }));
-  for (const pair of listOption(options, 'insert')) {
-    const [seq = '', file = ''] = pair.split(PAIR);
-    if (file === '') throw new InputError(`--insert: expected SEQ FILE, found "${seq}"`);
-    forks.push(add(onBranch(opened, seq, at.branch, '--insert'), { file }));
-  }
-  const drop = new Set<number>();
-  for (const dropped of listOption(options, 'drop')) {
-    const { seq } = onBranch(opened, dropped, at.branch, '--drop');
-    checkDropped(opened, at.branch, seq);
-    drop.add(seq);
-    forks.push(seq - 1);
-  }
-  return {
-    branch: at.branch,
-    fork: forks.length === 0 ? endOfStep(opened, at) : Math.min(...forks),
-    drop,
-    insert,
-  };
-}
-
-function onBranch({ source }: Opened, text: string, branch: Branch, option: string): Position {
-  const found = parsePosition(text, source, branch);
-  if (found.branch.id !== branch.id)
-    throw new InputError(`${option}: expected a position of ${branch.name}, found ${text}`);
-  return found;
-}
-
-function checkDropped({ session: { log } }: Opened, branch: Branch, seq: number): void {
-  for (const entry of log.read(branch.id, seq, seq)) {
-    if (entry.type === 'turn')
-      throw new InputError(`--drop: expected a stimulus from outside, found a turn at ${seq}`);
-    if (isStimulus(entry)) return;
-    throw new InputError(
-      `--drop: expected a stimulus, found ${entry.type} at ${seq}, which follows from ${entry.cause}`,
-    );
-  }
-  throw new InputError(`--drop: expected a stimulus, found ${seq}`);
-}
-
-/** The last entry of the step that holds the position's: between them nothing can be put. */
-function endOfStep({ session: { log } }: Opened, { branch, seq }: Position): number {
-  let end = seq;
-  for (const entry of log.read(branch.id, seq + 1, log.head(branch.id))) {
-    if (isStimulus(entry)) break;
-    end = entry.seq;
-  }
-  return end;
-}
 
 function nameOf({ session: { log } }: Opened, branch: Branch, as: string | undefined): string {
   const taken = log.branches().map((each) => each.name);
@@ -140,6 +61,8 @@ class Rerun {
   /** Entries of the group that is being rerun. */
   #recorded: Entry[] = [];
   #fresh: Entry[] = [];
+  /** What inserted lines expected and did not find. */
+  readonly #failed: string[] = [];
 
   constructor(context: VerbContext, opened: Opened, edits: Edits, name: string) {
     this.#context = context;
@@ -156,9 +79,20 @@ class Rerun {
   async run(): Promise<ExitCode> {
     const { session } = this.#opened;
     const { branch, fork } = this.#edits;
-    const { io } = this.#context;
     const insertions = await this.#readInsertions();
     const made = session.log.fork(this.#name, branch.id, fork);
+    try {
+      return await this.#rerun(made, insertions);
+    } catch (error) {
+      session.log.removeBranch(made.id);
+      throw error;
+    }
+  }
+
+  async #rerun(made: Branch, insertions: ReadonlyMap<number, readonly (() => void)[]>): Promise<ExitCode> {
+    const { session } = this.#opened;
+    const { branch, fork } = this.#edits;
+    const { io } = this.#context;
     const recorder = session.appendFrom(this.#simulation, made);
     const head = session.log.head(branch.id);
     const progress = startProgress(io, 'rerun', head - fork);
@@ -243,7 +177,7 @@ class Rerun {
     const begin = (): Simulation => this.#simulation;
     return () => {
       const runner = new ScenarioRunner({ begin, label: () => refused }, this.#simulation);
-      for (const { place, raw } of lines) runner.run(raw, place);
+      for (const { place, raw } of lines) this.#failed.push(...failuresOf(runner.run(raw, place), file));
     };
   }
 
@@ -265,8 +199,9 @@ class Rerun {
         }),
       );
     } else this.#print(io, position, from, head - fork, made);
+    for (const failure of this.#failed) io.err(`backwalk: ${failure}`);
     if (io.interrupted) return exitCodes.interrupted;
-    return first === undefined ? exitCodes.clean : exitCodes.found;
+    return this.#failed.length === 0 && first === undefined ? exitCodes.clean : exitCodes.found;
   }
 
   #print(io: Io, position: string, from: string, entries: number, made: Branch): void {
@@ -283,6 +218,12 @@ const COMMIT_ENTRIES = 8_192;
 
 /** Values on a command line that are no texts. */
 const JSON_WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };
+
+function failuresOf({ line, op, failed }: LineResult, file: string): string[] {
+  return failed.map(({ field, expected, actual }) => {
+    return `${file}:${line ?? '-'}: ${op}: ${field}: expected ${JSON.stringify(expected)}, found ${JSON.stringify(actual)}`;
+  });
+}
 
 function insertionsOf(insert: Edits['insert']): number {
   return [...insert.values()].reduce((sum, each) => sum + each.length, 0);

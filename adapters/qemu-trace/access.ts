@@ -54,7 +54,17 @@ export function beginAccess(line: TraceLine): TracedAccess | undefined {
 }
 
 function empty(line: number, sid: number, configMiss: boolean): TracedAccess {
-  return { line, sid, configMiss, twoLevel: false, decoded: false, walk: [], flushed: false, irq: false, stores: [] };
+  return {
+    line,
+    sid,
+    configMiss,
+    twoLevel: false,
+    decoded: false,
+    walk: [],
+    flushed: false,
+    irq: false,
+    stores: [],
+  };
 }
 
 /** Whether the line continues the access. */

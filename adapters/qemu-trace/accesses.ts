@@ -2,23 +2,27 @@
  * Accesses of devices: each translation of the trace becomes a `dma`, and its end is compared with the
  * machine's: result, address and permission; the fault; the event record.
  */
-import type { Entry } from '../../core/event.ts';
-import type { State } from '../../core/state.ts';
 import type { TracedAccess } from './access.ts';
+import type { Bench } from './bench.ts';
 import type { DeviationName } from './deviations.ts';
-import { Edu, type Known } from './edu.ts';
-import { at, type Emulator } from './emulator.ts';
-import { type AccessCase, explainAccess, explainMissingRecord, type OurAccess, ourFault, theirFault } from './explain-access.ts';
-import { type Iotlb, type IotlbEntry, leafSizeLog2 } from './iotlb.ts';
-import { entriesOf, type Live } from './live.ts';
+import type { Known } from './edu.ts';
+import { at } from './emulator.ts';
+import { hex, ourEnd, readOurs, sameFault, theirEnd } from './ends.ts';
+import {
+  type AccessCase,
+  explainAccess,
+  explainMissingRecord,
+  ourFault,
+  theirFault,
+} from './explain-access.ts';
+import { type IotlbEntry, leafSizeLog2 } from './iotlb.ts';
+import { entriesOf } from './live.ts';
 import { SMMU } from './machine.ts';
-import { type EventMemory, explainRecord, type RecordFacts, recordFacts } from './records.ts';
-import type { Stale } from './stale.ts';
-import { type ComparedKey, showDifference, type Tally } from './tally.ts';
+import { explainRecord, type RecordFacts, recordFacts } from './records.ts';
+import { type ComparedKey, showDifference } from './tally.ts';
 
 const PAGE = 4096;
 const AP1 = 0x40n;
-const AP2 = 1 << 1;
 
 /** An access as it is put to the machine. */
 interface Asked extends Known {
@@ -26,23 +30,6 @@ interface Asked extends Known {
   readonly privileged: boolean;
   /** What the trace did not show. */
   readonly assumed: string;
-}
-
-/** What an import keeps beside the machine, shared by its parts. */
-export interface Bench {
-  readonly live: Live;
-  readonly tally: Tally;
-  readonly emulator: Emulator;
-  readonly iotlb: Iotlb;
-  readonly eventMemory: EventMemory;
-  readonly edu: Edu;
-  readonly stale: Stale;
-  /** Endpoints by StreamID. */
-  readonly endpoints: ReadonlyMap<number, string>;
-}
-
-export function endpointsOf(state: State): ReadonlyMap<number, string> {
-  return new Map(Object.entries(state.endpoints).map(([name, { config }]) => [config.streamId, name]));
 }
 
 export class Accesses {
@@ -81,7 +68,14 @@ export class Accesses {
     stale.afterAccess(traced, entriesOf(steps));
     if (traced.insert !== undefined && served !== undefined) iotlb.insert(served);
     const is: AccessCase = {
-      traced, ours, iova: asked.iova, smmu: live.smmu, memory: live.memory, emulator: this.#bench.emulator, served, ...stale.facts,
+      traced,
+      ours,
+      iova: asked.iova,
+      smmu: live.smmu,
+      memory: live.memory,
+      emulator: this.#bench.emulator,
+      served,
+      ...stale.facts,
     };
     this.#compareEnd(is);
     if (traced.record !== undefined) this.#compareRecord(is, record?.bytes);
@@ -90,10 +84,13 @@ export class Accesses {
   }
 
   /** Takes the words of the record into the queue's memory, and reads it there. */
-  #takeRecord(traced: TracedAccess): { readonly bytes: Uint8Array; readonly facts: RecordFacts; readonly pa: number } | undefined {
+  #takeRecord(
+    traced: TracedAccess,
+  ): { readonly bytes: Uint8Array; readonly facts: RecordFacts; readonly pa: number } | undefined {
     const { eventMemory, emulator } = this.#bench;
     for (const store of traced.stores) eventMemory.store(store);
-    if (traced.record === undefined || traced.cut || emulator.eventsFull || !eventMemory.known) return undefined;
+    if (traced.record === undefined || traced.cut || emulator.eventsFull || !eventMemory.known)
+      return undefined;
     const pa = emulator.eventPa;
     const bytes = eventMemory.record(pa);
     return { bytes, facts: recordFacts(bytes), pa };
@@ -123,13 +120,20 @@ export class Accesses {
   #ask(traced: TracedAccess, record: RecordFacts | undefined, served: IotlbEntry | undefined): Asked {
     const { edu } = this.#bench;
     const page = traced.lookupAddress;
-    const iova = traced.iova ?? record?.iova ?? edu.addressIn(traced.sid, page ?? 0, page === undefined ? 2 ** 48 : PAGE);
+    const iova =
+      traced.iova ??
+      record?.iova ??
+      edu.addressIn(traced.sid, page ?? 0, page === undefined ? 2 ** 48 : PAGE);
     const address = iova ?? page ?? 0;
     const privileged = served !== undefined && ((served.pte & AP1) === 0n || served.tablesUnprivileged);
     const known = edu.take(traced.sid, address, spanOf(traced, address, served));
     if (known !== undefined) return { ...known, iova: address, privileged, assumed: '' };
     const access = record?.access ?? accessShown(traced);
-    const assumed = [...(iova === undefined ? ['iova'] : []), ...(access === undefined ? ['access'] : []), 'size'];
+    const assumed = [
+      ...(iova === undefined ? ['iova'] : []),
+      ...(access === undefined ? ['access'] : []),
+      'size',
+    ];
     return { iova: address, access: access ?? 'read', size: 1, privileged, assumed: assumed.join(',') };
   }
 
@@ -143,7 +147,13 @@ export class Accesses {
     const same = translated ? expected === actual : sameFault(is);
     if (same && traced.mismatch === undefined) return;
     if (traced.mismatch !== undefined) {
-      this.#differs(key, traced.line, `a check value of stream ${hex(traced.sid)}`, traced.mismatch, 'otherwise');
+      this.#differs(
+        key,
+        traced.line,
+        `a check value of stream ${hex(traced.sid)}`,
+        traced.mismatch,
+        'otherwise',
+      );
       return;
     }
     const name = explainAccess(is);
@@ -161,13 +171,20 @@ export class Accesses {
     if (lost === (ours.written !== undefined) || (lost && ours.dropped !== undefined)) {
       const name = explainMissingRecord(is);
       if (name !== undefined) tally.deviation(name);
-      else if (sameFault(is)) this.#differs('eventRecord', traced.line, recordOf(traced), presence(!lost), presence(lost));
+      else if (sameFault(is))
+        this.#differs('eventRecord', traced.line, recordOf(traced), presence(!lost), presence(lost));
     }
     if (bytes === undefined || ours.raised === undefined || !sameFault(is)) return;
     tally.compared.eventRecord += 1;
     const names = explainRecord(bytes, ours.raised.words);
     if (names === undefined) {
-      this.#differs('eventRecord', traced.line, recordOf(traced), hexBytes(bytes), hexBytes(ours.raised.words));
+      this.#differs(
+        'eventRecord',
+        traced.line,
+        recordOf(traced),
+        hexBytes(bytes),
+        hexBytes(ours.raised.words),
+      );
     }
     for (const name of names ?? []) tally.deviation(name);
   }
@@ -214,28 +231,6 @@ export class Accesses {
   }
 }
 
-function readOurs(entries: Iterable<Entry>, live: Live): OurAccess {
-  const found: { -readonly [K in keyof OurAccess]?: OurAccess[K] } = {};
-  for (const entry of entries) {
-    if (entry.type === 'access.completed') found.completed ??= entry;
-    else if (entry.type === 'access.terminated') found.terminated ??= entry;
-    else if (entry.type === 'record.raised') found.raised ??= entry;
-    else if (entry.type === 'record.written') found.written ??= entry;
-    else if (entry.type === 'record.dropped') found.dropped ??= entry;
-    else if (entry.type === 'interrupt.raised' && entry.source === 'EVENTQ') found.interrupt = true;
-  }
-  const tlb = found.completed?.tlb ?? found.terminated?.tlb ?? 0;
-  return {
-    completed: found.completed,
-    terminated: found.terminated,
-    raised: found.raised,
-    written: found.written,
-    dropped: found.dropped,
-    interrupt: found.interrupt ?? false,
-    entry: tlb === 0 ? undefined : live.smmu.caches.tlb.fills.get(tlb),
-  };
-}
-
 /** Bytes from `iova` to the end of what one translation serves; undefined when it is refused. */
 function spanOf({ end }: TracedAccess, iova: number, served: IotlbEntry | undefined): number | undefined {
   if (end === 'bypass' || end === 'disabled') return PAGE - (iova % PAGE);
@@ -245,42 +240,18 @@ function spanOf({ end }: TracedAccess, iova: number, served: IotlbEntry | undefi
 }
 
 /** A read-only mapping that served can only have been read; only a write is refused a permission. */
-function accessShown({ end, perm, record, lookup, invalidLevel }: TracedAccess): 'read' | 'write' | undefined {
+function accessShown({
+  end,
+  perm,
+  record,
+  lookup,
+  invalidLevel,
+}: TracedAccess): 'read' | 'write' | undefined {
   if (end === 'success' && perm === 1) return 'read';
   if (record === 'F_PERMISSION') return 'write';
-  return end === undefined && record === undefined && lookup === 'hit' && invalidLevel === undefined ? 'write' : undefined;
-}
-
-function theirEnd({ traced }: AccessCase): string {
-  if (traced.end === 'abort') return 'abort';
-  const pa = hex(traced.translated ?? traced.iova ?? 0);
-  return traced.end === 'success' ? `${pa} ${showPerm(traced.perm ?? 0)}` : `${pa} bypass`;
-}
-
-function ourEnd({ ours, traced }: AccessCase): string {
-  const { completed, terminated, entry, raised } = ours;
-  if (completed !== undefined) {
-    if (completed.via === 'bypass') return `${hex(completed.pa)} bypass`;
-    const perm = entry === undefined ? (traced.perm ?? 0) : (entry.attributes & AP2) !== 0 ? 1 : 3;
-    return `${hex(completed.pa)} ${showPerm(perm)}`;
-  }
-  if (terminated === undefined) return 'nothing';
-  return raised === undefined && terminated.reason.startsWith('STE.Config') ? 'abort' : terminated.reason;
-}
-
-/** Both refused it, for the same reason where the trace tells one. */
-function sameFault({ traced, ours }: AccessCase): boolean {
-  if (ours.terminated === undefined) return false;
-  const theirs = theirFault(traced);
-  return theirs === '' || theirs === ourFault(ours);
-}
-
-function showPerm(perm: number): string {
-  return perm === 3 ? 'RW' : perm === 2 ? 'WO' : perm === 1 ? 'RO' : 'none';
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
+  return end === undefined && record === undefined && lookup === 'hit' && invalidLevel === undefined
+    ? 'write'
+    : undefined;
 }
 
 function recordOf({ sid }: TracedAccess): string {

@@ -62,7 +62,8 @@ export class Edu {
   /** The transfer that a stream's next access, of which only the page is known, must belong to. */
   addressIn(sid: number, page: number, pageBytes: number): number | undefined {
     for (const [bar, { next, left }] of this.#transfers) {
-      if (left > 0 && next >= page && next < page + pageBytes && (this.#streams.get(bar) ?? sid) === sid) return next;
+      if (left > 0 && next >= page && next < page + pageBytes && (this.#streams.get(bar) ?? sid) === sid)
+        return next;
     }
     return undefined;
   }

@@ -73,7 +73,9 @@ export class Emulator {
 
   /** Address of the first entry of the Event queue. */
   get eventBase(): number {
-    return (this.get(at.EVENTQ_BASE + 4) & 0xf_ffff) * 2 ** 32 + ((this.get(at.EVENTQ_BASE) & 0xffff_ffc0) >>> 0);
+    return (
+      (this.get(at.EVENTQ_BASE + 4) & 0xf_ffff) * 2 ** 32 + ((this.get(at.EVENTQ_BASE) & 0xffff_ffc0) >>> 0)
+    );
   }
 
   /** Where the next record goes. */

@@ -12,7 +12,7 @@ import type { SmmuState, TlbEntry } from '../../core/smmu/state.ts';
 import { STE, type Ste } from '../../core/smmu/ste.ts';
 import type { TracedAccess } from './access.ts';
 import type { DeviationName } from './deviations.ts';
-import { EVENT_BYTES, type Emulator } from './emulator.ts';
+import { type Emulator, EVENT_BYTES } from './emulator.ts';
 import { granuleLog2, type IotlbEntry } from './iotlb.ts';
 
 /** What the machine made of an access. */
@@ -49,6 +49,7 @@ export function ourFault({ raised, terminated }: OurAccess): string {
   return raised?.record ?? /^([A-Z][A-Z0-9_]+):/.exec(terminated?.reason ?? '')?.[1] ?? '';
 }
 
+/** Name of the fault the trace tells: its record, or what the walk found; empty when it tells none. */
 export function theirFault({ record, invalidLevel }: TracedAccess): string {
   return record ?? (invalidLevel === undefined ? '' : 'F_TRANSLATION');
 }
@@ -119,7 +120,10 @@ function cdOf({ traced, smmu }: AccessCase): Cd | undefined {
   const held = smmu.caches.cd.find(traced.sid, 0);
   if (held === undefined) return undefined;
   const view = new DataView(held.words.buffer, held.words.byteOffset, held.words.byteLength);
-  return decode(CD, Uint32Array.from({ length: 16 }, (_, word) => view.getUint32(word * 4, true)));
+  return decode(
+    CD,
+    Uint32Array.from({ length: 16 }, (_, word) => view.getUint32(word * 4, true)),
+  );
 }
 
 function leafOf({ traced, served }: AccessCase): bigint | undefined {

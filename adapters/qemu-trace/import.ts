@@ -78,7 +78,11 @@ export async function importQemuTrace(options: ImportOptions): Promise<ImportRes
   }
   simulation.batch(() => run.end(halted));
   await options.between?.();
-  const result = tally.result(run.counts, simulation.state.seq - (resume === undefined ? started : 0), simulation.state.seq);
+  const result = tally.result(
+    run.counts,
+    simulation.state.seq - (resume === undefined ? started : 0),
+    simulation.state.seq,
+  );
   return {
     ...result,
     ...(end.damage === undefined ? {} : { damage: end.damage }),
@@ -122,7 +126,8 @@ class Run {
     this.#tally = tally;
     this.#recalling = options.resume !== undefined;
     if (this.#recalling) importer.recall(true);
-    if (options.resume !== undefined) followUntil(simulation, options.resume.head, () => options.resume?.caughtUp());
+    if (options.resume !== undefined)
+      followUntil(simulation, options.resume.head, () => options.resume?.caughtUp());
   }
 
   block(text: string): void {

@@ -24,6 +24,7 @@ export function granuleLog2(tg: number): number {
   return tg * 2 + 10;
 }
 
+/** log2 of the bytes that a leaf of this granule and level serves. */
 export function leafSizeLog2(tg: number, level: number): number {
   const page = granuleLog2(tg);
   return page + (3 - level) * (page - 3);
@@ -53,7 +54,11 @@ export class Iotlb {
   find(asid: number, address: number): IotlbEntry | undefined {
     let found: IotlbEntry | undefined;
     for (const entry of this.#entries.values()) {
-      if (entry.asid === asid && holds(entry, address) && (found === undefined || entry.sizeLog2 > found.sizeLog2)) {
+      if (
+        entry.asid === asid &&
+        holds(entry, address) &&
+        (found === undefined || entry.sizeLog2 > found.sizeLog2)
+      ) {
         found = entry;
       }
     }

@@ -30,6 +30,7 @@ export interface LineCounts {
 const PROBLEMS_MAX = 5;
 const SHOWN_MAX = 120;
 
+/** The counts before the first line. */
 export function noLines(): LineCounts {
   return { lines: 0, read: 0, blank: 0, unknown: 0, broken: 0, problems: [] };
 }

@@ -56,7 +56,10 @@ export class Live {
   }
 
   /** Gives registers the values the trace shows; those that have them are left alone. */
-  force(line: number, values: readonly (readonly [name: RegisterName, value: number])[]): readonly (readonly Entry[])[] {
+  force(
+    line: number,
+    values: readonly (readonly [name: RegisterName, value: number])[],
+  ): readonly (readonly Entry[])[] {
     const events = values
       .filter(([name, value]) => this.register(name) !== value)
       .map(([name, value]) => ({

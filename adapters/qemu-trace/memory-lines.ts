@@ -16,8 +16,11 @@ export function applyPage({ live, eventMemory }: MemoryBench, line: PageLine): b
   if (line.kind === 'evtq' && line.name === 'cap_range') eventMemory.range(line);
   if (line.kind === 'evtq' && line.name === 'cap_page') eventMemory.page(line);
   const runs =
-    line.name === 'cap_range' ? zeroRuns(live.memory, line.pa, line.len) : pageRuns(live.memory, line.pa, line.words);
-  if (runs === undefined) live.note('trace', `line ${line.line}: the words of the page are garbled`, line.line);
+    line.name === 'cap_range'
+      ? zeroRuns(live.memory, line.pa, line.len)
+      : pageRuns(live.memory, line.pa, line.words);
+  if (runs === undefined)
+    live.note('trace', `line ${line.line}: the words of the page are garbled`, line.line);
   for (const { pa, bytes } of runs ?? []) live.put({ type: 'mem.write', pa, bytes, line: line.line });
   return true;
 }

@@ -5,7 +5,7 @@
  */
 import type { Simulation } from '../../core/simulation.ts';
 import type { TracedAccess } from './access.ts';
-import { endpointsOf } from './accesses.ts';
+import { endpointsOf } from './bench.ts';
 import { Emulator } from './emulator.ts';
 import type { LineOf, TraceLine } from './events.ts';
 import { Live } from './live.ts';
@@ -14,21 +14,12 @@ import { ObservedAccesses } from './observed-accesses.ts';
 import { ObservedCaches } from './observed-caches.ts';
 import { ObservedCommands } from './observed-commands.ts';
 import { Facts } from './observed-facts.ts';
-import { EventMemory } from './records.ts';
 import { observedRead, observedWrite } from './observed-registers.ts';
+import { EventMemory } from './records.ts';
 import { type Enactor, type PageLine, Sequencer, type StoreLine } from './sequencer.ts';
 import type { StaleState } from './stale.ts';
 import type { Tally } from './tally.ts';
-
-/** What the observer keeps, shared by its parts. */
-export interface Watch {
-  readonly live: Live;
-  readonly facts: Facts;
-  readonly emulator: Emulator;
-  readonly eventMemory: EventMemory;
-  readonly caches: ObservedCaches;
-  readonly endpoints: ReadonlyMap<number, string>;
-}
+import type { Watch } from './watch.ts';
 
 export class Observer implements Enactor {
   readonly #watch: Watch;
@@ -90,7 +81,13 @@ export class Observer implements Enactor {
 
   writeRegister(line: LineOf<'cap_mmio_write'>): void {
     this.#recorded = true;
-    observedWrite(this.#watch, { offset: line.off, size: line.size, value: line.val, by: `cpu${line.cpu}`, line: line.line });
+    observedWrite(this.#watch, {
+      offset: line.off,
+      size: line.size,
+      value: line.val,
+      by: `cpu${line.cpu}`,
+      line: line.line,
+    });
   }
 
   readRegister(line: LineOf<'smmuv3_read_mmio'>): void {
@@ -114,7 +111,13 @@ export class Observer implements Enactor {
   unused(line: TraceLine): void {
     if (line.name === 'smmuv3_write_mmio' && !this.#recorded) {
       this.#commands.finish();
-      observedWrite(this.#watch, { offset: line.addr, size: line.size, value: line.val, by: 'cpu', line: line.line });
+      observedWrite(this.#watch, {
+        offset: line.addr,
+        size: line.size,
+        value: line.val,
+        by: 'cpu',
+        line: line.line,
+      });
     } else if (line.name !== 'smmu_add_mr') this.#tally.ignored += 1;
   }
 }

@@ -3,8 +3,8 @@ import { type EventRecordName, eventRecords } from '../../core/smmu/event-record
 import type { TracedAccess } from './access.ts';
 import { at, EVENT_BYTES } from './emulator.ts';
 import { SMMU } from './machine.ts';
-import type { Watch } from './observe.ts';
 import { updateRegister } from './observed-registers.ts';
+import type { Watch } from './watch.ts';
 
 const STRUCTURE_BYTES = 64;
 
@@ -25,17 +25,28 @@ export class ObservedAccesses {
     if (traced.flushed) caches.dropTranslations(caches.iotlb.dropAll(), undefined);
     const filled = caches.fillTlb(traced);
     const { ste, cd } = caches.configuration(traced.sid);
-    const tlb = filled || (traced.lookup === 'hit' ? caches.serving(traced.asid ?? 0, traced.lookupAddress ?? 0) : 0);
+    const tlb =
+      filled || (traced.lookup === 'hit' ? caches.serving(traced.asid ?? 0, traced.lookupAddress ?? 0) : 0);
     const iova = BigInt(traced.iova ?? traced.lookupAddress ?? 0);
     const about = {
-      actor: endpoint, smmu: SMMU, endpoint, streamId: traced.sid, iova, size: 1, access: 'read', ste, cd, tlb,
+      actor: endpoint,
+      smmu: SMMU,
+      endpoint,
+      streamId: traced.sid,
+      iova,
+      size: 1,
+      access: 'read',
+      ste,
+      cd,
+      tlb,
     } as const;
     if (traced.end !== undefined && traced.end !== 'abort') {
       const via = traced.end === 'success' ? (traced.lookup === 'hit' ? 'hit' : 'walk') : 'bypass';
       facts.add({ type: 'access.completed', ...about, pa: traced.translated ?? traced.iova ?? 0, via });
     } else {
       const words = traced.record === undefined ? undefined : this.#raise(traced, traced.record);
-      const reason = traced.record ?? (traced.end === 'abort' ? 'STE.Config=0b0xx' : 'refused without a record');
+      const reason =
+        traced.record ?? (traced.end === 'abort' ? 'STE.Config=0b0xx' : 'refused without a record');
       facts.add({ type: 'access.terminated', ...about, result: 'abort', reason });
       if (traced.record !== undefined && words !== undefined) this.#write(traced, traced.record);
     }
@@ -44,7 +55,9 @@ export class ObservedAccesses {
 
   #bytes(pa: number): Uint8Array {
     const { memory } = this.#watch.live;
-    return memory.isRam(pa, STRUCTURE_BYTES) ? memory.readBytes(pa, STRUCTURE_BYTES) : new Uint8Array(STRUCTURE_BYTES);
+    return memory.isRam(pa, STRUCTURE_BYTES)
+      ? memory.readBytes(pa, STRUCTURE_BYTES)
+      : new Uint8Array(STRUCTURE_BYTES);
   }
 
   /** The levels end at the leaf, or at the descriptor that was not valid. */
@@ -52,7 +65,15 @@ export class ObservedAccesses {
     const last = leaf?.level ?? invalidLevel ?? walk.length - 1;
     for (const [index, { pa, pte }] of walk.entries()) {
       const level = Math.max(0, last - (walk.length - 1 - index));
-      this.#watch.facts.add({ type: 'descriptor.fetched', actor: SMMU, smmu: SMMU, stage: 1, level, pa, value: pte });
+      this.#watch.facts.add({
+        type: 'descriptor.fetched',
+        actor: SMMU,
+        smmu: SMMU,
+        stage: 1,
+        level,
+        pa,
+        value: pte,
+      });
     }
   }
 

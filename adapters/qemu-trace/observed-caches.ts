@@ -28,12 +28,18 @@ export class ObservedCaches {
   /** The fills as the machine has them: what the lines alone told has no seqs. */
   relearn({ caches }: SmmuState): void {
     for (const sid of this.#configurations.keys()) {
-      this.#configurations.set(sid, { ste: caches.ste.find(sid, 0)?.id ?? 0, cd: caches.cd.find(sid, 0)?.id ?? 0 });
+      this.#configurations.set(sid, {
+        ste: caches.ste.find(sid, 0)?.id ?? 0,
+        cd: caches.cd.find(sid, 0)?.id ?? 0,
+      });
     }
     this.#fills.clear();
     for (const entry of this.iotlb.entries()) {
       const global = (entry.pte & 0x800n) === 0n && entry.pte !== 0n;
-      const found = caches.tlb.find(contextKey('EL1', 1, 0, entry.asid, global), vaKey(BigInt(entry.address), entry.sizeLog2));
+      const found = caches.tlb.find(
+        contextKey('EL1', 1, 0, entry.asid, global),
+        vaKey(BigInt(entry.address), entry.sizeLog2),
+      );
       if (found !== undefined) this.#fills.set(entry, found.id);
     }
   }
@@ -54,7 +60,15 @@ export class ObservedCaches {
     this.dropConfiguration(sid, undefined);
     const fill = (cache: CacheName, pa: number): number =>
       this.#facts.add({
-        type: 'config.filled', actor: SMMU, smmu: SMMU, cache, streamId: sid, substreamId: 0, span: 1, pa, words: read(pa),
+        type: 'config.filled',
+        actor: SMMU,
+        smmu: SMMU,
+        cache,
+        streamId: sid,
+        substreamId: 0,
+        span: 1,
+        pa,
+        words: read(pa),
       });
     const ste = fill('ste', stePa);
     this.#configurations.set(sid, { ste, cd: cdPa === undefined ? 0 : fill('cd', cdPa) });
@@ -75,7 +89,14 @@ export class ObservedCaches {
     const sizeLog2 = leafSizeLog2(insert.tg, insert.level);
     const pte = leaf?.pte ?? 0n;
     const entry: IotlbEntry = {
-      asid: insert.asid, address: insert.addr, tg: insert.tg, level: insert.level, sizeLog2, pte, tablesUnprivileged: false, tablesReadOnly: false,
+      asid: insert.asid,
+      address: insert.addr,
+      tg: insert.tg,
+      level: insert.level,
+      sizeLog2,
+      pte,
+      tablesUnprivileged: false,
+      tablesReadOnly: false,
     };
     const same = this.iotlb.exact(entry);
     if (same !== undefined) this.dropTranslations([same], undefined);
@@ -84,11 +105,25 @@ export class ObservedCaches {
         ? attributeBits.AP1 | (perm === 1 ? attributeBits.AP2 : 0)
         : leafAttributes(0, Number(pte >> 32n), Number(pte & 0xffff_ffffn));
     const seq = this.#facts.add({
-      type: 'tlb.filled', actor: SMMU, smmu: SMMU, cache: 'tlb', regime: 'EL1', stage: 1, vmid: 0, asid: insert.asid,
-      global: leaf !== undefined && (pte & 0x800n) === 0n, va: BigInt(insert.addr), sizeLog2,
-      granuleLog2: granuleLog2(insert.tg), level: insert.level, leaf: true,
-      pa: leaf?.output ?? translated - (translated % 2 ** sizeLog2), attributes,
-      descriptorPa: leaf?.pa ?? 0, descriptor: pte, parent: 0,
+      type: 'tlb.filled',
+      actor: SMMU,
+      smmu: SMMU,
+      cache: 'tlb',
+      regime: 'EL1',
+      stage: 1,
+      vmid: 0,
+      asid: insert.asid,
+      global: leaf !== undefined && (pte & 0x800n) === 0n,
+      va: BigInt(insert.addr),
+      sizeLog2,
+      granuleLog2: granuleLog2(insert.tg),
+      level: insert.level,
+      leaf: true,
+      pa: leaf?.output ?? translated - (translated % 2 ** sizeLog2),
+      attributes,
+      descriptorPa: leaf?.pa ?? 0,
+      descriptor: pte,
+      parent: 0,
     });
     this.iotlb.insert(entry);
     this.#fills.set(entry, seq);

@@ -2,9 +2,9 @@
 import { at } from './emulator.ts';
 import type { LineOf, TraceLine } from './events.ts';
 import { SMMU } from './machine.ts';
-import type { Watch } from './observe.ts';
 import { updateRegister } from './observed-registers.ts';
 import { commandName, errorName } from './rounds.ts';
+import type { Watch } from './watch.ts';
 
 interface Current {
   readonly index: number;
@@ -63,7 +63,12 @@ export class ObservedCommands {
         updateRegister(this.#watch, 'GERROR', BigInt(line.gerror));
         break;
       case 'smmuv3_trigger_irq':
-        facts.add({ type: 'interrupt.raised', actor: SMMU, smmu: SMMU, source: SOURCES[line.irq] ?? `irq ${line.irq}` });
+        facts.add({
+          type: 'interrupt.raised',
+          actor: SMMU,
+          smmu: SMMU,
+          source: SOURCES[line.irq] ?? `irq ${line.irq}`,
+        });
         break;
     }
     facts.put(line.line);
@@ -79,7 +84,8 @@ export class ObservedCommands {
     const about = { actor: SMMU, smmu: SMMU, index, command, fetched };
     facts.add({ type: 'command.consumed', ...about });
     this.#passes(index + 1);
-    if (command === 'CMD_SYNC') facts.add({ type: 'sync.completed', actor: SMMU, smmu: SMMU, index, fetched });
+    if (command === 'CMD_SYNC')
+      facts.add({ type: 'sync.completed', actor: SMMU, smmu: SMMU, index, fetched });
     else facts.add({ type: 'command.performed', ...about });
     facts.put(line);
   }
@@ -95,13 +101,22 @@ export class ObservedCommands {
     const value = prod + prodWrap * wrap;
     const old = live.register('CMDQ_PROD');
     if (old === value) return;
-    facts.add({ type: 'register.written', actor: 'cpu', smmu: SMMU, register: 'CMDQ_PROD', value: BigInt(value), old: BigInt(old) });
+    facts.add({
+      type: 'register.written',
+      actor: 'cpu',
+      smmu: SMMU,
+      register: 'CMDQ_PROD',
+      value: BigInt(value),
+      old: BigInt(old),
+    });
   }
 
   #fetch(command: string, line: number): void {
     const { facts, emulator, live } = this.#watch;
     const index = this.#next;
-    const base = (emulator.get(at.CMDQ_BASE + 4) & 0xf_ffff) * 2 ** 32 + ((emulator.get(at.CMDQ_BASE) & 0xffff_ffe0) >>> 0);
+    const base =
+      (emulator.get(at.CMDQ_BASE + 4) & 0xf_ffff) * 2 ** 32 +
+      ((emulator.get(at.CMDQ_BASE) & 0xffff_ffe0) >>> 0);
     const pa = base + (index % 2 ** this.#log2) * 16;
     const told = base !== 0 && live.memory.isRam(pa, 16);
     const lo = told ? live.memory.read64(pa) : 0n;
@@ -114,7 +129,16 @@ export class ObservedCommands {
     const { facts, live } = this.#watch;
     const { index, command, fetched } = this.#current ?? { index: this.#next, command: '-', fetched: 0 };
     this.#current = undefined;
-    facts.add({ type: 'command.rejected', actor: SMMU, smmu: SMMU, index, command, fetched, error, why: 'the trace says so' });
+    facts.add({
+      type: 'command.rejected',
+      actor: SMMU,
+      smmu: SMMU,
+      index,
+      command,
+      fetched,
+      error,
+      why: 'the trace says so',
+    });
     const cons = ((live.register('CMDQ_CONS') & 0x80ff_ffff) | (code << 24)) >>> 0;
     updateRegister(this.#watch, 'CMDQ_CONS', BigInt(cons));
     facts.put(line);

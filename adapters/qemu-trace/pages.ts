@@ -28,7 +28,8 @@ function readPair(pair: string, words: BigUint64Array): boolean {
   const colon = pair.indexOf(':');
   const offset = Number.parseInt(pair.slice(0, colon), 16);
   const digits = pair.slice(colon + 1);
-  if (colon < 1 || !(offset < PAGE_BYTES) || offset % 8 !== 0 || !/^0x[0-9a-f]{1,16}$/i.test(digits)) return false;
+  if (colon < 1 || !(offset < PAGE_BYTES) || offset % 8 !== 0 || !/^0x[0-9a-f]{1,16}$/i.test(digits))
+    return false;
   words[offset / 8] = BigInt(digits);
   return true;
 }
@@ -38,7 +39,8 @@ function runsOf(memory: Memory, pa: number, wanted: BigUint64Array): readonly Ru
   let first = -1;
   let last = -1;
   const close = (): void => {
-    if (first >= 0) runs.push({ pa: pa + first * 8, bytes: new Uint8Array(wanted.slice(first, last + 1).buffer) });
+    if (first >= 0)
+      runs.push({ pa: pa + first * 8, bytes: new Uint8Array(wanted.slice(first, last + 1).buffer) });
     first = -1;
   };
   for (let at = 0; at < WORDS; at += 1) {

@@ -17,6 +17,7 @@ const rows = new Map<string, { readonly name: EventName; readonly fields: readon
 const BLANK: Unread = { unread: 'blank', why: 'nothing' };
 const cursor: Cursor = { text: '', at: 0, end: 0 };
 
+/** Whether the line could not be used. */
 export function isUnread(parsed: TraceLine | Unread): parsed is Unread {
   return 'unread' in parsed;
 }

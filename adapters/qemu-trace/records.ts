@@ -2,9 +2,10 @@
  * Event records of the trace: the words that changed tell a record only together with those that did
  * not, so the Event queue's memory is kept here. And the comparison of a record, bit by bit.
  */
-import type { LineOf } from './events.ts';
+
 import type { DeviationName } from './deviations.ts';
 import { EVENT_BYTES } from './emulator.ts';
+import type { LineOf } from './events.ts';
 import { littleEndian, wordList } from './pages.ts';
 
 const PAGE = 4096;
@@ -62,6 +63,7 @@ export interface RecordFacts {
 
 const WITH_ADDRESS: readonly number[] = [0x0b, 0x10, 0x11, 0x12, 0x13];
 
+/** Number, input address and direction, as far as a record of its kind has them. */
 export function recordFacts(record: Uint8Array): RecordFacts {
   const view = new DataView(record.buffer, record.byteOffset);
   const number = record[0] ?? 0;

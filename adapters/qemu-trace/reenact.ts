@@ -4,7 +4,8 @@
  */
 import type { Simulation } from '../../core/simulation.ts';
 import type { TracedAccess } from './access.ts';
-import { Accesses, type Bench, endpointsOf } from './accesses.ts';
+import { Accesses } from './accesses.ts';
+import { type Bench, endpointsOf } from './bench.ts';
 import { Edu } from './edu.ts';
 import { Emulator } from './emulator.ts';
 import type { LineOf, TraceLine } from './events.ts';
@@ -105,7 +106,8 @@ export class Reenactor implements Enactor {
   /** A check value is compared with memory as it is now, and memory made to agree: the trace saw it. */
   check(access: TracedAccess, line: TraceLine): void {
     if (line.name === 'smmu_get_pte') this.#checkWords(access, line.pa, [line.pte], line.line);
-    else if (line.name === 'cap_fetch') this.#checkWords(access, line.pa, wordList(line.words) ?? [], line.line);
+    else if (line.name === 'cap_fetch')
+      this.#checkWords(access, line.pa, wordList(line.words) ?? [], line.line);
   }
 
   access(access: TracedAccess): void {

@@ -2,7 +2,7 @@
 import type { Entry } from '../../core/event.ts';
 import { writableBits } from '../../core/layout/register.ts';
 import { type RegisterName, registers } from '../../core/smmu/registers.ts';
-import type { Bench } from './accesses.ts';
+import type { Bench } from './bench.ts';
 import type { DeviationName } from './deviations.ts';
 import { at } from './emulator.ts';
 import type { LineOf } from './events.ts';
@@ -31,7 +31,11 @@ export function writeRegister(bench: Bench, line: LineOf<'cap_mmio_write'>): rea
   if (offset !== line.off) tally.deviation('page1-alias');
   if (line.size === 8 && !emulator.takesWide(base)) {
     tally.deviation('wide-access-lost');
-    live.note('deviation', `wide-access-lost: 64-bit write of 0x${line.val.toString(16)} to 0x${base.toString(16)}`, line.line);
+    live.note(
+      'deviation',
+      `wide-access-lost: 64-bit write of 0x${line.val.toString(16)} to 0x${base.toString(16)}`,
+      line.line,
+    );
     return [];
   }
   const steps = live.put({
@@ -59,7 +63,8 @@ function forceWritten({ live, emulator }: Bench, name: RegisterName, line: numbe
   const bits = writableBits(register, () => false);
   const base = register.offset & 0xffff;
   const words = [0, 1].map((word) => (emulator.get(base + word * 4) & (bits[word] ?? 0)) >>> 0);
-  const value = register.width === 64 ? (BigInt(words[1] ?? 0) << 32n) | BigInt(words[0] ?? 0) : BigInt(words[0] ?? 0);
+  const value =
+    register.width === 64 ? (BigInt(words[1] ?? 0) << 32n) | BigInt(words[0] ?? 0) : BigInt(words[0] ?? 0);
   const event = { type: 'register.updated', actor: SMMU, smmu: SMMU, register: name, value, old: 0n };
   live.put({ type: 'observe', events: [event], line });
 }
@@ -81,7 +86,12 @@ export function readRegister(bench: Bench, line: LineOf<'smmuv3_read_mmio'>, cpu
   tally.compared.register += 1;
   if (actual === line.val) return;
   const register = registers.at(offset)?.register.name ?? `0x${line.addr.toString(16)}`;
-  const about = { line: line.line, what: `a read of ${register}`, expected: hex(line.val), actual: hex(actual) };
+  const about = {
+    line: line.line,
+    what: `a read of ${register}`,
+    expected: hex(line.val),
+    actual: hex(actual),
+  };
   const name = explainRead(bench, line, actual);
   if (name !== undefined) {
     tally.deviation(name);
@@ -91,7 +101,11 @@ export function readRegister(bench: Bench, line: LineOf<'smmuv3_read_mmio'>, cpu
   live.note('difference', showDifference(about), line.line);
 }
 
-function explainRead({ emulator }: Bench, line: LineOf<'smmuv3_read_mmio'>, actual: bigint): DeviationName | undefined {
+function explainRead(
+  { emulator }: Bench,
+  line: LineOf<'smmuv3_read_mmio'>,
+  actual: bigint,
+): DeviationName | undefined {
   const base = line.addr & 0xffff;
   if (base >= 0xfd0 && base < 0x1000) return 'id-block';
   // Only what the emulator's own rules give is a habit.

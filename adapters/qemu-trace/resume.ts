@@ -33,6 +33,7 @@ export interface ResumePoint extends Progress {
   readonly seq: number;
 }
 
+/** The text of the note with which an import begins. */
 export function begunNote(file: string, identity: FileIdentity, observe: boolean): string {
   return JSON.stringify({ kind: 'qemu-trace', file: basename(file), ...identity, observe } satisfies Begun);
 }

@@ -4,7 +4,7 @@
  * ours stopped at a command that the emulator lets pass, it is helped over it.
  */
 import type { Entry } from '../../core/event.ts';
-import type { Bench } from './accesses.ts';
+import type { Bench } from './bench.ts';
 import type { DeviationName } from './deviations.ts';
 import { at } from './emulator.ts';
 import type { TraceLine } from './events.ts';
@@ -21,7 +21,11 @@ interface Taken {
   readonly line: number;
 }
 
-const CERRORS: Readonly<Record<number, string>> = { 1: 'CERROR_ILL', 2: 'CERROR_ABT', 3: 'CERROR_ATC_INV_SYNC' };
+const CERRORS: Readonly<Record<number, string>> = {
+  1: 'CERROR_ILL',
+  2: 'CERROR_ABT',
+  3: 'CERROR_ATC_INV_SYNC',
+};
 const CMDQ_ERR = 1;
 /** Opcodes that the emulator prints under another name. */
 const NAMES: Readonly<Record<string, string>> = { CMD_CFGI_ALL: 'CMD_CFGI_VMS_PIDM', INVALID: 'UNKNOWN' };
@@ -51,7 +55,13 @@ export class Rounds {
       if (entry.type === 'command.consumed') {
         this.#ours.push({ index: entry.index, command: entry.command, error: '', why: '', line });
       } else if (entry.type === 'command.rejected') {
-        this.#ours.push({ index: entry.index, command: entry.command, error: entry.error, why: entry.why, line });
+        this.#ours.push({
+          index: entry.index,
+          command: entry.command,
+          error: entry.error,
+          why: entry.why,
+          line,
+        });
       }
     }
   }
@@ -98,7 +108,8 @@ export class Rounds {
     const any = this.#theirs.length > 0 || this.#ours.length > 0;
     this.#theirs = [];
     this.#ours = [];
-    if (this.#dropped.length > 0 || this.#misaligned) this.#bench.stale.afterRound(this.#dropped, this.#misaligned);
+    if (this.#dropped.length > 0 || this.#misaligned)
+      this.#bench.stale.afterRound(this.#dropped, this.#misaligned);
     this.#dropped = [];
     this.#misaligned = false;
     if (any && !cut) this.#keepInStep(line);
@@ -132,7 +143,8 @@ export class Rounds {
       tally.deviation(name);
       live.note('deviation', `${name}: ${showDifference(about)}`, line);
     }
-    if (theirs !== undefined && ours !== undefined && ours.error !== '' && theirs.error === '') this.#pass(ours, line, name);
+    if (theirs !== undefined && ours !== undefined && ours.error !== '' && theirs.error === '')
+      this.#pass(ours, line, name);
   }
 
   #explain(theirs: Taken | undefined, ours: Taken | undefined): DeviationName | undefined {
@@ -152,7 +164,13 @@ export class Rounds {
     const { live, emulator, stale } = this.#bench;
     const mask = 2 ** (emulator.commandLog2 + 1) - 1;
     // What the emulator invalidated by it goes from ours as well.
-    if (name === 'tlbi-tg-no-ttl') live.evict(line, 'tlb', this.#dropped.flatMap((each) => stale.heldBy(each)), name);
+    if (name === 'tlbi-tg-no-ttl')
+      live.evict(
+        line,
+        'tlb',
+        this.#dropped.flatMap((each) => stale.heldBy(each)),
+        name,
+      );
     const steps = live.force(line, [
       ['CMDQ_CONS', (ours.index + 1) & mask],
       ['GERROR', (live.register('GERROR') ^ CMDQ_ERR) >>> 0],
@@ -186,6 +204,7 @@ export function commandName(opcode: string): string {
   return NAMES[name] ?? name;
 }
 
+/** Name of a CERROR code. */
 export function errorName(code: number): string {
   return CERRORS[code] ?? `error ${code}`;
 }

@@ -113,11 +113,19 @@ export class Sequencer {
       this.#close(thread);
     }
     const part = partOf(line);
+    // The words of a record come after it, and the next record after them.
+    const recorded =
+      part === 'group' ? this.#otherOpen(thread, (access) => access.record !== undefined) : undefined;
+    if (recorded !== undefined) {
+      this.#waitFor = recorded;
+      this.#waiting.push(line);
+      return;
+    }
     if (part === 'group') return this.#begin(line, thread);
     if (part === 'note') return this.#enactor.note(line);
     if (part === 'unused') return this.#enactor.unused(line);
     if (part === 'page') return this.#enactor.page(line as PageLine);
-    const other = this.#otherOpen(thread);
+    const other = this.#otherOpen(thread, () => true);
     if (other !== undefined) {
       this.#waitFor = other;
       this.#waiting.push(line);
@@ -170,8 +178,11 @@ export class Sequencer {
     if (access !== undefined) this.#enactor.access(access);
   }
 
-  #otherOpen(thread: number): number | undefined {
-    for (const other of this.#open.keys()) if (other !== thread && other !== this.#passing) return other;
+  /** Another thread with an open access that is waited for. */
+  #otherOpen(thread: number, which: (access: TracedAccess) => boolean): number | undefined {
+    for (const [other, access] of this.#open) {
+      if (other !== thread && other !== this.#passing && which(access)) return other;
+    }
     return undefined;
   }
 

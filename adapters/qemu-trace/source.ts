@@ -46,7 +46,8 @@ export async function identify(file: string): Promise<FileIdentity> {
     });
     const first = head.subarray(0, bytesRead);
     if (bytesRead === 0) throw new InputError('the file is empty', { file });
-    if (!isGzip(first) && first.includes(0)) throw new InputError('not a trace: the file is binary', { file });
+    if (!isGzip(first) && first.includes(0))
+      throw new InputError('not a trace: the file is binary', { file });
     return { bytes: size, head: createHash('sha256').update(first).digest('hex') };
   } finally {
     await handle.close();
@@ -110,7 +111,9 @@ class Inflater {
   constructor() {
     this.#gunzip.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
     this.#gunzip.on('error', (error: Error) => {
-      this.failure ??= /unexpected end/.test(error.message) ? 'the file ends early' : `the file is damaged (${error.message})`;
+      this.failure ??= /unexpected end/.test(error.message)
+        ? 'the file ends early'
+        : `the file is damaged (${error.message})`;
     });
   }
 

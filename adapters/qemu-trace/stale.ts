@@ -83,7 +83,12 @@ export class Stale {
 
   afterAccess(traced: TracedAccess, entries: Iterable<Entry>): void {
     for (const entry of entries) {
-      if (entry.type === 'cache.evicted' && entry.cache === 'tlb' && entry.why.startsWith('full') && !traced.flushed) {
+      if (
+        entry.type === 'cache.evicted' &&
+        entry.cache === 'tlb' &&
+        entry.why.startsWith('full') &&
+        !traced.flushed
+      ) {
         this.#flushedAlone = true;
       } else if (entry.type === 'access.terminated' && /^(C_BAD_|F_STE_|F_CD_)/.test(entry.reason)) {
         this.#failing.add(traced.sid);
@@ -112,7 +117,12 @@ export class Stale {
   #refresh({ sid, line }: TracedAccess): void {
     const { caches } = this.#live.smmu;
     for (const cache of CONFIG_CACHES) {
-      const held = coveredConfigFills(caches[cache], { kind: 'config', caches: [cache], first: sid, last: sid });
+      const held = coveredConfigFills(caches[cache], {
+        kind: 'config',
+        caches: [cache],
+        first: sid,
+        last: sid,
+      });
       const changed = held.filter((entry) => this.#changed(entry));
       if (changed.length === 0) continue;
       this.#tally.deviation(this.#nameOf(cache, sid));

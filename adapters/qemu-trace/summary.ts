@@ -8,11 +8,25 @@ const words: Readonly<Record<(typeof comparedKeys)[number], string>> = {
   translation: 'translations', fault: 'faults', command: 'commands', register: 'register reads', eventRecord: 'event records',
 };
 
+/** The whole result, each line at most 80 columns. */
 export function summaryLines(result: ImportResult): string[] {
-  return [...linesPart(result), ...comparedPart(result), ...deviationsPart(result), ...problemsPart(result)].map(fit);
+  return [
+    ...linesPart(result),
+    ...comparedPart(result),
+    ...deviationsPart(result),
+    ...problemsPart(result),
+  ].map(fit);
 }
 
-function linesPart({ lines, understood, ignored, unknown, entries, damage, stopped }: ImportResult): string[] {
+function linesPart({
+  lines,
+  understood,
+  ignored,
+  unknown,
+  entries,
+  damage,
+  stopped,
+}: ImportResult): string[] {
   const out = [
     `${lines} lines: ${understood} understood, ${ignored} ignored, ${unknown} unknown; ${entries} entries`,
   ];
@@ -25,7 +39,9 @@ function comparedPart({ compared, differences, examples }: ImportResult): string
   if (comparedKeys.every((key) => compared[key] === 0)) return [];
   const out = ['compared            outcomes  differences'];
   for (const key of comparedKeys) {
-    out.push(`  ${words[key].padEnd(16)}${String(compared[key]).padStart(10)}${String(differences[key]).padStart(13)}`);
+    out.push(
+      `  ${words[key].padEnd(16)}${String(compared[key]).padStart(10)}${String(differences[key]).padStart(13)}`,
+    );
   }
   return [...out, ...examples.map((example) => `  ${showDifference(example)}`)];
 }
@@ -33,7 +49,7 @@ function comparedPart({ compared, differences, examples }: ImportResult): string
 function deviationsPart({ deviations: counts }: ImportResult): string[] {
   const names = Object.keys(counts) as DeviationName[];
   if (names.length === 0) return [];
-  const out = ["known habits of the emulator (not differences), section of IHI 0070 or the Arm ARM"];
+  const out = ['known habits of the emulator (not differences), section of IHI 0070 or the Arm ARM'];
   for (const name of names) {
     const { spec, qemu }: Deviation = deviations[name];
     const head = `  ${String(counts[name]).padStart(6)}  ${name} [${spec}]`;

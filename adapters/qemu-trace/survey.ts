@@ -135,7 +135,8 @@ export class Surveyor {
 
   #readRegister(offset: number, value: bigint): void {
     const register = registers.at(offset)?.register.name;
-    if (register !== undefined && /^(IDR[0-5]|IIDR|AIDR)$/.test(register)) this.#idr[register] = Number(value);
+    if (register !== undefined && /^(IDR[0-5]|IIDR|AIDR)$/.test(register))
+      this.#idr[register] = Number(value);
   }
 
   #console(text: string): void {
@@ -146,7 +147,9 @@ export class Surveyor {
       if (!this.#nodes.some((known) => known.base === base)) this.#nodes.push(range);
       return;
     }
-    const pci = /pci [0-9a-f]{4}:([0-9a-f]{2}):([0-9a-f]{2})\.([0-7]): \[([0-9a-f]{4}:[0-9a-f]{4})\]/.exec(text);
+    const pci = /pci [0-9a-f]{4}:([0-9a-f]{2}):([0-9a-f]{2})\.([0-7]): \[([0-9a-f]{4}:[0-9a-f]{4})\]/.exec(
+      text,
+    );
     if (pci !== null) {
       const [, bus = '', device = '', fn = '', ids = ''] = pci;
       const sid = Number.parseInt(bus, 16) * 256 + Number.parseInt(device, 16) * 8 + Number(fn);

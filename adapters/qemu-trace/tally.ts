@@ -2,7 +2,7 @@
 import { type DeviationName, deviations } from './deviations.ts';
 import type { LineCounts, Problem } from './lines.ts';
 
-// biome-ignore format: a list
+/** The kinds of outcomes that are compared. */
 export const comparedKeys = ['translation', 'fault', 'command', 'register', 'eventRecord'] as const;
 export type ComparedKey = (typeof comparedKeys)[number];
 export type Counts = Record<ComparedKey, number>;
@@ -77,7 +77,12 @@ export class Tally {
 
   state(): TallyState {
     const { ignored, compared, differences, deviations } = this;
-    return { ignored, compared: { ...compared }, differences: { ...differences }, deviations: { ...deviations } };
+    return {
+      ignored,
+      compared: { ...compared },
+      differences: { ...differences },
+      deviations: { ...deviations },
+    };
   }
 
   result(counts: LineCounts, entries: number, head: number): ImportResult {
@@ -109,6 +114,7 @@ function sorted(counts: Readonly<Record<string, number>>): Record<string, number
   return Object.fromEntries(rows.map((name) => [name, counts[name] ?? 0]));
 }
 
+/** One difference in a sentence, with its line. */
 export function showDifference({ line, what, expected, actual }: Omit<Difference, 'key'>): string {
   return `line ${line}: ${what}: the trace says ${expected}, the machine ${actual}`;
 }

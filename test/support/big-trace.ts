@@ -3,9 +3,20 @@
  * devices that map, use and unmap pages, CPUs that invalidate and wait, faults whose records are read.
  * Seeded; lines come one by one, so a capture of 10^7 lines needs no memory.
  */
-import { createWriteStream } from 'node:fs';
+
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { createGzip } from 'node:zlib';
+import {
+  configurationLines,
+  type Device,
+  type Granule,
+  hex,
+  lookupLine,
+  makeDevice,
+  place,
+  walkLines,
+} from './big-trace-lines.ts';
 
 export interface BigTraceOptions {
   /** At least so many lines. */
@@ -14,7 +25,7 @@ export interface BigTraceOptions {
   readonly cpus?: number;
   readonly devices?: number;
   /** log2 of the granule: 12, 14, 16. */
-  readonly granule?: 12 | 14 | 16;
+  readonly granule?: Granule;
   readonly commandLog2?: number;
   readonly eventLog2?: number;
   /** One step in so many is a refused access; 0 for none. */
@@ -27,30 +38,8 @@ export interface BigTraceOptions {
   readonly forgetEvery?: number;
 }
 
-const CMDQ = 0x5b70_0000;
-const EVTQ = 0x5b80_0000;
-const STRTAB = 0x4308_a000;
-const STES = 0x5b66_0000;
-const TABLES = 0x4800_0000;
-const DATA = 0x4a00_0000;
+const { cmdq: CMDQ, evtq: EVTQ, strtab: STRTAB, stes: STES, data: DATA } = place;
 const DEVICE_THREAD = 100;
-
-interface Device {
-  readonly sid: number;
-  readonly asid: number;
-  readonly cd: number;
-  /** Tables from the first level to the last. */
-  readonly tables: readonly { readonly pa: number; readonly level: number; readonly index: number }[];
-  readonly leafTable: number;
-  /** First address of the window that the last table maps. */
-  readonly window: number;
-  readonly pages: Map<number, bigint>;
-  hits: number;
-  misses: number;
-  configured: boolean;
-}
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /** The lines of a capture. */
 export function* bigTrace(options: BigTraceOptions): Generator<string> {
@@ -95,15 +84,26 @@ class Maker {
 
   constructor(options: BigTraceOptions) {
     this.#options = {
-      seed: 1, cpus: 1, devices: 2, granule: 12, commandLog2: 8, eventLog2: 7, faultEvery: 40, drainEvery: 1, prefix: true, forgetEvery: 0, ...options,
+      seed: 1,
+      cpus: 1,
+      devices: 2,
+      granule: 12,
+      commandLog2: 8,
+      eventLog2: 7,
+      faultEvery: 40,
+      drainEvery: 1,
+      prefix: true,
+      forgetEvery: 0,
+      ...options,
     };
     this.#random = this.#options.seed >>> 0 || 1;
   }
 
   *boot(): Generator<string> {
     const { devices, commandLog2, eventLog2 } = this.#options;
-    for (let at = 0; at < devices; at += 1) this.#devices.push(this.#device(at));
-    for (const { sid } of this.#devices) yield this.#by(DEVICE_THREAD, `smmu_add_mr smmuv3-iommu-memory-region-${sid}-1`);
+    for (let at = 0; at < devices; at += 1) this.#devices.push(makeDevice(at, this.#options.granule));
+    for (const { sid } of this.#devices)
+      yield this.#by(DEVICE_THREAD, `smmu_add_mr smmuv3-iommu-memory-region-${sid}-1`);
     yield this.#cpu(0, 'cap_console [    0.000000]   node   0: [mem 0x0000000040000000-0x000000005fffffff]');
     yield* this.#write(0, 0x80, 8, 0x4000_0000_0000_0000n + BigInt(STRTAB));
     yield* this.#write(0, 0x88, 4, 0x10210n);
@@ -119,7 +119,8 @@ class Maker {
     yield* this.#write(0, 0x50, 4, 5n);
     yield* this.#write(0, 0x20, 4, 0xdn);
     yield this.#store(0, STRTAB, BigInt(STES) + 9n, 'l1st');
-    for (let page = 0; page < 4; page += 1) yield this.#cpu(0, `cap_page pa=${hex(STES + page * 4096)} kind=st ic=1 words=`);
+    for (let page = 0; page < 4; page += 1)
+      yield this.#cpu(0, `cap_page pa=${hex(STES + page * 4096)} kind=st ic=1 words=`);
     for (const device of this.#devices) yield* this.#attach(device);
   }
 
@@ -139,26 +140,10 @@ class Maker {
     yield this.#by(DEVICE_THREAD, `cap_end stores=0 unseen=0 devstores=0 pages=0 live=0 ic=1`);
   }
 
-  #device(at: number): Device {
-    const { granule } = this.#options;
-    const stride = granule - 3;
-    const first = 4 - Math.ceil((48 - granule) / stride);
-    const base = TABLES + at * 0x10_0000;
-    const window = (at + 1) * 2 ** (granule + stride);
-    const tables = [];
-    for (let level = first; level <= 3; level += 1) {
-      const index = Math.floor(window / 2 ** (granule + stride * (3 - level))) % 2 ** stride;
-      tables.push({ pa: base + (level - first) * 0x1_0000, level, index });
-    }
-    const leafTable = tables.at(-1)!.pa;
-    const sid = 0x10 + at * 8;
-    return { sid, asid: at + 1, cd: base + 0x8_0000, tables, leafTable, window, pages: new Map(), hits: 0, misses: 0, configured: false };
-  }
-
   *#attach(device: Device): Generator<string> {
     const { granule } = this.#options;
     const tg = granule === 12 ? 0n : granule === 14 ? 2n : 1n;
-    const cd0 = 0x3510n & ~0xc0n | (tg << 6n) | 0x1_e204_8000_0000n | (1n << 30n) | (4n << 32n);
+    const cd0 = (0x3510n & ~0xc0n) | (tg << 6n) | 0x1_e204_8000_0000n | (1n << 30n) | (4n << 32n);
     const word0 = (cd0 & 0xffff_ffff_ffffn) | (BigInt(device.asid) << 48n);
     const ste = STES + device.sid * 64;
     yield this.#store(0, ste, BigInt(device.cd) + 0xbn, 'st');
@@ -166,14 +151,20 @@ class Maker {
     yield this.#cpu(0, `cap_page pa=${hex(device.cd)} kind=cd ic=1 words=0x0:${hex(word0)},0x8:${hex(ttb)}`);
     this.#memory.set(device.cd, word0);
     this.#memory.set(device.cd + 8, BigInt(ttb));
-    yield this.#cpu(0, `cap_page pa=${hex(ttb)} kind=pt level=${device.tables[0]!.level} granule=${2 ** granule} ic=1 words=`);
+    yield this.#cpu(
+      0,
+      `cap_page pa=${hex(ttb)} kind=pt level=${device.tables[0]!.level} granule=${2 ** granule} ic=1 words=`,
+    );
     yield* this.#commands(0, [[0x3n | (BigInt(device.sid) << 32n), 1n]]);
     for (let at = 0; at + 1 < device.tables.length; at += 1) {
       const { pa, level, index } = device.tables[at]!;
       const next = device.tables[at + 1]!.pa;
       yield this.#store(0, pa + index * 8, BigInt(next) + 3n, `pt level=${level}`);
       for (let page = 0; page < 2 ** granule; page += 4096) {
-        yield this.#cpu(0, `cap_page pa=${hex(next + page)} kind=pt level=${level + 1} granule=${2 ** granule} ic=1 words=`);
+        yield this.#cpu(
+          0,
+          `cap_page pa=${hex(next + page)} kind=pt level=${level + 1} granule=${2 ** granule} ic=1 words=`,
+        );
       }
     }
   }
@@ -193,7 +184,9 @@ class Maker {
     if (forgetEvery > 0 && this.#draw(forgetEvery) === 0) return;
     const address = device.window + page * 2 ** granule;
     const tg = BigInt((granule - 10) / 2);
-    yield* this.#commands(cpu, [[0x12n | (BigInt(device.asid) << 48n), BigInt(address) | (tg << 10n) | (3n << 8n) | 1n]]);
+    yield* this.#commands(cpu, [
+      [0x12n | (BigInt(device.asid) << 48n), BigInt(address) | (tg << 10n) | (3n << 8n) | 1n],
+    ]);
   }
 
   /** One access by the device, as the model prints it. */
@@ -201,29 +194,36 @@ class Maker {
     const { granule } = this.#options;
     const address = device.window + page * 2 ** granule;
     const offset = this.#draw(2 ** granule);
-    yield* this.#configuration(device);
+    yield* this.#lines(configurationLines(device, granule, (pa) => this.#memory.get(pa) ?? 0n));
     const key = `${device.asid}:${address}`;
     let pte = this.#tlb.get(key);
     if (pte !== undefined) {
-      device.hits += 1;
-      yield this.#lookup(device, 'hit', address);
+      yield this.#by(DEVICE_THREAD, lookupLine(device, 'hit', address));
     } else {
       pte = device.pages.get(page) ?? 0n;
-      device.misses += 1;
-      yield this.#lookup(device, 'miss', address);
-      yield* this.#walk(device, address, pte);
+      yield this.#by(DEVICE_THREAD, lookupLine(device, 'miss', address));
+      yield* this.#lines(walkLines(device, granule, address, pte));
       const leaf = device.leafTable + page * 8;
-      yield this.#by(DEVICE_THREAD, `smmu_ptw_page_pte stage=1 level=3 iova=${hex(address)} base@=${hex(device.leafTable)} pte@=${hex(leaf)} pte=${hex(pte)} page address = ${hex(frameOf(pte, granule))}`);
+      yield this.#by(
+        DEVICE_THREAD,
+        `smmu_ptw_page_pte stage=1 level=3 iova=${hex(address)} base@=${hex(device.leafTable)} pte@=${hex(leaf)} pte=${hex(pte)} page address = ${hex(frameOf(pte, granule))}`,
+      );
       if (this.#tlb.size >= 256) {
         this.#tlb.clear();
         yield this.#by(DEVICE_THREAD, 'smmu_iotlb_inv_all IOTLB invalidate all');
       }
       this.#tlb.set(key, pte);
-      yield this.#by(DEVICE_THREAD, `smmu_iotlb_insert IOTLB ++ asid=${device.asid} addr=${hex(address)} tg=${(granule - 10) / 2} level=3`);
+      yield this.#by(
+        DEVICE_THREAD,
+        `smmu_iotlb_insert IOTLB ++ asid=${device.asid} addr=${hex(address)} tg=${(granule - 10) / 2} level=3`,
+      );
     }
     const perm = (pte & 0x80n) !== 0n ? 1 : 3;
     const translated = frameOf(pte, granule) + offset;
-    yield this.#by(DEVICE_THREAD, `smmuv3_translate_success smmuv3-iommu-memory-region-${device.sid}-1 sid=${hex(device.sid)} iova=${hex(address + offset)} translated=${hex(translated)} perm=${hex(perm)}`);
+    yield this.#by(
+      DEVICE_THREAD,
+      `smmuv3_translate_success smmuv3-iommu-memory-region-${device.sid}-1 sid=${hex(device.sid)} iova=${hex(address + offset)} translated=${hex(translated)} perm=${hex(perm)}`,
+    );
   }
 
   /** An access beyond what is ever mapped, and its record; then a CPU that takes records away. */
@@ -232,14 +232,21 @@ class Maker {
     const page = 400 + this.#draw(100);
     const iova = device.window + page * 2 ** granule + 4 * this.#draw(64);
     const read = this.#draw(2) === 0;
-    yield* this.#configuration(device);
-    device.misses += 1;
+    yield* this.#lines(configurationLines(device, granule, (pa) => this.#memory.get(pa) ?? 0n));
     const address = device.window + page * 2 ** granule;
-    yield this.#lookup(device, 'miss', address);
-    yield* this.#walk(device, address, 0n);
+    yield this.#by(DEVICE_THREAD, lookupLine(device, 'miss', address));
+    yield* this.#lines(walkLines(device, granule, address, 0n));
     const leaf = device.leafTable + page * 8;
-    yield this.#by(DEVICE_THREAD, `smmu_ptw_invalid_pte stage=1 level=3 base@=${hex(device.leafTable)} pte@=${hex(leaf)} offset=${page} pte=0x0`);
-    yield* this.#record(device, [0x10n | (BigInt(device.sid) << 32n), read ? 0x8_0000_0000n : 0n, BigInt(iova), 0n]);
+    yield this.#by(
+      DEVICE_THREAD,
+      `smmu_ptw_invalid_pte stage=1 level=3 base@=${hex(device.leafTable)} pte@=${hex(leaf)} offset=${page} pte=0x0`,
+    );
+    yield* this.#record(device, [
+      0x10n | (BigInt(device.sid) << 32n),
+      read ? 0x8_0000_0000n : 0n,
+      BigInt(iova),
+      0n,
+    ]);
     if (this.#draw(this.#options.drainEvery) === 0) yield* this.#drain(cpu);
   }
 
@@ -260,7 +267,10 @@ class Maker {
       const old = this.#memory.get(slot + at * 8) ?? 0n;
       if (old === word) continue;
       this.#memory.set(slot + at * 8, word);
-      yield this.#by(DEVICE_THREAD, `cap_devstore pa=${hex(slot + at * 8)} size=8 val=${hex(word)} kind=evtq old=${hex(old)} by=smmu`);
+      yield this.#by(
+        DEVICE_THREAD,
+        `cap_devstore pa=${hex(slot + at * 8)} size=8 val=${hex(word)} kind=evtq old=${hex(old)} by=smmu`,
+      );
     }
     this.#eventProd = (this.#eventProd + 1) & (2 ** (eventLog2 + 1) - 1);
   }
@@ -274,41 +284,6 @@ class Maker {
     if (this.#gerror === this.#gerrorn || this.#draw(2) === 0) return;
     this.#gerrorn = this.#gerror;
     yield* this.#write(cpu, 0x64, 4, BigInt(this.#gerrorn));
-  }
-
-  *#configuration(device: Device): Generator<string> {
-    const about = `for sid=${hex(device.sid)} (hits=1, misses=1, hit rate=50)`;
-    if (device.configured) return yield this.#by(DEVICE_THREAD, `smmuv3_config_cache_hit Config cache HIT ${about}`);
-    device.configured = true;
-    const ste = STES + device.sid * 64;
-    const ste0 = this.#memory.get(ste) ?? 0n;
-    yield this.#by(DEVICE_THREAD, `smmuv3_config_cache_miss Config cache MISS ${about}`);
-    yield this.#by(DEVICE_THREAD, `smmuv3_find_ste sid=${hex(device.sid)} features:0x1, sid_split:0x8`);
-    yield this.#by(DEVICE_THREAD, `smmuv3_find_ste_2lvl strtab_base:0x4000000043${'08a000'} l1ptr:${hex(STRTAB)} l1_off:0x0, l2ptr:${hex(STES)} l2_off:${hex(device.sid)} max_l2_ste:511`);
-    yield this.#by(DEVICE_THREAD, `cap_fetch pa=${hex(ste)} kind=ste words=${hex(ste0)},0x0,0x0,0x0,0x0,0x0,0x0,0x0`);
-    yield this.#by(DEVICE_THREAD, `smmuv3_get_ste STE addr: ${hex(ste)}`);
-    const cd = [this.#memory.get(device.cd) ?? 0n, this.#memory.get(device.cd + 8) ?? 0n];
-    yield this.#by(DEVICE_THREAD, `cap_fetch pa=${hex(device.cd)} kind=cd words=${hex(cd[0]!)},${hex(cd[1]!)},0x0,0x0,0x0,0x0,0x0,0x0`);
-    yield this.#by(DEVICE_THREAD, `smmuv3_get_cd CD addr: ${hex(device.cd)}`);
-    yield this.#by(DEVICE_THREAD, 'smmuv3_decode_cd oas=44');
-    yield this.#by(DEVICE_THREAD, `smmuv3_decode_cd_tt TT[0]:tsz:16 ttb:${hex(device.tables[0]!.pa)} granule_sz:${this.#options.granule} had:0`);
-  }
-
-  #lookup(device: Device, result: 'hit' | 'miss', address: number): string {
-    const rate = Math.floor((100 * device.hits) / (device.hits + device.misses));
-    return this.#by(DEVICE_THREAD, `smmu_iotlb_lookup_${result} IOTLB cache ${result.toUpperCase()} asid=${device.asid} addr=${hex(address)} hit=${device.hits} miss=${device.misses} hit rate=${rate}`);
-  }
-
-  *#walk(device: Device, address: number, leaf: bigint): Generator<string> {
-    const { granule } = this.#options;
-    for (const [at, { pa, level, index }] of device.tables.entries()) {
-      const last = at + 1 === device.tables.length;
-      const slot = last ? (address - device.window) / 2 ** granule : index;
-      const pte = last ? leaf : BigInt(device.tables[at + 1]!.pa) + 3n;
-      const span = 2 ** (granule + (granule - 3) * (3 - level));
-      yield this.#by(DEVICE_THREAD, `smmu_get_pte baseaddr=${hex(pa)} index=${hex(slot)}, pteaddr=${hex(pa + slot * 8)}, pte=${hex(pte)}`);
-      yield this.#by(DEVICE_THREAD, `smmu_ptw_level level=${level} iova=${hex(address)} subpage_sz=${hex(span)} baseaddr=${hex(pa)} offset=${slot} => pte=${hex(pte)}`);
-    }
   }
 
   /** Puts the commands and a CMD_SYNC in the queue, and has them taken. */
@@ -327,12 +302,18 @@ class Maker {
     const ends = `prod.wrap=${Math.floor(prod / size)}`;
     for (const [at, [low, high]] of all.entries()) {
       const cons = (first + at) % (size * 2);
-      yield this.#cpu(cpu, `smmuv3_cmdq_consume prod=${prod % size} cons=${cons % size} ${ends} cons.wrap=${Math.floor(cons / size)}`);
+      yield this.#cpu(
+        cpu,
+        `smmuv3_cmdq_consume prod=${prod % size} cons=${cons % size} ${ends} cons.wrap=${Math.floor(cons / size)}`,
+      );
       yield* this.#effect(cpu, low, high);
     }
     this.#commandProd = prod;
     const wrap = Math.floor(prod / size);
-    yield this.#cpu(cpu, `smmuv3_cmdq_consume_out prod:${prod % size}, cons:${prod % size}, prod_wrap:${wrap}, cons_wrap:${wrap} `);
+    yield this.#cpu(
+      cpu,
+      `smmuv3_cmdq_consume_out prod:${prod % size}, cons:${prod % size}, prod_wrap:${wrap}, cons_wrap:${wrap} `,
+    );
     yield this.#cpu(cpu, `smmuv3_write_mmio addr: 0x98 val:${hex(prod)} size: 0x4(0)`);
     yield this.#cpu(cpu, `smmuv3_read_mmio addr: 0x9c val:${hex(prod)} size: 0x4(0)`);
   }
@@ -350,20 +331,33 @@ class Maker {
       const address = Number((high >> 12n) << 12n);
       this.#tlb.delete(`${asid}:${address}`);
       yield this.#cpu(cpu, 'smmuv3_cmdq_opcode <--- SMMU_CMD_TLBI_NH_VA');
-      yield this.#cpu(cpu, `smmuv3_s1_range_inval vmid=0 asid=${asid} addr=${hex(address)} tg=${(this.#options.granule - 10) / 2} num_pages=0x1 ttl=3 leaf=1`);
+      yield this.#cpu(
+        cpu,
+        `smmuv3_s1_range_inval vmid=0 asid=${asid} addr=${hex(address)} tg=${(this.#options.granule - 10) / 2} num_pages=0x1 ttl=3 leaf=1`,
+      );
     } else yield this.#cpu(cpu, 'smmuv3_cmdq_opcode <--- SMMU_CMD_SYNC');
   }
 
   *#write(cpu: number, offset: number, size: number, value: bigint): Generator<string> {
     yield this.#cpu(cpu, `cap_mmio_write off=${hex(offset)} val=${hex(value)} size=${size} cpu=${cpu} ic=1`);
-    yield this.#cpu(cpu, `smmuv3_write_mmio addr: ${hex(offset & 0xffff)} val:${hex(value)} size: 0x${size}(0)`);
+    yield this.#cpu(
+      cpu,
+      `smmuv3_write_mmio addr: ${hex(offset & 0xffff)} val:${hex(value)} size: 0x${size}(0)`,
+    );
   }
 
   #store(cpu: number, pa: number, value: bigint, kind: string): string {
     const old = this.#memory.get(pa) ?? 0n;
     if (value === 0n) this.#memory.delete(pa);
     else this.#memory.set(pa, value);
-    return this.#cpu(cpu, `cap_store pa=${hex(pa)} size=8 val=${hex(value)} kind=${kind} old=${hex(old)} cpu=${cpu} pc=0xffff8000088b4734 ic=1`);
+    return this.#cpu(
+      cpu,
+      `cap_store pa=${hex(pa)} size=8 val=${hex(value)} kind=${kind} old=${hex(old)} cpu=${cpu} pc=0xffff8000088b4734 ic=1`,
+    );
+  }
+
+  *#lines(texts: Iterable<string>): Generator<string> {
+    for (const text of texts) yield this.#by(DEVICE_THREAD, text);
   }
 
   #cpu(cpu: number, text: string): string {

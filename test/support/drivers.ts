@@ -4,6 +4,8 @@
  * next access can meet it. A slip, a raw stimulus or raw command is what a careless one does.
  */
 import type { Entry } from '../../core/event.ts';
+import { draw, nextRandom } from '../../core/random.ts';
+import { readyUnits } from '../../core/run.ts';
 import type { Simulation } from '../../core/simulation.ts';
 import type { Cd } from '../../core/smmu/cd.ts';
 import type { Ste } from '../../core/smmu/ste.ts';
@@ -68,11 +70,26 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   const asidTurn = [0, 0, 0];
   const cds: Partial<Cd>[] = [{}, {}, {}];
   let prod = 0;
+  let luck = setup.seed >>> 0;
 
   const put = (...stimuli: Stimulus[]): void => {
     for (const stimulus of stimuli) simulation.dispatch(stimulus);
   };
   const asid = (space: number): number => world.asidOf(space, asidTurn[space] ?? 0);
+
+  /**
+   * Waits for CONS to reach PROD and no longer, as a driver does. Where the schedule leaves turns to us,
+   * any unit that is ready may be next. A queue that stopped is given up.
+   */
+  const poll = (): void => {
+    for (let turns = 0; turns < 64; turns += 1) {
+      const { value } = simulation.dispatch(read('CMDQ_CONS')).outcome as { value: bigint };
+      const ready = readyUnits(simulation.glance);
+      if (Number(value & 0xfn) === prod || ready.length === 0) return;
+      luck = nextRandom(luck);
+      put({ type: 'turn', unit: ready[draw(luck, ready.length)] ?? '' });
+    }
+  };
 
   /** Queues the commands and a CMD_SYNC. Room is made by waiting. */
   const issue = (commands: readonly Uint32Array[], slip: Slip | undefined): void => {
@@ -82,7 +99,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
       put(storeWords(at.cmdq + (prod % 2 ** world.CMDQ_LOG2) * 16, words));
       prod = (prod + 1) % 2 ** (world.CMDQ_LOG2 + 1);
       put(write('CMDQ_PROD', prod));
-      if (prod % 4 === 0) simulation.run();
+      if (prod % 4 === 0) poll();
     }
   };
   const flush = (pages: readonly Page[], by: Flush, leaf: boolean, slip: Slip | undefined): Uint32Array[] =>
@@ -126,7 +143,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
       // Break before make.
       put(store(pa, 0));
       issue(flush(how === 'RANGE' ? pages.slice(0, 1) : [page], how, false, slip), slip);
-      simulation.run();
+      poll();
       const make = !blocks.has(pa);
       if (make) blocks.add(pa);
       else blocks.delete(pa);
@@ -153,6 +170,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     },
     dma,
     drain: () => {
+      simulation.run();
       const { value } = simulation.dispatch(read('EVENTQ_PROD')).outcome as { value: bigint };
       put(write('EVENTQ_CONS', value));
     },
@@ -169,11 +187,15 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
 
   function act(action: Action): void {
     (steps[action.do] as (action: Action) => void)(action);
-    // A correct driver polls CONS before it goes on.
-    if (action.slip === undefined && action.do !== 'stimulus' && action.do !== 'run') simulation.run();
+    if (action.do === 'dma') simulation.run();
+    else if (action.slip === undefined && action.do !== 'stimulus' && action.do !== 'run') poll();
   }
 
-  put(...world.boot(setup));
+  // One at a time: the enables are handshakes.
+  for (const stimulus of world.boot(setup)) {
+    put(stimulus);
+    simulation.run();
+  }
   for (const space of [0, 1, 2]) {
     for (const page of world.PAGES) {
       for (const upper of [false, true])

@@ -38,7 +38,11 @@ export async function importFile(
 }
 
 /** Does `work` with a file that holds `content`, and removes it. */
-export async function withFile<T>(name: string, content: string | Uint8Array, work: (file: string) => Promise<T>): Promise<T> {
+export async function withFile<T>(
+  name: string,
+  content: string | Uint8Array,
+  work: (file: string) => Promise<T>,
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'backwalk-'));
   try {
     const file = join(folder, name);

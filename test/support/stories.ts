@@ -234,5 +234,6 @@ export function play({ setup, actions }: Story, after?: (simulation: Simulation)
     driver.act(action);
     after?.(simulation);
   }
+  simulation.run();
   return { simulation, entries, driver };
 }

@@ -144,6 +144,10 @@ describe('rerun', () => {
         ['main', '--set', 'smmu0.caches.tlb=x'],
         'backwalk: --set: expected a count or "unbounded", found "smmu0.caches.tlb=x"',
       ],
+      [
+        ['main', '--insert', '12', shell.file('bad.jsonl', '{"op":"dma"}\n')],
+        `backwalk: ${shell.folder}/bad.jsonl:1: dma: endpoint: expected a name (letters, digits, _ and -), found nothing`,
+      ],
       [['main', '--insert', '12'], 'backwalk: --insert: expected SEQ FILE, found "12"'],
     ] as const;
     for (const [args, message] of refusals) {

@@ -14,11 +14,11 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     [
       'frobnicate',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, help), found "frobnicate"',
+      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "frobnicate"',
     ],
     [
       'shwo',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, help), found "shwo" (did you mean show?)',
+      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
     ],
     ['why @3', 'why is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
@@ -65,7 +65,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, scenario, paths, positions, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
@@ -282,5 +282,25 @@ describe('scenario lines', () => {
     expect(said.code).toBe(2);
     expect(said.err[0]).toContain(`machine.jsonl:1: ${message}`);
     expect((await shell.backwalk('branch')).out).toEqual(before);
+  });
+});
+
+describe('no verb', () => {
+  it('is answered with the verbs, on standard error', async () => {
+    const said = await shell.backwalk();
+    expect(said).toMatchObject({ code: 2, out: [] });
+    expect(said.err[0]).toBe('backwalk VERB [-s FILE.bw] [--json]');
+  });
+
+  it('is needed neither for help nor for the version', async () => {
+    expect((await shell.backwalk('--version')).out).toEqual(['0.1.0']);
+    expect((await shell.backwalk('--help')).out[0]).toContain('Usage: backwalk');
+    expect((await shell.backwalk('help')).out[0]).toBe('backwalk VERB [-s FILE.bw] [--json]');
+    expect((await shell.backwalk('help', 'scenario')).out).toContain('{"op":"mmio.write", ...}');
+    expect((await shell.backwalk('help', 'log')).out[0]).toContain('Usage: backwalk log');
+    for (const topic of ['scenario', 'paths', 'positions']) {
+      const { out } = await shell.backwalk('help', topic);
+      expect(out.filter((line) => line.length > 120)).toEqual([]);
+    }
   });
 });

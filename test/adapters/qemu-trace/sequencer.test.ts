@@ -24,6 +24,9 @@ const line = {
   prod: '2@0.0:cap_mmio_write off=0x98 val=0x2 size=4 cpu=0 ic=1',
   echo: '2@0.0:smmuv3_write_mmio addr: 0x98 val:0x2 size: 0x4(0)',
   consume: '2@0.0:smmuv3_cmdq_consume prod=2 cons=1 prod.wrap=0 cons.wrap=0',
+  beginC: '4@0.0:smmuv3_config_cache_hit Config cache HIT for sid=0x18 (hits=1, misses=1, hit rate=50)',
+  hitC: '4@0.0:smmu_iotlb_lookup_hit IOTLB cache HIT asid=1 addr=0x1000 hit=0 miss=1 hit rate=0',
+  successC: '4@0.0:smmuv3_translate_success r sid=0x18 iova=0x1000 translated=0x5000 perm=0x3',
   readA: '2@0.0:smmuv3_read_mmio addr: 0xa8 val:0x1 size: 0x4(0)',
 } as const;
 
@@ -103,6 +106,30 @@ describe('Sequencer', () => {
         'success',
       ),
     ).toEqual(['access F_TRANSLATION 2', 'read', 'access success 0']);
+  });
+
+  it('takes accesses of two device threads apart, the next one after the words of a record', () => {
+    expect(enact('begin', 'beginC', 'hit', 'hitC', 'successC', 'success')).toEqual([
+      'access success 0',
+      'access success 0',
+    ]);
+    expect(
+      enact(
+        'begin',
+        'miss',
+        'pte',
+        'invalid',
+        'record',
+        'beginC',
+        'hitC',
+        'irq',
+        'words',
+        'successC',
+        'begin',
+        'hit',
+        'success',
+      ),
+    ).toEqual(['access F_TRANSLATION 1', 'access success 0', 'access success 0']);
   });
 
   it('ends an access that tells no end when the next begins', () => {
