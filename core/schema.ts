@@ -23,6 +23,8 @@ export interface Kind<T, O extends boolean = false> {
   /** In hexadecimal, as addresses and register values are printed. */
   readonly hex: boolean;
   readonly index?: IndexName;
+  /** The value is the seq of another entry. */
+  readonly refers?: boolean;
   /** Never set: carries the type. */
   readonly type?: T;
 }
@@ -49,12 +51,15 @@ export const bytes = (): Kind<Uint8Array> => kind('bytes', true);
 /** Anything irregular: plain data only. */
 export const json = <T>(): Kind<T> => kind('json');
 /** The sequence number of another entry of the branch; 0 says none. */
-export const seq = (): Kind<number> => kind('int');
+export const seq = (): Kind<number> => ({ ...kind<number>('int'), refers: true });
 
 /** The same, but it may be absent. */
 export function optional<T>(of: Kind<T>): Kind<T, true> {
   return { ...of, optional: true } as Kind<T, true>;
 }
+
+/** A list of such. */
+export const seqs = (): Kind<readonly number[]> => ({ ...kind<readonly number[]>('json'), refers: true });
 
 export type Schema = Readonly<Record<string, Kind<unknown, boolean>>>;
 
@@ -76,7 +81,7 @@ export function showValue(of: Kind<unknown, boolean>, value: unknown): string {
   if (value instanceof Uint8Array) return hexOf(value);
   if (typeof value === 'bigint') return `0x${value.toString(16)}`;
   if (typeof value === 'number') return of.hex ? `0x${value.toString(16)}` : String(value);
-  if (typeof value === 'object') return JSON.stringify(value);
+  if (typeof value === 'object') return JSON.stringify(jsonSafe(value));
   return String(value);
 }
 
@@ -84,7 +89,16 @@ export function showValue(of: Kind<unknown, boolean>, value: unknown): string {
 export function jsonValue(of: Kind<unknown, boolean>, value: unknown): unknown {
   if (value instanceof Uint8Array) return hexOf(value);
   if (typeof value === 'bigint' || (typeof value === 'number' && of.hex)) return `0x${value.toString(16)}`;
-  return value;
+  return jsonSafe(value);
+}
+
+/** Plain data with bigints and bytes inside, as JSON can say it. */
+function jsonSafe(value: unknown): unknown {
+  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
+  if (value instanceof Uint8Array) return hexOf(value);
+  if (Array.isArray(value)) return value.map(jsonSafe);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, jsonSafe(each)]));
 }
 
 const HEX = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));

@@ -4,6 +4,7 @@
  */
 import type { Capacity } from './config.ts';
 import type { Context, Decider } from './machine.ts';
+import { shrinkCaches } from './smmu/fills.ts';
 import type { State } from './state.ts';
 
 /** Why a value cannot stand at a path, or undefined when it can. Adapters ask before they say `set`. */
@@ -15,9 +16,12 @@ export function settingProblem(state: State, path: string, value: unknown): stri
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
 
-export const changeSetting: Decider<'set'> = ({ state, emit }, { path, value }) => {
-  const found = locate(state, path);
-  if (found?.accepts(value)) emit('outside', { type: 'value.set', path, value, old: found.get() });
+export const changeSetting: Decider<'set'> = (context, { path, value }) => {
+  const found = locate(context.state, path);
+  if (!found?.accepts(value)) return;
+  context.emit('outside', { type: 'value.set', path, value, old: found.get() });
+  const smmu = context.state.smmus[path.split('.')[0] ?? ''];
+  if (smmu !== undefined) shrinkCaches(context, smmu);
 };
 
 export const setEndpoint: Decider<'endpoint.set'> = (context: Context, { endpoint, set }) => {

@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import type { Entry } from '../core/event.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { ColumnWriter, Dictionary, readColumn, textOf } from './column.ts';
-import { readNumbers } from './numbers.ts';
+import { readNumbers, writeNumbers } from './numbers.ts';
 import type { SchemaBook, TypeShape } from './schema-book.ts';
 import { messageOf, StoreError } from './store-error.ts';
 
@@ -36,6 +36,12 @@ interface TypeWriter {
   rows: number;
 }
 
+/** What every entry has, a row each. */
+function newHeads(): Record<'types' | 'ticks' | 'causes' | 'actors', Float64Array> {
+  const column = (): Float64Array => new Float64Array(SEGMENT_ENTRIES);
+  return { types: column(), ticks: column(), causes: column(), actors: column() };
+}
+
 /** Encoding is synchronous: one pair serves all. */
 const buffers = { out: new ByteWriter(65536), block: new ByteWriter(65536) };
 
@@ -45,18 +51,18 @@ export class SegmentWriter {
   readonly #known = new Map<string, TypeWriter>();
   readonly #used: TypeWriter[] = [];
   readonly #dictionary = new Dictionary();
-  readonly #types = this.#column('type', 'int');
-  readonly #ticks = this.#column('tick', 'int');
-  readonly #causes = this.#column('cause', 'int');
-  readonly #actors = this.#column('actor', 'text');
+  readonly #heads = newHeads();
+  #count = 0;
   #first = 0;
+  #lastActor: string | undefined;
+  #lastActorId = 0;
 
   constructor(book: SchemaBook) {
     this.#book = book;
   }
 
   get count(): number {
-    return this.#types.count;
+    return this.#count;
   }
 
   get full(): boolean {
@@ -73,19 +79,25 @@ export class SegmentWriter {
     return Array.from(this.#known.values(), (type) => type.shape);
   }
 
-  /** Takes the next entry: its seq follows the one before. */
+  /** Takes the next entry, which the segment has room for: its seq follows the one before. */
   push(entry: Entry): void {
-    if (this.count === 0) this.#first = entry.seq;
+    const row = this.#count;
+    if (row === 0) this.#first = entry.seq;
     const type = this.#typeFor(entry.type);
     const fields = entry as unknown as Readonly<Record<string, unknown>>;
     const { names, columns } = type;
     for (let at = 0; at < names.length; at += 1)
       (columns[at] as ColumnWriter).push(fields[names[at] as string]);
     type.rows += 1;
-    this.#types.push(type.number);
-    this.#ticks.push(entry.tick);
-    this.#causes.push(entry.cause === 0 ? 0 : entry.seq - entry.cause);
-    this.#actors.push(entry.actor);
+    const { seq, tick, cause } = entry;
+    if (!Number.isSafeInteger(tick) || tick < 0 || !(cause >= 0 && cause < seq))
+      throw new Error(`invariant: entry ${seq} has a tick and an earlier cause (${tick}, ${cause})`);
+    const heads = this.#heads;
+    heads.types[row] = type.number;
+    heads.ticks[row] = tick;
+    heads.causes[row] = cause === 0 ? 0 : seq - cause;
+    heads.actors[row] = this.#actorId(entry.actor);
+    this.#count = row + 1;
   }
 
   /** The segment as it is now; more may follow. @param before hash of the segment before. */
@@ -104,7 +116,8 @@ export class SegmentWriter {
     }
     out.varint(this.#dictionary.texts.length);
     for (const text of this.#dictionary.texts) out.text(text);
-    for (const column of [this.#types, this.#ticks, this.#causes, this.#actors]) column.write(out);
+    const { types, ticks, causes, actors } = this.#heads;
+    for (const head of [types, ticks, causes, actors]) writeNumbers(out, head, this.#count);
     for (const { columns } of this.#used) {
       block.reset();
       for (const column of columns) column.write(block);
@@ -124,7 +137,8 @@ export class SegmentWriter {
     }
     this.#used.length = 0;
     this.#dictionary.reset();
-    for (const column of [this.#types, this.#ticks, this.#causes, this.#actors]) column.reset();
+    this.#count = 0;
+    this.#lastActor = undefined;
   }
 
   #typeFor(name: string): TypeWriter {
@@ -144,8 +158,12 @@ export class SegmentWriter {
     return made;
   }
 
-  #column(name: string, column: 'int' | 'text'): ColumnWriter {
-    return new ColumnWriter({ name, column, optional: false }, this.#dictionary);
+  #actorId(actor: string): number {
+    if (actor !== this.#lastActor) {
+      this.#lastActor = actor;
+      this.#lastActorId = this.#dictionary.idOf(actor);
+    }
+    return this.#lastActorId;
   }
 }
 

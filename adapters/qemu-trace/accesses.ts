@@ -240,18 +240,13 @@ function spanOf({ end }: TracedAccess, iova: number, served: IotlbEntry | undefi
 }
 
 /** A read-only mapping that served can only have been read; only a write is refused a permission. */
-function accessShown({
-  end,
-  perm,
-  record,
-  lookup,
-  invalidLevel,
-}: TracedAccess): 'read' | 'write' | undefined {
+function accessShown(traced: TracedAccess): 'read' | 'write' | undefined {
+  const { end, perm, record, lookup, leaf, insert } = traced;
   if (end === 'success' && perm === 1) return 'read';
   if (record === 'F_PERMISSION') return 'write';
-  return end === undefined && record === undefined && lookup === 'hit' && invalidLevel === undefined
-    ? 'write'
-    : undefined;
+  // A refusal without a record, of what was found in the TLB or by the walk.
+  const found = lookup === 'hit' || (leaf !== undefined && insert === undefined);
+  return end === undefined && record === undefined && found ? 'write' : undefined;
 }
 
 function recordOf({ sid }: TracedAccess): string {

@@ -62,6 +62,7 @@ export const deviations = {
 
   // Registers
   'raw-readback':             { spec: '6.2',        qemu: 'reserved and absent fields read as written', architecture: 'RES0' },
+  'unknown-at-reset':         { spec: '6.3',        qemu: 'what a register holds before its first write', architecture: 'UNKNOWN', free: true },
   'ack-extra-bits':           { spec: '6.3.10',     qemu: 'absent fields of CR0 and IRQ_CTRL are acknowledged', architecture: 'never acknowledged' },
   'no-guards':                { spec: '6.2',        qemu: 'every write is taken at any time', architecture: 'guarded writes are IGNORED' },
   'wide-access-lost':         { spec: '6.2',        qemu: 'a 64-bit access to two 32-bit registers is lost', architecture: 'CONSTRAINED UNPREDICTABLE', free: true },

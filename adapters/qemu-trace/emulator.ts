@@ -25,7 +25,12 @@ const QUEUE_LOG2_MAX = 19;
 export const EVENT_BYTES = 32;
 
 export class Emulator {
-  readonly #words = new Map<number, number>();
+  // A reset sets LOG2SIZE of both queues to 19.
+  readonly #words = new Map<number, number>([
+    [at.CMDQ_BASE, 19],
+    [at.EVENTQ_BASE, 19],
+  ]);
+  readonly #written = new Set<number>();
   /** A two-level table was asked for once; nothing but a reset takes that back. */
   twoLevelSeen = false;
   /** GBPA was written. */
@@ -34,6 +39,11 @@ export class Emulator {
   /** The 32-bit word at a page 0 offset. */
   get(offset: number): number {
     return this.#words.get(offset) ?? 0;
+  }
+
+  /** Whether software ever wrote the word at a page 0 offset. */
+  wasWritten(offset: number): boolean {
+    return this.#written.has(offset);
   }
 
   /** Whether a 64-bit access at the offset has any effect. */
@@ -109,6 +119,7 @@ export class Emulator {
   #store(offset: number, value: number): void {
     if (!WRITABLE.some(([first, last]) => offset >= first && offset <= last)) return;
     this.#words.set(offset, value);
+    this.#written.add(offset);
     if (offset === at.STRTAB_BASE_CFG && ((value >>> 16) & 3) === 1) this.twoLevelSeen = true;
   }
 }

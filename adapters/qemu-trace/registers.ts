@@ -117,6 +117,8 @@ function explainRead(
   if (base >= at.EVENTQ_IRQ_CFG0 && base <= 0xbc) return 'evtq-irq-cfg-raz';
   if (base === at.CMDQ_CONS && (differing & ~ERR_BITS) === 0n) return 'cons-err-stays';
   if (base === at.EVENTQ_PROD && differing === OVFLG) return 'evtq-full-is-abort';
+  const register = registers.at(placeOf(base))?.register;
+  if (register?.reset === 'UNKNOWN' && !emulator.wasWritten(base)) return 'unknown-at-reset';
   return reserved(base, line.size, differing) ? 'raw-readback' : undefined;
 }
 

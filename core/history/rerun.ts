@@ -88,16 +88,13 @@ export function differenceOf(
   return undefined;
 }
 
-/** Fields that hold the seq of another entry, or a list of such. */
-const REFERENCES: readonly string[] = ['fetched', 'ste', 'cd', 'tlb', 'parent', 'removed'];
-
 /** Whether two entries say the same, each in its own history. */
 function isSameEntry(left: Entry, right: Entry, seqs: SeqMap): boolean {
   if (left.type !== right.type || left.actor !== right.actor) return false;
   if (seqs(left.seq) !== right.seq || mapped(left.cause, seqs) !== right.cause) return false;
   const [a, b] = [left, right] as unknown as [Record<string, unknown>, Record<string, unknown>];
-  return Object.keys(schemas[left.type]).every((field) =>
-    isSame(REFERENCES.includes(field) ? mapped(a[field], seqs) : a[field], b[field]),
+  return Object.entries(schemas[left.type]).every(([field, { refers }]) =>
+    isSame(refers === true ? mapped(a[field], seqs) : a[field], b[field]),
   );
 }
 

@@ -2,7 +2,7 @@
  * Every fact the SMMU can state. `smmu` is its name; a field that ends in a past fact's name
  * (`fetched`, `filled`, ...) is the sequence number of that entry.
  */
-import { bytes, flag, id, int, iova, json, optional, pa, seq, text, u64 } from '../schema.ts';
+import { bytes, flag, id, int, iova, optional, pa, seq, seqs, text, u64 } from '../schema.ts';
 
 export type CacheName = 'l1std' | 'ste' | 'l1cd' | 'cd' | 'walk' | 'tlb';
 export type Regime = 'EL1' | 'EL2' | 'EL2_E2H';
@@ -81,8 +81,8 @@ export const smmuEvents = {
     /** The walk-cache entry the walk began from. */
     parent: seq(),
   },
-  'cache.invalidated': { smmu, cache: text<CacheName>(), fetched: seq(), removed: json<readonly number[]>() },
-  'cache.evicted': { smmu, cache: text<CacheName>(), why: text(), removed: json<readonly number[]>() },
+  'cache.invalidated': { smmu, cache: text<CacheName>(), fetched: seq(), removed: seqs() },
+  'cache.evicted': { smmu, cache: text<CacheName>(), why: text(), removed: seqs() },
 
   // Fetches
   'structure.fetched': {

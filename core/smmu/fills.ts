@@ -7,7 +7,7 @@ import type { Event } from '../event.ts';
 import type { Context } from '../machine.ts';
 import type { CacheName } from './events.ts';
 import { contextKey, vaKey } from './keys.ts';
-import type { ConfigEntry, SmmuState, TlbEntry } from './state.ts';
+import { type ConfigEntry, cacheNames, type SmmuState, type TlbEntry } from './state.ts';
 
 type ConfigFill = Omit<ConfigEntry, 'id' | 'smmu'>;
 type TlbFill = Omit<TlbEntry, 'id' | 'smmu'>;
@@ -62,6 +62,17 @@ function put(
     }
   }
   return context.emit(smmu.config.name, event);
+}
+
+/** Makes every cache as small as its configured capacity, oldest entries first. */
+export function shrinkCaches(context: Context, smmu: SmmuState): void {
+  for (const cache of cacheNames) {
+    const capacity: Capacity = smmu.config.caches[capacityOf[cache]];
+    const { fills } = smmu.caches[cache];
+    if (capacity === 'unbounded' || fills.size <= capacity) continue;
+    const removed = [...fills.range()].slice(0, fills.size - capacity).map(([id]) => id);
+    evict(context, smmu, cache, 'capacity changed', removed);
+  }
 }
 
 function evict(

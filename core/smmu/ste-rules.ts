@@ -18,6 +18,8 @@ const stage2 = (ste: Ste): boolean => ste.Config === 'S2' || ste.Config === 'NES
 export const steRules: readonly SteRule[] = [
   { name: 'stage-1-absent',        spec: '5.2 Config',       broken: (s, f) => stage1(s) && !f.s1p },
   { name: 'stage-2-absent',        spec: '5.2 Config',       broken: (s, f) => stage2(s) && !f.s2p },
+  // Not of the architecture: an STE that asks for what this model lacks must not pass for something else.
+  { name: 'stage-2-not-modelled',  spec: '5.2 Config',       broken: (s) => stage2(s) },
   { name: 'strw-reserved',         spec: '5.2 STRW',         broken: (s, f) => s.Config === 'S1' && f.s1p && f.hyp && s.STRW === 'RESERVED' },
   { name: 's1stalld',              spec: '5.2 S1STALLD',     broken: (s, f) => stage1(s) && s.S1STALLD && f.stallModel !== 0 },
   { name: 's1cdmax-too-large',     spec: '5.2 S1CDMax',      broken: (s, f) => stage1(s) && f.ssidBits !== 0 && s.S1CDMax > f.ssidBits },

@@ -265,7 +265,7 @@ function fromWalk(
   }
   const { leaf } = walked;
   // F_ACCESS comes before F_PERMISSION, and such a leaf is not cached (7.7, 8.1).
-  if (!leaf.accessFlag && !cd.AFFD && smmu.config.choices['checkAccessFlag'] !== false) {
+  if (!leaf.accessFlag && checksAccessFlag(smmu, cd)) {
     return { ok: false, fault: { record: 'F_ACCESS', why: `AF=0 at level ${leaf.level}` }, tlb: 0 };
   }
   const permitted = allowed(smmu, leaf.attributes, request, cd, walk.regime);
@@ -274,6 +274,12 @@ function fromWalk(
   if (!permitted)
     return { ok: false, fault: { record: 'F_PERMISSION', why: `not permitted at level ${leaf.level}` }, tlb };
   return { ok: true, pa: leaf.pa + offsetIn(va, leaf.sizeLog2), tlb };
+}
+
+/** With HA the flag is the hardware's to set; that store is not modelled, but neither is it a fault. */
+function checksAccessFlag(smmu: SmmuState, cd: Cd): boolean {
+  const updates = cd.HA && smmu.features.httu > 0;
+  return !cd.AFFD && !updates && smmu.config.choices['checkAccessFlag'] !== false;
 }
 
 function fillLeaf(context: Context, smmu: SmmuState, walk: WalkContext, va: bigint, leaf: Leaf): number {

@@ -15,7 +15,7 @@ import { CacheFile } from '../../snapshots/cache-file.ts';
 import { storeKey } from '../../snapshots/lmdb.ts';
 import { openLogStore } from '../../snapshots/log-store.ts';
 import { SchemaBook } from '../../snapshots/schema-book.ts';
-import { SegmentWriter } from '../../snapshots/segment.ts';
+import { SEGMENT_ENTRIES, SegmentWriter } from '../../snapshots/segment.ts';
 import { DiskSnapshots } from '../../snapshots/snapshot-store.ts';
 import { median, type Row as Printed, timed } from './row.ts';
 import { type Locality, Trace } from './traces.ts';
@@ -38,6 +38,8 @@ export interface Row {
 const ROUNDS = 5;
 const INGEST_ENTRIES = 1024 * 256;
 const BATCH_ENTRIES = 512;
+/** Entries of a durable commit of the ceilings; ours group by bytes and time. */
+const COMMIT_ENTRIES = 16384;
 const PAGES = 20_000;
 const config: MachineConfig = {
   ram: [{ base: 0, size: 2 ** 40 }],
@@ -91,16 +93,17 @@ function rawDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
   });
 }
 
-/** Puts values in transactions of about 256 KiB each, as our groups are. */
-function appendRaw(db: RootDatabase<Uint8Array, Uint8Array>, values: readonly Uint8Array[]): void {
-  for (let at = 0; at < values.length; ) {
+/** Puts values in transactions of 16384 entries each, as the performance notes do. */
+function appendRaw(
+  db: RootDatabase<Uint8Array, Uint8Array>,
+  values: readonly Uint8Array[],
+  valuesPerCommit: number,
+): void {
+  for (let at = 0; at < values.length; at += valuesPerCommit) {
     db.transactionSync(() => {
-      for (let bytes = 0; at < values.length && bytes < 256 * 1024; at += 1) {
-        const value = values[at];
-        if (value === undefined) break;
-        db.putSync(storeKey(5, 1, at), value);
-        bytes += value.length;
-      }
+      values.slice(at, at + valuesPerCommit).forEach((value, index) => {
+        db.putSync(storeKey(5, 1, at + index), value);
+      });
     });
   }
 }
@@ -132,9 +135,13 @@ async function ingestOnce(path: string, locality: Locality): Promise<{ ms: numbe
   return { ms, bytes: statSync(path).size };
 }
 
-async function rawOnce(path: string, values: readonly Uint8Array[]): Promise<number> {
+async function rawOnce(
+  path: string,
+  values: readonly Uint8Array[],
+  valuesPerCommit: number,
+): Promise<number> {
   const db = rawDatabase(path);
-  const ms = await timed(() => appendRaw(db, values));
+  const ms = await timed(() => appendRaw(db, values, valuesPerCommit));
   await db.close();
   return ms;
 }
@@ -152,8 +159,8 @@ async function ingestRows(locality: Locality): Promise<Row[]> {
     const ingested = await ingestOnce(join(at, 'log.bw'), locality);
     bytes = ingested.bytes;
     ours.push(ingested.ms);
-    raw.push(await rawOnce(join(at, 'raw.mdb'), segments));
-    single.push(await rawOnce(join(at, 'single.mdb'), events));
+    raw.push(await rawOnce(join(at, 'raw.mdb'), segments, COMMIT_ENTRIES / SEGMENT_ENTRIES));
+    single.push(await rawOnce(join(at, 'single.mdb'), events, COMMIT_ENTRIES));
     rmSync(at, { recursive: true });
   }
   const rate = (of: number[]): number => INGEST_ENTRIES / median(of);
@@ -245,7 +252,7 @@ function largeState(): State {
 function packWhole(state: State): Uint8Array {
   const lines = Array.from(state.memory.lines.range(), ([key, line]) => [
     key,
-    new Uint8Array(line.words.buffer),
+    new Uint8Array(line.words.buffer, line.words.byteOffset, line.words.byteLength),
   ]);
   return new Packr({}).pack(lines);
 }

@@ -55,6 +55,7 @@ const cases: readonly (readonly [name: keyof typeof deviations, count: number, t
   ['sync-cs3', 1, () => edited([/pa=0x5b7000e0 size=8 val=0xfc02046/, 'pa=0x5b7000e0 size=8 val=0xfc03046'])],
   ['tlbi-tg-no-ttl', 2, () => edited([tlbi, 'val=0xfffff401 kind=cmdq'], [tlbiEffect, tlbiEffect.replace('ttl=3', 'ttl=0')])],
   ['raw-readback', 1, () => after(captureText('stale'), /off=0x2c val=0x6/, read('0x2c', '0x6'))],
+  ['unknown-at-reset', 1, () => after(captureText('stale'), /read_mmio addr: 0x18/, read('0x90', '0x13'))],
   ['ack-extra-bits', 1, () => after(captureText('stale'), console, write('0x20', '0x1d'), read('0x24', '0x1d'), write('0x20', '0xd'))],
   ['gbpa-missing', 1, () => after(captureText('stale'), enabled, write('0x44', '0x80100000'), read('0x44', '0x0'))],
   ['page1-alias', 1, () => edited(['cap_mmio_write off=0x28', 'cap_mmio_write off=0x10028'])],

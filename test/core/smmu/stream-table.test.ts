@@ -217,7 +217,8 @@ describe('an STE', () => {
     Config=S1 S2VMID=256                        | S2P=0 VMID16=0        | ok
     Config=S1 S2VMID=256 STRW=2                 | S2P=1 Hyp=1 VMID16=0  | ok
     Config=S1 S2VMID=256 STRW=2                 | S2P=1 Hyp=0 VMID16=0  | s2vmid-16-bit
-    Config=NESTED S2VMID=256 STRW=2             | S2P=1 Hyp=1 VMID16=0  | s2vmid-16-bit
+    Config=S2                                   | S2P=1                 | stage-2-not-modelled
+    Config=NESTED                               | S2P=1                 | stage-2-not-modelled
     Config=S1 PRIVCFG=1 INSTCFG=1 SHCFG=2       |                       | ok
     Config=BYPASS S1CDMax=31 S1STALLD=1 STRW=1  | S2P=1 Hyp=1           | ok
     Config=0 S1CDMax=31 S1STALLD=1              |                       | ok
