@@ -1,30 +1,35 @@
 /**
  * A look at the pages of an LMDB file before LMDB maps it: LMDB trusts its pages, and a wrong page
  * number, count or offset ends the process. Checked are the two meta pages and every branch, leaf and
- * free-list page that the newer of them reaches, and the head of every overflow run; the data inside the
- * runs is not read (the log's hashes cover that).
+ * free-list page that the newer of them reaches. The data of values is not read: the log's hashes cover
+ * it. The heads of overflow runs are read where LMDB will: for values that may be written again, which
+ * are the last of their kind and branch, or for all.
  *
  * The format is that of the fork in lmdb-js 3.5 (mdb.c): 24 byte page heads with a transaction
  * number, offsets counted from behind the head, and free lists in which a negative number is the
  * length of the block that follows. Little-endian, 64-bit, no sub-databases: what Backwalk writes.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { HEAD_BYTES, type Meta, newestMeta, number64, type Tree } from './lmdb-meta.ts';
 import { messageOf, StoreError } from './store-error.ts';
 
-const HEAD_BYTES = 24;
 const NODE_BYTES = 8;
-const MAGIC = 0xbeefc0de;
-const DATA_VERSION = 2;
 const BRANCH = 0x01;
 const LEAF = 0x02;
 const OVERFLOW = 0x04;
-const META = 0x08;
 const BIG_DATA = 0x01;
 /** Flags of the free database: integer keys; LMDB's own record of how the file was opened. */
 const FREE_FLAGS = 0x08;
 const OPEN_FLAGS = 0x5000;
 const DEPTH_MAX = 32;
-const EMPTY = 0xffffffffffffffffn;
+/** The part of our keys that says of what kind a value is, and of which branch. */
+const KIND_BYTES = 5;
+
+export interface PageOptions {
+  /** Reads the heads of all overflow runs, as is due before many values are deleted. */
+  readonly thorough?: boolean;
+  readonly visit?: Visit;
+}
 
 /** Told of every value of the main tree: its key, and the byte of the file where it begins. */
 export type Visit = (key: Uint8Array, byte: number) => void;
@@ -35,36 +40,17 @@ export interface PageReport {
   readonly pages: number;
 }
 
-interface Tree {
-  readonly flags: number;
-  readonly depth: number;
-  readonly branches: number;
-  readonly leaves: number;
-  readonly overflows: number;
-  readonly entries: number;
-  readonly root: number | undefined;
-}
-
-interface Meta {
-  readonly pageBytes: number;
-  readonly mapBytes: number;
-  readonly lastPage: number;
-  readonly transaction: number;
-  readonly free: Tree;
-  readonly main: Tree;
-}
-
 /**
  * Throws StoreError with the place when the structure of the file is broken. When another process
  * commits meanwhile, pages may change under the eye: then the check begins anew, a few times.
  */
-export function checkPages(path: string, visit: Visit = () => {}): PageReport {
+export function checkPages(path: string, options: PageOptions = {}): PageReport {
   const file = openSync(path, 'r');
   try {
     for (let attempt = 1; ; attempt += 1) {
       const before = newestMeta(path, file);
       try {
-        return new Checker(path, file, before, visit).run();
+        return new Checker(path, file, before, options).run();
       } catch (error) {
         const moved = attempt < 8 && newestMeta(path, file).transaction !== before.transaction;
         if (!moved) throw error;
@@ -78,69 +64,10 @@ export function checkPages(path: string, visit: Visit = () => {}): PageReport {
   }
 }
 
-function newestMeta(path: string, file: number): Meta {
-  const bytes = fstatSync(file).size;
-  if (bytes === 0) throw new StoreError(`${path} is empty, not a Backwalk store`);
-  const first = readMeta(path, file, 0);
-  const second = readMeta(path, file, first.pageBytes);
-  const wrong = (what: string): StoreError =>
-    new StoreError(`${path} is damaged in its meta pages (byte 0): ${what}`);
-  if (second.pageBytes !== first.pageBytes) throw wrong('two page sizes');
-  // A transaction writes the page of its parity; a new file has twice transaction 0.
-  const [even, odd] = [first.transaction, second.transaction];
-  const fresh = even === 0 && odd === 0;
-  if (!fresh && (even % 2 !== 0 || odd % 2 !== 1 || Math.abs(even - odd) !== 1))
-    throw wrong(`transactions ${even} and ${odd} do not follow each other`);
-  const newest = even >= odd ? first : second;
-  for (const meta of [first, second]) {
-    if (meta.mapBytes > 2 ** 46) throw wrong('an impossible map size');
-    if (meta.lastPage < 1 || meta.lastPage > 2 ** 40) throw wrong('an impossible last page');
-  }
-  return newest;
-}
-
-function readMeta(path: string, file: number, offset: number): Meta {
-  const bytes = Buffer.alloc(HEAD_BYTES + 144);
-  const length = readSync(file, bytes, 0, bytes.length, offset);
-  const notOurs = new StoreError(`${path} is not a Backwalk store (no LMDB meta page at byte ${offset})`);
-  if (length < bytes.length || bytes.readUInt16LE(18) !== META || bytes.readUInt32LE(HEAD_BYTES) !== MAGIC)
-    throw notOurs;
-  const at = HEAD_BYTES;
-  const version = bytes.readUInt32LE(at + 4) & 0xffff;
-  if (version !== DATA_VERSION)
-    throw new StoreError(`${path} has LMDB data version ${version}, not ${DATA_VERSION}`);
-  const pageBytes = bytes.readUInt32LE(at + 24);
-  if (pageBytes < 512 || pageBytes > 65536 || (pageBytes & (pageBytes - 1)) !== 0)
-    throw new StoreError(`${path} is damaged: a page size of ${pageBytes} (byte ${offset + at + 24})`);
-  return {
-    pageBytes,
-    mapBytes: number64(bytes, at + 16),
-    free: readTree(bytes, at + 24),
-    main: readTree(bytes, at + 72),
-    lastPage: number64(bytes, at + 120),
-    transaction: number64(bytes, at + 128),
-  };
-}
-
-function readTree(bytes: Buffer, at: number): Tree {
-  return {
-    flags: bytes.readUInt16LE(at + 4),
-    depth: bytes.readUInt16LE(at + 6),
-    branches: number64(bytes, at + 8),
-    leaves: number64(bytes, at + 16),
-    overflows: number64(bytes, at + 24),
-    entries: number64(bytes, at + 32),
-    root: bytes.readBigUInt64LE(at + 40) === EMPTY ? undefined : number64(bytes, at + 40),
-  };
-}
-
-function number64(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
-}
-
 /** One node of a page: where it begins in the page, and its parts. */
 interface PageNode {
-  readonly key: Buffer;
+  /** Offset of its key in the page; the key ends where the data begins. */
+  readonly key: number;
   readonly low: number;
   readonly flags: number;
   /** Page number that a branch's node names. */
@@ -155,11 +82,15 @@ class Checker {
   readonly #pagesInFile: number;
   /** A bit for each page that something names. */
   readonly #seen: Uint8Array;
-  readonly #visit: Visit;
+  readonly #visit: Visit | undefined;
+  readonly #thorough: boolean;
+  /** Kind and branch of the value looked at before: values are met from the last to the first. */
+  readonly #kind = new Uint8Array(KIND_BYTES);
 
-  constructor(path: string, file: number, meta: Meta, visit: Visit) {
+  constructor(path: string, file: number, meta: Meta, options: PageOptions) {
     this.#path = path;
-    this.#visit = visit;
+    this.#visit = options.visit;
+    this.#thorough = options.thorough ?? false;
     this.#file = file;
     this.#meta = meta;
     this.#pagesInFile = Math.floor(fstatSync(file).size / meta.pageBytes);
@@ -226,11 +157,11 @@ class Checker {
       if (flags !== (isLeaf ? LEAF : BRANCH)) throw this.#wrong(page, `page flags ${flags.toString(16)}`);
       const nodes = this.#nodes(page, bytes, isLeaf);
       if (!isLeaf && nodes.length < 2 && !isFree) throw this.#wrong(page, 'a branch page with one child');
-      this.#checkOrder(page, nodes, isLeaf, isFree);
+      this.#checkOrder(page, bytes, nodes, isLeaf, isFree);
       if (isLeaf) {
         found.leaves += 1;
         found.entries += nodes.length;
-        for (const node of nodes)
+        for (const node of nodes.reverse())
           found.overflows += this.#value(page, bytes, node, isFree ? each : undefined);
       } else {
         found.branches += 1;
@@ -266,31 +197,36 @@ class Checker {
       if (isLeaf && flags !== 0 && flags !== BIG_DATA)
         throw this.#wrong(page, `node ${index} has flags ${flags}`);
       if (data + dataBytes > this.#meta.pageBytes) throw this.#wrong(page, `node ${index} leaves the page`);
-      const key = bytes.subarray(at + NODE_BYTES, data);
-      nodes.push({ key, low, flags, child: low + flags * 2 ** 32, data });
+      nodes.push({ key: at + NODE_BYTES, low, flags, child: low + flags * 2 ** 32, data });
     }
     return nodes;
   }
 
   /** Keys ascend; the first of a branch page counts for nothing. */
-  #checkOrder(page: number, nodes: readonly PageNode[], isLeaf: boolean, isFree: boolean): void {
-    for (let index = isLeaf ? 0 : 1; index < nodes.length; index += 1) {
-      const key = (nodes[index] as PageNode).key;
-      if (isFree ? key.length !== 8 : key.length === 0)
-        throw this.#wrong(page, `a key of ${key.length} bytes`);
-      const before = nodes[index - 1];
-      if (before === undefined || (!isLeaf && index === 1)) continue;
-      const ascends = isFree
-        ? number64(before.key, 0) < number64(key, 0)
-        : Buffer.compare(before.key, key) < 0;
-      if (!ascends) throw this.#wrong(page, `key ${index} is not above the one before`);
+  #checkOrder(
+    page: number,
+    bytes: Buffer,
+    nodes: readonly PageNode[],
+    isLeaf: boolean,
+    isFree: boolean,
+  ): void {
+    let before: PageNode | undefined;
+    for (const node of isLeaf ? nodes : nodes.slice(1)) {
+      const length = node.data - node.key;
+      if (isFree ? length !== 8 : length === 0) throw this.#wrong(page, `a key of ${length} bytes`);
+      if (
+        before !== undefined &&
+        !(isFree ? number64(bytes, before.key) < number64(bytes, node.key) : isBelow(bytes, before, node))
+      )
+        throw this.#wrong(page, 'a key is not above the one before');
+      before = node;
     }
   }
 
   /** Checks where a value stands; returns the overflow pages it takes. */
   #value(page: number, bytes: Buffer, node: PageNode, each: ((value: Buffer) => void) | undefined): number {
     if (node.flags !== BIG_DATA) {
-      if (each === undefined) this.#visit(node.key, page * this.#meta.pageBytes + node.data);
+      if (each === undefined) this.#visit?.(keyOf(bytes, node), page * this.#meta.pageBytes + node.data);
       each?.(bytes.subarray(node.data, node.data + node.low));
       return 0;
     }
@@ -301,14 +237,26 @@ class Checker {
     const needed = Math.floor((HEAD_BYTES - 1 + node.low) / this.#meta.pageBytes) + 1;
     if (count !== needed) throw this.#wrong(page, `${node.low} bytes in ${count} pages`);
     this.#claim(page, first, count);
-    const head = this.#read(page, first, each === undefined ? HEAD_BYTES : HEAD_BYTES + node.low);
     if (first + count > this.#pagesInFile)
-      throw this.#wrong(page, `it names pages behind the end of the file`);
-    if (head.readUInt16LE(18) !== OVERFLOW || head.readUInt32LE(20) !== count)
-      throw this.#wrong(first, 'it is not the overflow page that a node names');
-    if (each === undefined) this.#visit(node.key, first * this.#meta.pageBytes + HEAD_BYTES);
-    each?.(head.subarray(HEAD_BYTES));
+      throw this.#wrong(page, 'it names pages behind the end of the file');
+    if (each === undefined) this.#visit?.(keyOf(bytes, node), first * this.#meta.pageBytes + HEAD_BYTES);
+    if (each !== undefined || this.#thorough || this.#isLastOfKind(bytes, node.key)) {
+      const head = this.#read(page, first, each === undefined ? HEAD_BYTES : HEAD_BYTES + node.low);
+      if (head.readUInt16LE(18) !== OVERFLOW || head.readUInt32LE(20) !== count)
+        throw this.#wrong(first, 'it is not the overflow page that a node names');
+      each?.(head.subarray(HEAD_BYTES));
+    }
     return count;
+  }
+
+  #isLastOfKind(bytes: Buffer, key: number): boolean {
+    let changed = false;
+    for (let at = 0; at < KIND_BYTES; at += 1) {
+      const byte = bytes[key + at] ?? 0;
+      changed ||= this.#kind[at] !== byte;
+      this.#kind[at] = byte;
+    }
+    return changed;
   }
 
   /** A free list: its length, then page numbers; a negative number is the length of a block, its first page follows. */
@@ -344,4 +292,18 @@ class Checker {
       this.#seen[at >>> 3] = byte | (1 << (at & 7));
     }
   }
+}
+
+function keyOf(bytes: Buffer, node: PageNode): Uint8Array {
+  return Uint8Array.from(bytes.subarray(node.key, node.data));
+}
+
+/** Whether one key is below another, byte by byte; a beginning is below its whole. */
+function isBelow(bytes: Buffer, one: PageNode, other: PageNode): boolean {
+  const length = Math.min(one.data - one.key, other.data - other.key);
+  for (let at = 0; at < length; at += 1) {
+    const difference = (bytes[one.key + at] ?? 0) - (bytes[other.key + at] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return one.data - one.key < other.data - other.key;
 }

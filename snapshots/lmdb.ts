@@ -156,6 +156,11 @@ export class Environment {
     }
   }
 
+  /** To be called before many values are removed: LMDB then believes what their pages say. */
+  checkThoroughly(): void {
+    checkPages(this.path, { thorough: true });
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -87,6 +87,7 @@ export class DiskLog implements LogStore {
   removeBranch(id: number): void {
     this.#writer.commit();
     this.#writer.drop(id);
+    this.environment.checkThoroughly();
     const firsts = [...this.environment.keys(segmentKey(id, 0), segmentKey(id + 1, 0))];
     this.#branches.remove(id, (remove) => {
       for (const key of firsts) remove(key);

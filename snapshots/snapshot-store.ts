@@ -192,12 +192,22 @@ export class DiskSnapshots implements SnapshotStore {
         seqs.filter((seq) => keep.has(seq)),
       );
     }
-    if (gone.length === 0) return;
+    if (gone.length === 0 || !this.#isSound()) return;
     // Reading all nodes takes a while: only when much may come free.
     const unreached = gone.length * 2 > kept ? this.#unreached() : [];
     this.#cache.write(4096, (_put, remove) => {
       for (const key of [...gone, ...unreached]) remove(key);
     });
+  }
+
+  #isSound(): boolean {
+    try {
+      this.#cache.environment?.checkThoroughly();
+      return true;
+    } catch (error) {
+      this.#cache.condemn(messageOf(error));
+      return false;
+    }
   }
 
   #unreached(): Uint8Array[] {

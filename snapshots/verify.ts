@@ -78,7 +78,10 @@ class Verifier {
   run(): Verified {
     if (!this.#environment.readOnly) void this.#log.flush();
     this.#attempt(undefined, undefined, () =>
-      checkPages(this.#log.path, (key, byte) => this.#places.set(nameOf(key), byte)),
+      checkPages(this.#log.path, {
+        thorough: true,
+        visit: (key, byte) => this.#places.set(nameOf(key), byte),
+      }),
     );
     const branches = this.#branches();
     for (const { key, value } of this.#environment.range(new Uint8Array(1), new Uint8Array(14).fill(0xff))) {

@@ -261,7 +261,7 @@ async function snapshotRows(): Promise<Row[]> {
   const at = folder();
   const log = openLogStore(join(at, 'log.bw'));
   log.createRoot('main', config, 'bench');
-  log.append(1, 0, new Trace('local').take(1000));
+  log.append(1, 0, new Trace('local').take(2048));
   await log.flush();
   const cache = new CacheFile(log);
   const snapshots = new DiskSnapshots(cache, () => true);
