@@ -2,7 +2,9 @@
  * What a scenario may change from a moment on: capacities, the way of invalidation, named choices,
  * and an endpoint's switches. Each is a row: where its path leads and which values it takes.
  */
+
 import type { Capacity } from './config.ts';
+import { own } from './lookup.ts';
 import type { Context, Decider } from './machine.ts';
 import { shrinkCaches } from './smmu/fills.ts';
 import type { State } from './state.ts';
@@ -20,7 +22,7 @@ export const changeSetting: Decider<'set'> = (context, { path, value }) => {
   const found = locate(context.state, path);
   if (!found?.accepts(value)) return;
   context.emit('outside', { type: 'value.set', path, value, old: found.get() });
-  const smmu = context.state.smmus[path.split('.')[0] ?? ''];
+  const smmu = own(context.state.smmus, path.split('.')[0] ?? '');
   if (smmu !== undefined) shrinkCaches(context, smmu);
 };
 
@@ -58,7 +60,7 @@ function locate(state: State, path: string): Setting | undefined {
       isOneOf('eager', 'manual', 'seeded'),
     );
   }
-  const endpoint = state.endpoints[head];
+  const endpoint = own(state.endpoints, head);
   if (endpoint !== undefined && (group === 'ats' || group === 'pri') && name === '') {
     return field(
       endpoint as unknown as Record<string, unknown>,
@@ -67,17 +69,17 @@ function locate(state: State, path: string): Setting | undefined {
       (value) => typeof value === 'boolean',
     );
   }
-  const smmu = state.smmus[head];
+  const smmu = own(state.smmus, head);
   if (smmu === undefined) return undefined;
   const config = smmu.config as unknown as Record<string, unknown>;
   if (group === 'invalidation')
     return field(config, group, 'literal or generous', isOneOf('literal', 'generous'));
   if (group === 'replacement')
     return field(config, group, 'oldest or flush-all', isOneOf('oldest', 'flush-all'));
-  if (group === 'caches' && name in smmu.config.caches) {
+  if (group === 'caches' && Object.hasOwn(smmu.config.caches, name)) {
     return field(config['caches'] as Record<string, unknown>, name, 'a count or "unbounded"', isCapacity);
   }
-  if (group === 'choices' && name in smmu.config.choices) {
+  if (group === 'choices' && Object.hasOwn(smmu.config.choices, name)) {
     const now = smmu.config.choices[name];
     return field(
       config['choices'] as Record<string, unknown>,

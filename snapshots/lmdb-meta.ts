@@ -43,9 +43,12 @@ export function newestMeta(path: string, file: number): Meta {
   if (!fresh && (even % 2 !== 0 || odd % 2 !== 1 || Math.abs(even - odd) !== 1))
     throw wrong(`transactions ${even} and ${odd} do not follow each other`);
   const newest = even >= odd ? first : second;
+  const pagesMost = (bytes / first.pageBytes) * 2 + 4096;
   for (const meta of [first, second]) {
     if (meta.mapBytes > 2 ** 46) throw wrong('an impossible map size');
-    if (meta.lastPage < 1 || meta.lastPage > 2 ** 40) throw wrong('an impossible last page');
+    // LMDB maps at least as much as this. The file may end a little before: free pages are not written.
+    if (meta.lastPage < 1 || meta.lastPage > pagesMost)
+      throw wrong(`${meta.lastPage} as its last page, of ${bytes} bytes`);
   }
   return newest;
 }

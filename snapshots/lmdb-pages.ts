@@ -84,6 +84,7 @@ class Checker {
   readonly #seen: Uint8Array;
   readonly #visit: Visit | undefined;
   readonly #thorough: boolean;
+  #claimed = 0;
   /** Kind and branch of the value looked at before: values are met from the last to the first. */
   readonly #kind = new Uint8Array(KIND_BYTES);
 
@@ -106,6 +107,8 @@ class Checker {
     const lists: Buffer[] = [];
     this.#tree(free, (list) => lists.push(list));
     for (const list of lists) this.#freeList(list);
+    if (this.#thorough && this.#claimed !== lastPage - 1)
+      throw this.#wrong(0, `${this.#claimed} of ${lastPage - 1} pages are used or free`);
     return { transaction, pages: lastPage + 1 };
   }
 
@@ -125,6 +128,7 @@ class Checker {
       if ((byte & bit) !== 0) throw this.#wrong(from, `it names page ${at}, which is used elsewhere`);
       this.#seen[at >>> 3] = byte | bit;
     }
+    this.#claimed += count;
   }
 
   #read(from: number, page: number, bytes: number): Buffer {
@@ -284,6 +288,7 @@ class Checker {
     const { lastPage } = this.#meta;
     if (page < 2 || page + count > lastPage + 1)
       throw this.#wrong(0, `a free list names page ${page} of ${lastPage}`);
+    this.#claimed += count;
     for (let at = page; at < page + count; at += 1) {
       const byte = this.#seen[at >>> 3];
       if (byte === undefined) continue;

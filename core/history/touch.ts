@@ -7,17 +7,33 @@
  * `path:smmu0.choices.x`, and `type:tlb.filled`.
  */
 import { type Entry, schemas } from '../event.ts';
-import type { IndexName, Kind } from '../schema.ts';
+import type { IndexName } from '../schema.ts';
 
 const PAGE = 4096;
 
+/** The indexed fields of each type, and its own key: every entry of a history asks for them. */
+const indexed = new Map(
+  Object.entries(schemas).map(([type, schema]) => [
+    type,
+    {
+      typeKey: `type:${type}`,
+      fields: Object.entries(schema).flatMap(([name, { index }]) =>
+        index === undefined ? [] : [{ name, index }],
+      ),
+    },
+  ]),
+);
+
 /** Every key of one entry. */
 export function touchKeys(entry: Entry): string[] {
-  const keys = [`type:${entry.type}`];
-  for (const [name, kind] of Object.entries(schemas[entry.type])) {
-    if (kind.index === undefined) continue;
-    const value = (entry as unknown as Record<string, unknown>)[name];
-    if (value !== undefined) keys.push(keyOf(kind, kind.index, value, entry));
+  const known = indexed.get(entry.type);
+  if (known === undefined) return [`type:${entry.type}`];
+  const keys = [known.typeKey];
+  for (const { name, index } of known.fields) {
+    const value = (entry as unknown as Record<string, number | bigint | string | undefined>)[name];
+    if (value === undefined) continue;
+    if (index === 'register') keys.push(touchKey(index, `${(entry as { smmu?: string }).smmu}.${value}`));
+    else keys.push(touchKey(index, value));
   }
   if ('bytes' in entry && entry.bytes instanceof Uint8Array && 'pa' in entry)
     pagesOf(entry.pa, entry.bytes.length, keys);
@@ -27,14 +43,10 @@ export function touchKeys(entry: Entry): string[] {
 /** The key of one thing, as `touchKeys` makes it. */
 export function touchKey(index: IndexName, value: number | bigint | string): string {
   if (index === 'page') return `page:0x${Math.floor(Number(value) / PAGE).toString(16)}`;
-  if (index === 'iova') return `iova:0x${(BigInt(value) >> 12n).toString(16)}`;
+  if (index === 'iova')
+    return `iova:0x${(typeof value === 'bigint' ? value >> 12n : BigInt(value) >> 12n).toString(16)}`;
   if (typeof value === 'string') return `${index}:${value}`;
   return `${index}:0x${value.toString(16)}`;
-}
-
-function keyOf(_kind: Kind<unknown, boolean>, index: IndexName, value: unknown, entry: Entry): string {
-  if (index === 'register') return touchKey(index, `${(entry as { smmu?: string }).smmu}.${value}`);
-  return touchKey(index, value as number | bigint | string);
 }
 
 function pagesOf(pa: number, size: number, keys: string[]): void {

@@ -3,8 +3,10 @@
  * transaction that come before the refusal stand. A fault's event record is raised here and waits
  * for the Event queue's turn.
  */
+
 import { assert } from '../assert.ts';
 import { encode } from '../layout/layout.ts';
+import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import type { State } from '../state.ts';
@@ -25,7 +27,8 @@ export const accessDevice: Decider<'dma'> = (context, stimulus) => {
     const size = Math.min(stimulus.size - done, PIECE_BYTES - Number(iova & 0xfffn));
     const request: Request = {
       streamId: endpoint.config.streamId,
-      substreamId: stimulus.ssid,
+      // A bus carries 20 bits of it (3.2).
+      substreamId: stimulus.ssid === undefined ? undefined : stimulus.ssid % 2 ** 20,
       iova,
       access: stimulus.access,
       exec: stimulus.exec ?? false,
@@ -119,7 +122,7 @@ function find(
   state: State,
   name: string,
 ): { endpoint: State['endpoints'][string] | undefined; smmu: SmmuState | undefined } {
-  const endpoint = state.endpoints[name];
+  const endpoint = own(state.endpoints, name);
   const smmu = endpoint === undefined ? undefined : state.smmus[endpoint.config.smmu];
   assert(endpoint === undefined || smmu !== undefined, `${name} hangs on an SMMU`);
   return { endpoint, smmu };

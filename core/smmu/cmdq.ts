@@ -4,6 +4,7 @@
  */
 
 import type { Words } from '../layout/field.ts';
+import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { cerrors, queues } from './codes.ts';
 import { commandName, illegalReason, scopesOf } from './command.ts';
@@ -36,7 +37,7 @@ export function fetchReady(smmu: SmmuState): boolean {
 
 /** A what-if's command joins those in flight without passing through the queue. */
 export const issueCommand: Decider<'command.issue'> = ({ state, emit }, { smmu: name, lo, hi }) => {
-  if (state.smmus[name] === undefined) return;
+  if (own(state.smmus, name) === undefined) return;
   const command = commandName([Number(lo & 0xffff_ffffn)]);
   emit(name, { type: 'command.fetched', smmu: name, index: 0, command, lo, hi, beside: true });
 };

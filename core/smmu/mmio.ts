@@ -4,6 +4,7 @@
  */
 
 import { type Register, writableBits } from '../layout/register.ts';
+import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { commandQueue } from './cmdq.ts';
 import { eventQueue } from './eventq.ts';
@@ -64,7 +65,7 @@ const absentWithout: readonly (readonly [names: RegExp, has: (features: Features
 ];
 
 export const writeRegister: Decider<'mmio.write'> = (context, { smmu: name, offset, size, value }) => {
-  const smmu = context.state.smmus[name];
+  const smmu = own(context.state.smmus, name);
   if (smmu === undefined) return;
   const refuse = (why: string, register = '-'): void => {
     context.emit(name, { type: 'write.ignored', smmu: name, register, offset, value, why });
@@ -83,7 +84,7 @@ export const writeRegister: Decider<'mmio.write'> = (context, { smmu: name, offs
 };
 
 export const readRegister: Decider<'mmio.read'> = (context, { smmu: name, offset, size }) => {
-  const smmu = context.state.smmus[name];
+  const smmu = own(context.state.smmus, name);
   if (smmu === undefined) return;
   const good = (size === 4 || size === 8) && offset % size === 0;
   const value = good ? readHalf(smmu, offset) | (size === 8 ? readHalf(smmu, offset + 4) << 32n : 0n) : 0n;

@@ -2,6 +2,7 @@
  * The units of an SMMU that take turns, in the order of the `eager` schedule. A command goes through
  * `fetch`, `consume` and `perform` in turns of their own, so that its five positions can be apart.
  */
+import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { acknowledge, acknowledgeReady } from './acknowledge.ts';
 import { consume, consumeReady, fetch, fetchReady, perform, performReady } from './cmdq.ts';
@@ -28,7 +29,7 @@ export function findUnit(
   name: string,
 ): { unit: Unit; smmu: SmmuState } | undefined {
   const [owner = '', unitName] = name.split('.');
-  const smmu = Object.hasOwn(smmus, owner) ? smmus[owner] : undefined;
+  const smmu = own(smmus, owner);
   const unit = smmuUnits.find((row) => row.name === unitName);
   return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
 }

@@ -7,15 +7,24 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Row } from './row.ts';
 
-/** Each part is a module beside this one that exports `rows()`. */
-const parts = ['store', 'machine', 'pipeline', 'import'] as const;
+interface Part {
+  rows(): Promise<readonly Row[]>;
+}
+
+const parts: Readonly<Record<string, () => Promise<Part>>> = {
+  store: () => import('./store.ts'),
+  machine: () => import('./machine.ts'),
+  pipeline: () => import('./pipeline.ts'),
+  import: () => import('./import.ts'),
+};
 
 const RESULT = 'rows ';
 
 async function runPart(name: string): Promise<void> {
-  const part = (await import(new URL(`./${name}.js`, import.meta.url).href)) as {
-    rows(): Promise<readonly Row[]>;
-  };
+  const load = parts[name];
+  if (load === undefined)
+    throw new Error(`expected one of ${Object.keys(parts).join(', ')}, found "${name}"`);
+  const part = await load();
   process.stdout.write(`${RESULT}${JSON.stringify(await part.rows())}\n`);
 }
 
@@ -57,7 +66,7 @@ const [flag, ...names] = process.argv.slice(2);
 if (flag === '--part') {
   await runPart(names[0] ?? '');
 } else {
-  const wanted = flag === undefined ? parts : [flag, ...names];
+  const wanted = flag === undefined ? Object.keys(parts) : [flag, ...names];
   const rows = wanted.flatMap(measure);
   process.stdout.write(`${table(rows)}\n${JSON.stringify({ node: process.version, rows })}\n`);
 }

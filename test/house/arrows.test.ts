@@ -17,7 +17,7 @@ interface Room {
 
 // biome-ignore format: a table
 const rooms: Readonly<Record<string, Room>> = {
-  base:        { holds: ['core/assert.ts', 'core/schema.ts', 'core/random.ts'], to: [] },
+  base:        { holds: ['core/assert.ts', 'core/lookup.ts', 'core/schema.ts', 'core/random.ts'], to: [] },
   layout:      { holds: ['core/layout/'], to: ['base'] },
   memory:      { holds: ['core/memory/'], to: ['base'] },
   config:      { holds: ['core/config.ts'], to: ['memory'] },
