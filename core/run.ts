@@ -38,9 +38,19 @@ export function readyUnits(state: State): readonly string[] {
 
 /** The unit whose turn it is, or undefined when all is quiet. */
 export function nextUnit(state: State): string | undefined {
+  if (state.schedule !== 'seeded') return firstReady(state);
   const ready = readyUnits(state);
-  if (state.schedule !== 'seeded' || ready.length < 2) return ready[0];
-  return ready[draw(state.random, ready.length)];
+  return ready.length < 2 ? ready[0] : ready[draw(state.random, ready.length)];
+}
+
+/** The first of `readyUnits`, without asking the others. */
+function firstReady({ smmus }: State): string | undefined {
+  for (const name in smmus) {
+    const smmu = smmus[name];
+    if (smmu === undefined) continue;
+    for (const unit of smmuUnits) if (unit.ready(smmu)) return `${name}.${unit.name}`;
+  }
+  return undefined;
 }
 
 /** Gives turns until all is quiet or `turnsMax` were given. */
