@@ -81,20 +81,26 @@ export class ByteWriter {
     let at = this.#length;
     let pending = 0;
     let pendingBits = 0;
+    const lastBits = ((width - 1) % 24) + 1;
     for (let index = 0; index < count; index += 1) {
       let rest = (values[index] as number) - base;
       // Pieces of 24 bits, so that a piece and 7 waiting bits fit the 32 of the operators.
-      for (let left = width; left > 0; left -= 24) {
-        const piece = left > 24 ? rest % 0x1000000 : rest;
-        if (left > 24) rest = Math.floor(rest / 0x1000000);
-        pending |= piece << pendingBits;
-        pendingBits += Math.min(24, left);
-        while (pendingBits >= 8) {
+      for (let left = width; left > 24; left -= 24) {
+        pending |= (rest % 0x1000000) << pendingBits;
+        rest = Math.floor(rest / 0x1000000);
+        for (let bits = 0; bits < 24; bits += 8) {
           bytes[at] = pending;
           at += 1;
           pending >>>= 8;
-          pendingBits -= 8;
         }
+      }
+      pending |= rest << pendingBits;
+      pendingBits += lastBits;
+      while (pendingBits >= 8) {
+        bytes[at] = pending;
+        at += 1;
+        pending >>>= 8;
+        pendingBits -= 8;
       }
     }
     if (pendingBits > 0) {

@@ -36,7 +36,7 @@ export interface Row {
 }
 
 const ROUNDS = 5;
-const INGEST_ENTRIES = 1024 * 256;
+const INGEST_ENTRIES = 1024 * 512;
 const BATCH_ENTRIES = 512;
 /** Entries of a durable commit of the ceilings; ours group by bytes and time. */
 const COMMIT_ENTRIES = 16384;

@@ -6,8 +6,8 @@
 import type { MachineConfig, SmmuConfig } from '../../core/config.ts';
 import { encode } from '../../core/layout/layout.ts';
 import { CD, type Cd } from '../../core/smmu/cd.ts';
-import { encodeCommand, type CommandFields, type CommandName } from '../../core/smmu/command-layout.ts';
-import { registers, type RegisterName } from '../../core/smmu/registers.ts';
+import { type CommandFields, type CommandName, encodeCommand } from '../../core/smmu/command-layout.ts';
+import { type RegisterName, registers } from '../../core/smmu/registers.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
 import { STE, type Ste } from '../../core/smmu/ste.ts';
 import { initialState, type State } from '../../core/state.ts';
@@ -30,7 +30,10 @@ export const ASID = 5;
 const IDR = { IDR0: 0x0d40_101a, IDR1: 0x0273_0010, IDR3: 0x1404, IDR5: 0x74, IIDR: 0, AIDR: 1 };
 
 /** A stage 1 machine of one SMMU and one endpoint `dev0`; anything may be overridden. */
-export function machine(overrides: Partial<MachineConfig> = {}, smmu: Partial<SmmuConfig> = {}): MachineConfig {
+export function machine(
+  overrides: Partial<MachineConfig> = {},
+  smmu: Partial<SmmuConfig> = {},
+): MachineConfig {
   return {
     ram: [{ base: 0, size: 2 ** 32 }],
     smmus: [
@@ -91,7 +94,18 @@ export function ste(fields: Partial<Ste> = {}): Uint32Array {
 
 export function cd(fields: Partial<Cd> = {}): Uint32Array {
   return encode(CD, {
-    V: true, AA64: true, T0SZ: 16, TG0: '4KB', TTB0: at.table, EPD1: true, IPS: 4, ASID, A: true, R: true, ASET: true, ...fields,
+    V: true,
+    AA64: true,
+    T0SZ: 16,
+    TG0: '4KB',
+    TTB0: at.table,
+    EPD1: true,
+    IPS: 4,
+    ASID,
+    A: true,
+    R: true,
+    ASET: true,
+    ...fields,
   });
 }
 
@@ -119,7 +133,9 @@ export function bringUp(): Stimulus[] {
 
 /** Level 0 to 3 tables that lead to the first 2 MiB of input addresses. */
 export function tables(): Stimulus[] {
-  return [0, 1, 2].map((level) => store(at.table + level * 0x1000, BigInt(at.table + (level + 1) * 0x1000) | 3n));
+  return [0, 1, 2].map((level) =>
+    store(at.table + level * 0x1000, BigInt(at.table + (level + 1) * 0x1000) | 3n),
+  );
 }
 
 /** Bits of a level 3 descriptor of a page that both privilege levels may read and write. */
@@ -144,6 +160,9 @@ export function issue(from: number, ...commands: Uint32Array[]): Stimulus[] {
   return [...stores, write('CMDQ_PROD', (from + commands.length) % 512)];
 }
 
-export function command<N extends CommandName>(name: N, fields: Partial<Omit<CommandFields<N>, 'Opcode'>> = {}): Uint32Array {
+export function command<N extends CommandName>(
+  name: N,
+  fields: Partial<Omit<CommandFields<N>, 'Opcode'>> = {},
+): Uint32Array {
   return encodeCommand(name, fields);
 }
