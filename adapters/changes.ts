@@ -25,8 +25,12 @@ export function resolveAt(state: State, path: string): Resolved {
   return found;
 }
 
-/** Candidates looked at in one go: they are folded in order, which costs less than a seek for each. */
-const CHUNK = 64;
+/**
+ * Candidates looked at in one go: they are folded in order, which costs less than a seek for each. Who
+ * wants the last change only should not pay for many, so the first go is small.
+ */
+const CHUNK_FIRST = 2;
+const CHUNK_MOST = 64;
 
 /** Changes of `path` with `from < seq <= to`, newest first. */
 export function* changesBack(
@@ -37,12 +41,12 @@ export function* changesBack(
   to: number,
 ): Generator<Change> {
   let until = to;
-  while (until > from) {
+  for (let chunk = CHUNK_FIRST; until > from; chunk = Math.min(chunk * 4, CHUNK_MOST)) {
     const watched = resolveAt(session.seek(branch, until), path);
-    const candidates = takeDown(session, branch, watched, from, until, CHUNK);
+    const candidates = takeDown(session, branch, watched, from, until, chunk);
     const seen = changesAmong(session, branch, path, candidates);
     for (const change of seen.changes) yield change;
-    if (seen.moved === undefined && candidates.length < CHUNK) return;
+    if (seen.moved === undefined && candidates.length < chunk) return;
     // Before an entry that moved the thing itself, its changes stand under other keys.
     until = (seen.moved ?? candidates.at(-1) ?? from + 1) - 1;
   }
@@ -108,13 +112,14 @@ export function* touchingBack(
 
 function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]): boolean {
   const own = touchKeys(entry).filter((key) => keys.includes(key));
-  if (spans.length === 0 || own.some((key) => !key.startsWith('page:'))) return own.length > 0;
+  if (spans.length === 0 || own.some((key) => !MEMORY_KEY.test(key))) return own.length > 0;
   return memoryOf(entry).some((one) =>
     spans.some((span) => one.pa < span.pa + span.size && span.pa < one.pa + one.size),
   );
 }
 
 const DOUBLEWORD = 8;
+const MEMORY_KEY = /^(page|block|word):/;
 
 /** The memory an entry is about, from its address fields; a doubleword where it does not say how much. */
 function memoryOf(entry: Entry): readonly Span[] {

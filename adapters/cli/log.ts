@@ -1,6 +1,8 @@
 /** `log`: entries, one a line. */
+
 import { Option } from 'commander';
 import { type Entry, schemas } from '../../core/event.ts';
+import { touchKey } from '../../core/history/touch.ts';
 import { meant } from '../../core/path/near.ts';
 import { mergeDown, resolveAt, touchingBack } from '../changes.ts';
 import { InputError } from '../input-error.ts';
@@ -112,7 +114,9 @@ function touched(
 
 function touchingPath({ session }: Opened, path: string, from: Position, to: Position): Iterable<Entry> {
   const { touchKeys, spans } = resolveAt(session.seek(to.branch, to.seq), path);
-  return touchingBack(session, to.branch, touchKeys, spans, from.seq, to.seq);
+  // Whoever asks what touched memory means reads, too: those are found by page.
+  const pages = spans.flatMap(({ pa, size }) => [touchKey('page', pa), touchKey('page', pa + size - 1)]);
+  return touchingBack(session, to.branch, [...new Set([...touchKeys, ...pages])], spans, from.seq, to.seq);
 }
 
 /** Entries under a key of the index itself, as in `asid:0x7`. */

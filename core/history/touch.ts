@@ -2,7 +2,8 @@
  * The keys under which an entry can be found again. They follow from the kinds of its fields, so a
  * new event is indexed by declaring it.
  *
- * Keys: `page:0x40001` (the 4 KiB page of an address), `iova:0xfffff` (the page of an input address),
+ * Keys: `page:0x40001` (the 4 KiB page of an address), `word:0x40001008` (a doubleword that was stored
+ * to), `block:0x40001` (a page that a longer store changed), `iova:0xfffff` (the page of an input address),
  * `sid:0x10`, `asid:0x1`, `vmid:0x0`, `register:smmu0.CR0`, `command:CMD_SYNC`, `endpoint:nvme0`,
  * `path:smmu0.choices.x`, and `type:tlb.filled`.
  */
@@ -35,8 +36,11 @@ export function touchKeys(entry: Entry): string[] {
     if (index === 'register') keys.push(touchKey(index, `${(entry as { smmu?: string }).smmu}.${value}`));
     else keys.push(touchKey(index, value));
   }
-  if ('bytes' in entry && entry.bytes instanceof Uint8Array && 'pa' in entry)
-    pagesOf(entry.pa, entry.bytes.length, keys);
+  if (entry.type === 'memory.written') keys.push(wordKey(entry.pa));
+  if ('bytes' in entry && entry.bytes instanceof Uint8Array && 'pa' in entry) {
+    pagesOf('page', entry.pa, entry.bytes.length, 1, keys);
+    if (entry.type === 'memory.loaded') pagesOf('block', entry.pa, entry.bytes.length, 0, keys);
+  }
   return keys;
 }
 
@@ -49,7 +53,20 @@ export function touchKey(index: IndexName, value: number | bigint | string): str
   return `${index}:0x${value.toString(16)}`;
 }
 
-function pagesOf(pa: number, size: number, keys: string[]): void {
-  for (let page = Math.floor(pa / PAGE) + 1; page * PAGE < pa + size; page += 1)
-    keys.push(`page:0x${page.toString(16)}`);
+/** Under which keys a change of `[pa, pa + size)` is found. */
+export function memoryKeys(pa: number, size: number): readonly string[] {
+  const keys: string[] = [];
+  pagesOf('block', pa, size, 0, keys);
+  for (let word = pa - (pa % 8); word < pa + size; word += 8) keys.push(wordKey(word));
+  return keys;
+}
+
+function wordKey(pa: number): string {
+  return `word:0x${pa.toString(16)}`;
+}
+
+/** Pages of a span, without the first `skip` of them. */
+function pagesOf(name: 'page' | 'block', pa: number, size: number, skip: number, keys: string[]): void {
+  for (let page = Math.floor(pa / PAGE) + skip; page * PAGE < pa + size; page += 1)
+    keys.push(`${name}:0x${page.toString(16)}`);
 }

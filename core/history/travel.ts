@@ -95,6 +95,8 @@ export function createTravel({ log, snapshots, fold, initial }: TravelOptions): 
       state = fold(state, log.read(branch, at + 1, next));
       at = next;
       keep(branch, at, state);
+      // A long way is gone once: what was arrived at is kept in the store, as its policy says.
+      if (at < seq) snapshots?.put(branch, at, state);
     }
     return state;
   }

@@ -5,7 +5,7 @@
  * decides with what the hardware has cached, this looks at memory as it is.
  */
 
-import { touchKey } from '../history/touch.ts';
+import { memoryKeys, touchKey } from '../history/touch.ts';
 import type { Words } from '../layout/field.ts';
 import type { Memory } from '../memory/memory.ts';
 import { L1CD } from '../smmu/cd.ts';
@@ -110,13 +110,12 @@ export function registersRead(smmu: SmmuState, ...names: readonly string[]): Wat
 
 /** What watching a range of memory takes. */
 export function memoryRead(pa: number, size: number): Watched {
-  const keys = new Set([touchKey('page', pa), touchKey('page', pa + size - 1)]);
-  return { keys: [...keys], spans: [{ pa, size }] };
+  return { keys: memoryKeys(pa, size), spans: [{ pa, size }] };
 }
 
 function at(memory: Memory, pa: number, size: number, before: Watched): Placed {
   if (!memory.isRam(pa, size)) return { why: `${hex(pa)} is not RAM`, read: before };
   const span: Span = { pa, size };
-  const read = { keys: [...before.keys, touchKey('page', pa)], spans: [...before.spans, span] };
+  const read = { keys: [...before.keys, ...memoryKeys(pa, size)], spans: [...before.spans, span] };
   return { pa, words: memory.readWords(pa, size / 4), read };
 }

@@ -71,8 +71,10 @@ function fail(what: string, attempt: number): never {
 
 function logLines(store: string): readonly string[] {
   const { exit, out, err } = backwalk('log', '--json', '-s', store);
+  // Killed between the making of the store and the first commit.
+  if (exit === 2 && err.includes('empty store')) return [];
   if (exit !== 0) throw new Error(`log: exit ${exit}: ${err}`);
-  return out.trim().split('\n');
+  return out.split('\n').filter((line) => line !== '');
 }
 
 function look(store: string, acknowledged: number, whole: Whole, attempt: number): number {
