@@ -76,7 +76,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
     dirtyEvents: access.seq - change.seq,
     ...(use.map === undefined ? {} : { map: use.map }),
     notes: useNotes(at, use, change),
-    next: [`backwalk why ${at(access.seq)}`, `backwalk fork fix ${at(change.seq)}`],
+    next: [`backwalk show ${at(access.seq - 1)} ${access.smmu}.tlb`, `backwalk fork fix ${at(change.seq)}`],
     reproduce: `backwalk check ${at(1)}..${at(access.seq)} --explain`,
   };
 }
@@ -270,7 +270,7 @@ export function explainReuse(teller: Teller, { shadow, obligation, pa, by }: Reu
       `${at(first.seq)} ${showChange(first)} took it away; ${way} may still lead there (${state})`,
       'if invalidation is put off by policy, this is the length of the exposure window',
     ],
-    next: [`backwalk why ${at(change.seq)}`, `backwalk fork fix ${at(first.seq)}`],
+    next: [`backwalk show ${at(change.seq)}`, `backwalk fork fix ${at(first.seq)}`],
     reproduce: `backwalk check ${at(1)}..${at(change.seq)} --explain`,
   };
 }

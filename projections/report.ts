@@ -8,7 +8,16 @@ const WIDTH = 80;
 const RULE = '='.repeat(66);
 
 /** The report, lines ended by `\n`. */
-export function report(finding: Finding): string {
+export function reproduceLines({ reproduce }: Finding): readonly string[] {
+  const commands = reproduce.split(' && ');
+  if (commands.length === 1) return [`Reproduce: ${reproduce}`];
+  return [
+    'Reproduce:',
+    ...commands.map((command, at) => ` ${command}${at < commands.length - 1 ? ' &&' : ''}`),
+  ];
+}
+
+function report(finding: Finding): string {
   const lines = [
     RULE,
     `BUG: backwalk: ${finding.title}`,
@@ -29,7 +38,8 @@ export function report(finding: Finding): string {
     ...(finding.twin === undefined ? [] : [`Fix twin: ${finding.twin}`]),
     summary(finding),
     ...finding.next.map((command, at) => `${at === 0 ? 'Next:      ' : '           '}${command}`),
-    `Reproduce: ${finding.reproduce}`,
+    // A shell goes on after &&, so it can be pasted as it stands.
+    ...reproduceLines(finding),
     RULE,
   ];
   return `${lines.flatMap(fit).join('\n')}\n`;

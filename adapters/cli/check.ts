@@ -1,5 +1,6 @@
 /** `check`: rules over a history; findings with their explanation. */
 
+import type { Branch, LogStore } from '../../core/history/store.ts';
 import { checkHistory } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
 import { report } from '../../projections/report.ts';
@@ -26,9 +27,10 @@ export const verb: Verb = {
       const rule = textOption(options, 'rule');
       // What a finding rests on may lie before the range: the rules see all of the history.
       const all = checkHistory(log.read(to.branch.id, 1, to.seq), to.branch.machine, to.branch.name);
-      const found = all.filter(
-        (each) => seqOf(each) > from.seq && (rule === undefined || each.rule === rule),
-      );
+      const made = howMade(log, to.branch);
+      const found = all
+        .filter((each) => seqOf(each) > from.seq && (rule === undefined || each.rule === rule))
+        .map((each) => ({ ...each, reproduce: [...made, each.reproduce].join(' && ') }));
       const explained =
         options['brief'] === true ? 0 : options['explain'] === true ? found.length : EXPLAINED;
       await printAll(context.io, linesOf(context, found, explained));
@@ -40,6 +42,14 @@ export const verb: Verb = {
     });
   },
 };
+
+/** The command that made a root history; a fork was made of others. */
+function howMade(log: LogStore, branch: Branch): readonly string[] {
+  if (branch.parent !== undefined) return [];
+  const [first] = log.read(branch.id, 1, 1);
+  const imported = first?.type === 'note' && first.kind === 'import';
+  return [`backwalk ${imported ? 'import qemu-trace' : 'run'} ${branch.source}`];
+}
 
 function seqOf({ position }: Finding): number {
   return Number(position.slice(position.lastIndexOf('@') + 1));

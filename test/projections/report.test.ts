@@ -92,9 +92,9 @@ describe('the report of a stale use', () => {
 
       Verdict: used-stale (isolation)   rule I3   dirty for N events
       SUMMARY: stale-translation-used by guest at 0xffff8000088b3f00: CMD_TLBI_NH_VA
-      Next:      backwalk why main@1_
+      Next:      backwalk show main@11 smmu0.tlb
                  backwalk fork fix main@9_
-      Reproduce: backwalk check main@11..main@1_ --explain
+      Reproduce: backwalk check main@12..main@1_ --explain
       ==================================================================
       "
     `);
