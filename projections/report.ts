@@ -8,16 +8,7 @@ const WIDTH = 80;
 const RULE = '='.repeat(66);
 
 /** The report, lines ended by `\n`. */
-export function reproduceLines({ reproduce }: Finding): readonly string[] {
-  const commands = reproduce.split(' && ');
-  if (commands.length === 1) return [`Reproduce: ${reproduce}`];
-  return [
-    'Reproduce:',
-    ...commands.map((command, at) => ` ${command}${at < commands.length - 1 ? ' &&' : ''}`),
-  ];
-}
-
-function report(finding: Finding): string {
+export function report(finding: Finding): string {
   const lines = [
     RULE,
     `BUG: backwalk: ${finding.title}`,
@@ -43,6 +34,15 @@ function report(finding: Finding): string {
     RULE,
   ];
   return `${lines.flatMap(fit).join('\n')}\n`;
+}
+
+function reproduceLines({ reproduce }: Finding): readonly string[] {
+  const commands = reproduce.split(' && ');
+  if (commands.length === 1) return [`Reproduce: ${reproduce}`];
+  return [
+    'Reproduce:',
+    ...commands.map((command, at) => ` ${command}${at < commands.length - 1 ? ' &&' : ''}`),
+  ];
 }
 
 function head({ access, position, rule }: Finding): readonly string[] {
