@@ -1,5 +1,5 @@
 /**
- * What a scenario line answers, made from the entries of its step (`design.md` 5): `{value}` of a
+ * What a scenario line answers, made from the entries of its step: `{value}` of a
  * register read, `{hex}` of a memory read, `{result, pa, event}` of a DMA.
  */
 import type { Entry } from './event.ts';

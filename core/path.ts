@@ -1,5 +1,5 @@
 /**
- * Paths name the things of a machine the way an engineer would (`design.md` 5):
+ * Paths name the things of a machine the way an engineer would:
  * `smmu0.regs.CR0.SMMUEN`, `smmu0.cmdq[3]`, `smmu0.ste[8].Config`, `mem[0x40001000]`. Resolving one
  * over a state gives its value, its text, and where to look for its changes.
  */

@@ -1,5 +1,5 @@
 /**
- * A broken rule with its explanation, in the shape of `design.md` 7. Positions are `branch@seq`,
+ * A broken rule with its explanation as programs read it. Positions are `branch@seq`,
  * addresses and identifiers `0x...` strings; plain data, so that text, JSON and tests read the same.
  */
 import type { Needed } from './obligations/remedy.ts';

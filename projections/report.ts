@@ -1,5 +1,5 @@
 /**
- * A finding as text, in the habit of KASAN reports (`ux.md` 4.1): class, access, entry, the change
+ * A finding as text, in the habit of KASAN reports: class, access, entry, the change
  * that broke it, what was owed, the nearest miss. At most 80 columns; each fact begins with a position.
  */
 import type { Blame, Finding, Step } from './finding.ts';

@@ -191,7 +191,7 @@ class ImportRun {
   }
 }
 
-/** The fields of `design.md` 6. */
+/** The summary as programs read it. */
 function summaryOf(result: ImportResult, head: string): Record<string, unknown> {
   const { lines, understood, ignored, unknown, entries, compared, differences, deviations } = result;
   return { lines, understood, ignored, unknown, entries, compared, differences, deviations, head };

@@ -1,5 +1,5 @@
 /**
- * Positions as people write them (`design.md` 6): `main@18234`, `@18234`, `main@18234~3`, `main`,
+ * Positions as people write them: `main@18234`, `@18234`, `main@18234~3`, `main`,
  * `@{label}`, `@{first finding}`, `@{last fault}`, `@{50%}`, and ranges `a..b`, `a...b`. A position
  * names the moment after its entry; 0 is the machine before the first one.
  */

@@ -1,5 +1,5 @@
 /**
- * The scenario's vocabulary: a public interface (`design.md` 5). One row for each op; what checks a
+ * The scenario's vocabulary: a public interface. One row for each op; what checks a
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 

@@ -15,7 +15,7 @@ export type Reset = number | 'constant' | 'UNKNOWN' | 'IMPDEF';
 
 /**
  * A named condition that makes a register writable only while the named bit, and its acknowledge copy
- * when there is one, are 0. Section 1.3 of the notes lists them; where the bits stand is the table
+ * when there is one, are 0. Where the bits stand is the table
  * `guardBits` of the device.
  */
 export type Guard =

@@ -87,7 +87,7 @@ export function commandName(words: Words): CommandName | typeof UNKNOWN_COMMAND 
   return (commandByOpcode((words[0] ?? 0) & 0xff)?.name as CommandName | undefined) ?? UNKNOWN_COMMAND;
 }
 
-/** Why the command is CERROR_ILL (3.3 of the notes; 4.1.3), or undefined when it is legal. */
+/** Why the command is CERROR_ILL (4.1.3), or undefined when it is legal. */
 export function illegalReason(words: Words, features: Features): string | undefined {
   const name = commandName(words);
   if (name === UNKNOWN_COMMAND) return `opcode 0x${((words[0] ?? 0) & 0xff).toString(16)} is reserved`;

@@ -1,6 +1,6 @@
 /**
  * What a stage 1 descriptor says, and what it means for caches when it changes: Arm ARM D8.3, D8.16,
- * and section 8.4 of the notes. Descriptors are pairs of 32-bit words.
+ * and IHI 0070 3.21. Descriptors are pairs of 32-bit words.
  */
 import type { Words } from '../../core/layout/field.ts';
 import { type Granule, spanLog2 } from '../../core/smmu/granule.ts';

@@ -1,7 +1,7 @@
 /**
  * Translation contexts: which trees the CDs name, and under which tags their entries are cached. A
  * context that no CD names any more is still followed until its tags are clean, since entries with
- * them may be left and the same CD may come back (8.3, 8.4 of the notes).
+ * them may be left and the same CD may come back (IHI 0070 5.2.1, 3.21).
  */
 import type { Words } from '../../core/layout/field.ts';
 import type { Regime } from '../../core/smmu/events.ts';

@@ -1,6 +1,6 @@
 /**
  * The stream table and the CDs as words: which fields count for a cache, and what they point at.
- * IHI 0070 5.1 to 5.4; section 8.3 of the notes for the fields that TLB entries hold.
+ * IHI 0070 5.1 to 5.4; 5.2.1 and 5.4.1 for the fields that TLB entries hold.
  */
 
 import type { Words } from '../../core/layout/field.ts';

@@ -1,4 +1,4 @@
-/** What the change of one translation table descriptor makes owed: sections 8.1 and 8.4 of the notes. */
+/** What the change of one translation table descriptor makes owed (IHI 0070 3.21, Arm ARM D8.16). */
 import type { Words } from '../../core/layout/field.ts';
 import { spanLog2 } from '../../core/smmu/granule.ts';
 import {

@@ -30,7 +30,7 @@ export interface Row {
   /** `ours / ceiling`. */
   readonly ratio: number;
   readonly unit: string;
-  /** What the performance notes ask of the ratio: `>= 0.15`, `<= 3.5`. */
+  /** What is wanted of the ratio: `>= 0.15`, `<= 3.5`. */
   readonly wanted: string;
   readonly note: string;
 }
@@ -93,7 +93,7 @@ function rawDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
   });
 }
 
-/** Puts values in transactions of 16384 entries each, as the performance notes do. */
+/** Puts values in transactions of 16384 entries each. */
 function appendRaw(
   db: RootDatabase<Uint8Array, Uint8Array>,
   values: readonly Uint8Array[],
@@ -174,7 +174,7 @@ async function ingestRows(locality: Locality): Promise<Row[]> {
       locality === 'local' ? 10 : 20,
       'bytes/entry',
       '<= 1',
-      'bound of the notes',
+      'wanted bound',
     ),
   ];
 }
@@ -332,6 +332,6 @@ async function openRow(): Promise<Row> {
     10,
     'ms',
     '<= 1',
-    'in process; the bound of the notes for 10^7',
+    'in process; the wanted bound for 10^7',
   );
 }

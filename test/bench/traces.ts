@@ -1,5 +1,5 @@
 /**
- * The two traces of the performance notes in terms of our entries: register write 20 %, register
+ * Two traces of ready entries: register write 20 %, register
  * read 10 %, 8-byte memory write 35 %, DMA 20 %, command 10 %, event record 4 %, irregular 1 %.
  *
  * `local`: tables filled in sequence, sequential addresses, repeated register values. `random`: drawn

@@ -1,4 +1,4 @@
-/** Hardware profiles: the values, and that they describe hardware the specification allows (1.9 of the notes). */
+/** Hardware profiles: the values, and that they describe hardware the specification allows (6.3.1 to 6.3.6). */
 import { describe, expect, it } from 'vitest';
 import { choices } from '../../../core/smmu/choices.ts';
 import { Features } from '../../../core/smmu/features.ts';

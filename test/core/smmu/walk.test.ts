@@ -1,5 +1,5 @@
 /**
- * Single cases of the stage 1 walk that a reader can check by hand (IHI 0070 7.2 of the notes, 3.4; Arm
+ * Single cases of the stage 1 walk that a reader can check by hand (IHI 0070 3.4; Arm
  * ARM D8.2 to D8.7): where each level reads, the two halves, TBI, sizes, and what the model ignores.
  * The random comparison with another walker stands in walk-reference.test.ts.
  */
