@@ -95,11 +95,9 @@ function look(store: string, acknowledged: number, whole: Whole, attempt: number
 await writeBigTrace(trace, { lines: Number(values.lines), seed: Number(values.seed) });
 const reference = join(folder, 'whole.bw');
 const started = performance.now();
-const whole: Whole = {
-  head: headOf(backwalk('import', 'qemu-trace', trace, '--json', '-s', reference).out),
-  entries: logLines(reference),
-};
+const imported = backwalk('import', 'qemu-trace', trace, '--json', '-s', reference);
 const wholeMs = performance.now() - started;
+const whole: Whole = { head: headOf(imported.out), entries: logLines(reference) };
 let midway = 0;
 let random = Number(values.seed) >>> 0;
 for (let attempt = 0; attempt < Number(values.times); attempt += 1) {
