@@ -10,6 +10,19 @@ export type AccessKind = 'read' | 'write';
 
 const smmu = text();
 
+/** One piece of a device's access. */
+const access = {
+  smmu,
+  endpoint: text('endpoint'),
+  streamId: id('sid'),
+  substreamId: optional(id()),
+  iova: iova(),
+  size: int(),
+  access: text<AccessKind>(),
+};
+/** What an access rests on: the fills of the STE, the CD and the TLB entry; 0 for none. */
+const basis = { ste: seq(), cd: seq(), tlb: seq() };
+
 export const smmuEvents = {
   // Registers (IHI 0070 6)
   /** Software's write was taken; `value` is what the register now holds. */
@@ -98,36 +111,19 @@ export const smmuEvents = {
 
   // Accesses of devices
   'access.completed': {
-    smmu,
-    endpoint: text('endpoint'),
-    streamId: id('sid'),
-    substreamId: optional(id()),
-    iova: iova(),
-    size: int(),
-    access: text<AccessKind>(),
+    ...access,
     pa: pa(),
     /** How it was served: `hit`, `walk`, `bypass`. */
     via: text(),
-    /** What it rests on: the fills of the STE, the CD and the TLB entry. */
-    ste: seq(),
-    cd: seq(),
-    tlb: seq(),
+    ...basis,
   },
   'access.terminated': {
-    smmu,
-    endpoint: text('endpoint'),
-    streamId: id('sid'),
-    substreamId: optional(id()),
-    iova: iova(),
-    size: int(),
-    access: text<AccessKind>(),
-    /** `abort`, `raz-wi` or `stall`. */
+    ...access,
+    /** `abort`, `raz-wi`, `stall` or `bus-error`. */
     result: text(),
     /** The event record of 7.3, or the reason where there is none. */
     reason: text(),
-    ste: seq(),
-    cd: seq(),
-    tlb: seq(),
+    ...basis,
   },
 
   // Event records (7.3): waiting to be written, written, lost
