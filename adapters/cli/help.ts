@@ -24,6 +24,18 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'how moments are named',
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
+  smmu: {
+    summary: 'what is modelled: commands, and rules of STE and CD',
+    lines: async () => (await import('./help-smmu.ts')).smmuHelp(),
+  },
+  profiles: {
+    summary: 'hardware profiles and their sources',
+    lines: async () => (await import('./help-smmu.ts')).profilesHelp(),
+  },
+  choices: {
+    summary: 'where the architecture leaves freedom, and what is taken',
+    lines: async () => (await import('./help-smmu.ts')).choicesHelp(),
+  },
 };
 
 export const verb: Verb = {

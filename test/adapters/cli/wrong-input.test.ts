@@ -65,7 +65,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, choices, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
@@ -298,7 +298,7 @@ describe('no verb', () => {
     expect((await shell.backwalk('help')).out[0]).toBe('backwalk VERB [-s FILE.bw] [--json]');
     expect((await shell.backwalk('help', 'scenario')).out).toContain('{"op":"mmio.write", ...}');
     expect((await shell.backwalk('help', 'log')).out[0]).toContain('Usage: backwalk log');
-    for (const topic of ['scenario', 'paths', 'positions']) {
+    for (const topic of ['scenario', 'paths', 'positions', 'smmu', 'profiles', 'choices']) {
       const { out } = await shell.backwalk('help', topic);
       expect(out.filter((line) => line.length > 120)).toEqual([]);
     }
