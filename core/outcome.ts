@@ -27,6 +27,8 @@ export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly En
     if (entries.some((entry) => entry.type === 'memory.aborted')) return { result: 'bus-error' };
     return { hex: hexOf(state.memory.readBytes(stimulus.pa, stimulus.size)) };
   }
+  if (stimulus.type === 'mem.write' && entries.some((entry) => entry.type === 'memory.aborted'))
+    return { result: 'bus-error' };
   if (stimulus.type === 'dma') return dmaOutcome(state, stimulus.access, entries);
   if (stimulus.type === 'turn') return { moved: !entries.some((entry) => entry.type === 'turn.passed') };
   return {};

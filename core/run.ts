@@ -13,11 +13,12 @@ import type { State } from './state.ts';
 /** No run goes on for longer; a run that does is reported as not quiet. */
 export const TURNS_MAX = 10_000_000;
 
-/** Events after which a unit that was quiet may have work: registers moved, a record waits, a setting changed. */
+/** Events after which a unit that was quiet may have work: registers moved, a record or a command waits, a setting changed. */
 const wakes: ReadonlySet<string> = new Set([
   'register.written',
   'register.updated',
   'record.raised',
+  'command.fetched',
   'value.set',
 ]);
 

@@ -7,7 +7,7 @@ import type { Access, Blame, Consequence, EntryUsed, Finding, Missing, OwedItem,
 import type { ConfigFill, PathNode, TlbFill } from './obligations/fills.ts';
 import { type Miss, nearestMiss, showCommand } from './obligations/nearest.ts';
 import { type Change, changeAfter, type Invalidation, type Obligation } from './obligations/obligation.ts';
-import { remedy, showNeeded } from './obligations/remedy.ts';
+import { type Met, remedy, showNeeded } from './obligations/remedy.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
 import {
@@ -71,7 +71,8 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
     ...entryPart(at, use),
     blame: survived === undefined ? tellChange(at, change) : tellSurvivor(at, shadow, survived),
     after: laterStores(at, primary, change, survived),
-    missing: survived === undefined ? tellMissing(teller, shadow, primary, access.seq) : NOTHING_MISSING,
+    missing:
+      survived === undefined ? tellMissing(teller, shadow, primary, access.seq, access) : NOTHING_MISSING,
     obligations: guilty.map((each) => tellOwed(at, shadow, each)),
     dirtyEvents: access.seq - change.seq,
     ...(use.map === undefined ? {} : { map: use.map }),
@@ -177,9 +178,15 @@ function tellSurvivor(at: Positions, { name }: Shadow, command: Invalidation): B
   return { position, actor: name, what };
 }
 
-function tellMissing(teller: Teller, shadow: Shadow, obligation: Obligation, until: number): Missing {
+function tellMissing(
+  teller: Teller,
+  shadow: Shadow,
+  obligation: Obligation,
+  until: number,
+  met?: Met,
+): Missing {
   const at = positions(teller);
-  const commands = remedy(obligation);
+  const commands = remedy(obligation, met);
   const needed = commands.map(showNeeded).join('; ');
   const miss = missOf(teller, shadow, obligation, until);
   if (miss === undefined) {

@@ -122,6 +122,10 @@ const handlers: ProjectionHandlers<State> = {
 
   'descriptor.fetched': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => descriptorFetched(fills, entry)),
+  'fetch.aborted': (state, { smmu, structure, pa }) =>
+    withShadow(state, smmu, ({ fills }) => {
+      if (structure === 'descriptor') fills.aborted = pa;
+    }),
   'config.filled': (state, entry) => {
     state.watch.hardwareTick = entry.tick;
     withShadow(state, entry.smmu, ({ fills }) => configFilled(fills, entry));
@@ -166,6 +170,7 @@ function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<
   const request = requestOf(state, entry);
   const stale = judgeUse(shadow, entry, request);
   shadow.fills.walk = undefined;
+  shadow.fills.aborted = undefined;
   if (stale === undefined) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;

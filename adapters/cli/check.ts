@@ -43,10 +43,11 @@ export const verb: Verb = {
   },
 };
 
-/** The command that made a root history; a fork was made of others. */
+/** The command that made a root history; a fork was made of others, and a pipe is gone. */
 function howMade(log: LogStore, branch: Branch): readonly string[] {
   if (branch.parent !== undefined) return [];
   const [first] = log.read(branch.id, 1, 1);
+  if (branch.source === '<stdin>') return [];
   const imported = first?.type === 'note' && first.kind === 'import';
   return [`backwalk ${imported ? 'import qemu-trace' : 'run'} ${branch.source}`];
 }

@@ -55,7 +55,9 @@ async function runAll(running: Running, progress: Progress): Promise<ExitCode> {
     await run.start();
     await runLines(running, progress);
     if (run.linesRun === 0 && !isStopping(io)) {
-      throw new InputError(`${file}: expected {"op":"machine",...} first, found no line at all`);
+      throw new InputError(
+        `${file === '-' ? '<stdin>' : file}: expected {"op":"machine",...} first, found no line at all`,
+      );
     }
     await acknowledge(running);
     await run.finish();

@@ -13,6 +13,7 @@ import { type LineResult, ScenarioRunner } from '../scenario/runner.ts';
 import type { Recorder, Session } from '../session.ts';
 import { newRoot, openExisting, openOrMake, sourceOf } from './open.ts';
 import { bookmarkNameProblem, parsePosition, showPosition } from './position.ts';
+import { counted } from './run-text.ts';
 import type { VerbContext } from './verb.ts';
 
 /** A line that ran, and the last entry it gave. */
@@ -107,7 +108,7 @@ export class ScenarioRun {
   storedText(): string {
     const stored = this.#stored;
     if (stored === undefined) return 'nothing was stored';
-    return `${this.#lines} lines ran; all up to ${this.position(stored.session.log.head(stored.branch.id))} is stored`;
+    return `${counted(this.#lines, 'line')} ran; all up to ${this.position(stored.session.log.head(stored.branch.id))} is stored`;
   }
 
   async summary(): Promise<RunSummary> {

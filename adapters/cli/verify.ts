@@ -26,9 +26,14 @@ export const verb: Verb = {
   },
 };
 
+/** What keeps a file from being looked at is no damage. */
+const UNREAD = /may not be (read|written)$|was written by a newer Backwalk/;
+
 async function verifyPages({ io, json, store }: VerbContext): Promise<ExitCode> {
   const { verifyFile } = await import('../../snapshots/verify.ts');
   const { branches, segments, entries, damages } = await verifyFile(store);
+  const unread = damages.find(({ what }) => UNREAD.test(what));
+  if (unread !== undefined) throw new InputError(unread.what);
   if (json) io.out(JSON.stringify({ branches, segments, entries, damages }));
   else {
     await printAll(

@@ -35,7 +35,8 @@ export class ObservedAccesses {
       streamId: traced.sid,
       iova,
       size: 1,
-      access: 'read',
+      // Only a write is refused a permission.
+      access: traced.record === 'F_PERMISSION' ? 'write' : 'read',
       ste,
       cd,
       tlb,

@@ -30,6 +30,8 @@ const CMDQ_ERR = 1;
 /** Opcodes that the emulator prints under another name. */
 const NAMES: Readonly<Record<string, string>> = { CMD_CFGI_ALL: 'CMD_CFGI_VMS_PIDM', INVALID: 'UNKNOWN' };
 const UNSUPPORTED = /^CMD_(TLBI_(EL3|EL2|S12|S2)_|ATC_INV|PRI_RESP|RESUME|STALL_TERM)/;
+/** Commands that the emulator has no name for: it prints INVALID. */
+const NAMELESS = /^CMD_(TLBI_S_|TLBI_SNH_|DPTI_)/;
 
 export class Rounds {
   readonly #bench: Bench;
@@ -211,6 +213,7 @@ export function errorName(code: number): string {
 
 function show(taken: Taken | undefined): string {
   if (taken === undefined) return 'none';
-  const command = taken.error === 'CERROR_ABT' ? '-' : taken.command;
+  const name = NAMELESS.test(taken.command) ? 'UNKNOWN' : taken.command;
+  const command = taken.error === 'CERROR_ABT' ? '-' : name;
   return `${command} at ${taken.index}${taken.error === '' ? '' : ` ${taken.error}`}`;
 }

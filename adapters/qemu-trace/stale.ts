@@ -5,6 +5,7 @@
  */
 import type { Entry } from '../../core/event.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
+import { entrySpans } from '../../core/smmu/granule.ts';
 import { coveredConfigFills } from '../../core/smmu/invalidate.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
 import type { ConfigEntry } from '../../core/smmu/state.ts';
@@ -68,6 +69,7 @@ export class Stale {
   /** The emulator reads the configuration anew, or empties its TLB: what ours holds besides goes too. */
   beforeAccess(traced: TracedAccess): void {
     if (traced.configMiss) this.#refresh(traced);
+    this.#missed(traced);
     if (traced.flushed) {
       const { fills } = this.#live.smmu.caches.tlb;
       const capacity = this.#live.smmu.config.caches.tlb;
@@ -79,6 +81,21 @@ export class Stale {
       }
       this.#flushedAlone = false;
     }
+  }
+
+  /** What the emulator's wider scan took must not serve us where the emulator walks. */
+  #missed({ lookup, lookupAddress, asid = 0, line }: TracedAccess): void {
+    if (lookup !== 'miss' || lookupAddress === undefined || this.#outlived.size === 0) return;
+    const ids = entrySpans
+      .flatMap((sizeLog2) => {
+        const address = lookupAddress - (lookupAddress % 2 ** sizeLog2);
+        return this.heldBy({ asid, address, sizeLog2 });
+      })
+      .filter((id) => this.#outlived.has(id));
+    if (ids.length === 0) return;
+    this.#tally.deviation('tlbi-scan-wide');
+    for (const id of ids) this.#outlived.delete(id);
+    this.#live.evict(line, 'tlb', ids, 'the emulator dropped it with a wider scan');
   }
 
   afterAccess(traced: TracedAccess, entries: Iterable<Entry>): void {
@@ -106,7 +123,7 @@ export class Stale {
   }
 
   /** The fill of ours for an entry of the emulator: its own ASID's, or a global one. */
-  heldBy({ asid, address, sizeLog2 }: IotlbEntry): readonly number[] {
+  heldBy({ asid, address, sizeLog2 }: Pick<IotlbEntry, 'asid' | 'address' | 'sizeLog2'>): readonly number[] {
     const cache = this.#live.smmu.caches.tlb;
     const key = vaKey(BigInt(address), sizeLog2);
     const own = cache.find(contextKey('EL1', 1, 0, asid, false), key);

@@ -73,7 +73,7 @@ export const vocabulary = {
     fields: { smmu, reg: register, offset, size },
   },
   'mem.write': {
-    summary: 'Software stores to memory', outcome: '{}', oneOf: ['hex', 'u64', 'u32'],
+    summary: 'Software stores to memory', outcome: '{}, or {result:"bus-error"} where there is none', oneOf: ['hex', 'u64', 'u32'],
     fields: {
       pa: address,
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes in the order of their addresses' },

@@ -38,6 +38,8 @@ export interface Fills {
   readonly configPlaces: Map<string, number>;
   /** Descriptors of the walk that is under way. */
   walk: PathNode | undefined;
+  /** Where the walk under way could not read a descriptor. */
+  aborted: number | undefined;
 }
 
 /** Empty caches. */
@@ -49,6 +51,7 @@ export function newFills(): Fills {
     walkPlaces: new Map(),
     configPlaces: new Map(),
     walk: undefined,
+    aborted: undefined,
   };
 }
 
@@ -98,16 +101,20 @@ function pathOf({ tlb, walk }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
  * first descriptor that was read. An access that ends without a TLB entry does not name it.
  */
 export function walkBegan(
-  { tlb, walk, walkPlaces }: Fills,
+  { tlb, walk, aborted, walkPlaces }: Fills,
   iova: bigint,
   asid?: number,
 ): TlbFill | undefined {
   let first = walk;
   while (first?.up !== undefined) first = first.up;
-  if (first === undefined || first.level <= 0) return undefined;
-  const { pa, level } = first;
+  const pa = first?.pa ?? aborted;
+  if (pa === undefined) return undefined;
+  // A read that aborted does not tell its level.
+  const sizes = (first === undefined ? [3, 2, 1] : [first.level]).filter((level) => level > 0);
   for (const inner of walkPlaces.values()) {
-    for (const granule of Object.values(granules)) {
+    for (const [granule, level] of Object.values(granules).flatMap((each) =>
+      sizes.map((of) => [each, of] as const),
+    )) {
       const sizeLog2 = spanLog2(granule, level - 1);
       const seq = inner.get(vaKey((iova >> BigInt(sizeLog2)) << BigInt(sizeLog2), sizeLog2));
       const fill = seq === undefined ? undefined : tlb.get(seq);

@@ -9,27 +9,44 @@ export interface Needed {
   readonly words: readonly [lo: string, hi: string];
 }
 
-/** The invalidation that is missing, with its CMD_SYNC; first what must go above it. */
-export function remedy(obligation: Obligation): readonly Needed[] {
+/** The stream and substream that met the stale entry. */
+export interface Met {
+  readonly streamId: number;
+  readonly substreamId?: number | undefined;
+}
+
+/**
+ * The invalidation that is missing, with its CMD_SYNC; first what must go above it. With `met`, what
+ * a level 1 descriptor led that stream to goes with it.
+ */
+export function remedy(obligation: Obligation, met?: Met): readonly Needed[] {
   const { upper } = obligation;
   const sync = encoded('CMD_SYNC', {});
-  if (upper === undefined || isUpperClean(obligation)) return [invalidation(obligation, false), sync];
+  if (upper === undefined || isUpperClean(obligation)) return [invalidation(obligation, false, met), sync];
   // With Leaf=0 one command takes a descriptor and what leads to it.
-  if (obligation.kind !== 'tags') return [invalidation(obligation, true), sync];
+  if (obligation.kind !== 'tags') return [invalidation(obligation, true, met), sync];
   return [invalidation(upper, false), invalidation(obligation, false), sync];
 }
 
-function invalidation(obligation: Obligation, above: boolean): Needed {
+function invalidation(obligation: Obligation, above: boolean, met?: Met): Needed {
   const [target] = obligation.targets;
   if (isTlb(target)) {
     return obligation.kind === 'tags'
       ? wholeContext(obligation, target)
       : byAddress({ ...target, leaf: target.leaf && !above });
   }
-  const { streamId: StreamID, substreamId: SubstreamID, cache } = target;
+  const { cache, span } = target;
+  const StreamID = cache === 'l1std' ? within(target.streamId, span, met?.streamId) : target.streamId;
+  const SubstreamID =
+    cache === 'l1cd' ? within(target.substreamId, span, met?.substreamId) : target.substreamId;
   if (cache === 'cd' || cache === 'l1cd')
     return encoded('CMD_CFGI_CD', { StreamID, SubstreamID, Leaf: cache === 'cd' && !above });
   return encoded('CMD_CFGI_STE', { StreamID, Leaf: cache === 'ste' && !above });
+}
+
+/** `met` where the span holds it, or the first of the span. */
+function within(first: number, span: number, met = first): number {
+  return met >= first && met < first + span ? met : first;
 }
 
 function byAddress({ regime, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: TlbTarget): Needed {

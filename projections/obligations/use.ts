@@ -8,6 +8,7 @@ import type { Request, Translation } from '../../core/smmu/translate.ts';
 import { completedAfter, isUnderWay } from './commands.ts';
 import {
   type ConfigFill,
+  type Fills,
   heldConfig,
   type PathNode,
   pathStands,
@@ -84,10 +85,13 @@ function refusingCd({ fills }: Shadow, access: AccessEntry): ConfigFill | undefi
   if (access.type === 'access.completed' || !/^(C_BAD_CD|C_BAD_SUBSTREAMID)/.test(access.reason))
     return undefined;
   const { streamId, substreamId = 0 } = access;
-  const level1 = [64, 1024].map((span) =>
-    heldConfig(fills, 'l1cd', streamId, substreamId - (substreamId % span)),
-  );
+  const level1 = heldL1cds(fills, streamId, substreamId);
   return heldConfig(fills, 'cd', streamId, substreamId) ?? level1[0] ?? level1[1];
+}
+
+/** Level 1 CDs of either span that stand above the SubstreamID. */
+function heldL1cds(fills: Fills, streamId: number, substreamId: number): readonly (ConfigFill | undefined)[] {
+  return [64, 1024].map((span) => heldConfig(fills, 'l1cd', streamId, substreamId - (substreamId % span)));
 }
 
 /** CD.ASID, bits [63:48]. */
@@ -215,26 +219,45 @@ function firstRead(reads: ReadonlyMap<number, number>, obligation: Obligation): 
   return own === undefined ? undefined : Math.min(own, above ?? own);
 }
 
-function configSuspects(
-  { ledger }: Shadow,
-  access: AccessEntry,
-  basis: Basis,
-  stale: 'ste' | 'cd',
-): Suspects {
+function configSuspects(shadow: Shadow, access: AccessEntry, basis: Basis, stale: 'ste' | 'cd'): Suspects {
+  const { ledger, streams } = shadow;
   const fill = basis[stale];
   if (fill === undefined) return NOBODY;
   const own = fill.cache.toUpperCase();
   const level1 = stale === 'ste' ? 'L1STD' : 'L1CD';
+  const level1Read = readOfLevel1(shadow, access, fill, stale);
   const outstanding: Suspect[] = [];
   for (const obligation of configObligations(ledger, access.streamId, access.substreamId ?? 0)) {
     // What a stale level 1 descriptor led to may have been read at any time since.
     const through = obligation.structure === level1 || obligation.upper !== undefined;
     if (obligation.structure !== own && !through) continue;
-    const readAt = through ? 0 : fill.seq;
+    const readAt = through ? level1Read : fill.seq;
     if (changeAfter(obligation, readAt) !== undefined) outstanding.push({ obligation, readAt });
   }
+  // Read from where it belongs: what is owed for the level above did not mislead it.
+  const placed = stale === 'ste' && steAddress(streams, fill.streamId) === fill.pa;
+  const direct = placed ? outstanding.filter(({ obligation }) => obligation.structure === own) : [];
   const past = ledger.past.get(fill.pa);
-  return { outstanding, past: past === undefined ? [] : [{ obligation: past, readAt: fill.seq }] };
+  return {
+    outstanding: direct.length > 0 ? direct : outstanding,
+    past: past === undefined ? [] : [{ obligation: past, readAt: fill.seq }],
+  };
+}
+
+/** When the level 1 descriptor was read that led to the fill; 0: it is held no more, so at any time. */
+function readOfLevel1(
+  { fills, streams }: Shadow,
+  { streamId, substreamId = 0 }: AccessEntry,
+  fill: ConfigFill,
+  stale: 'ste' | 'cd',
+): number {
+  const split = 2 ** (streams.linked?.shape.splitLog2 ?? 0);
+  const held =
+    stale === 'ste'
+      ? [heldConfig(fills, 'l1std', streamId - (streamId % split), 0)]
+      : heldL1cds(fills, streamId, substreamId);
+  const read = held.find((level1) => level1 !== undefined)?.seq ?? 0;
+  return read <= fill.seq ? read : 0;
 }
 
 /** I1: the command that obliged the SMMU to drop the entry, complete before the access. */

@@ -20,6 +20,53 @@ const expected: Readonly<
     needed: /^CMD_TLBI_NH_VA .*Address=0x4000/,
     blamed: /0x103020/,
   },
+  'bad-cd-changed-without-cfgi.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_CD StreamID=8 SubstreamID=0 Leaf=1; CMD_SYNC$/,
+    blamed: /0x20000/,
+  },
+  'bad-ste-changed-without-cfgi.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/,
+    blamed: /0x10200/,
+  },
+  'bad-table-unlinked-leaf-1.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*Leaf=0; CMD_SYNC$/,
+    blamed: /0x102000/,
+  },
+  'bad-asid-of-another.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /0x103020/,
+  },
+  'bad-range-one-page-short.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*Address=0x7000/,
+    blamed: /0x103038/,
+  },
+  'bad-command-never-submitted.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*Address=0x4000/,
+    blamed: /0x103020/,
+  },
+  'bad-ttb1-address-without-upper-bits.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*Address=0xfffffffffffff000/,
+    blamed: /0x123ff8/,
+  },
+  // The last change, not the one that made the entry: and the remedy takes the STE below as well.
+  'bad-l1std-removed-leaf-1.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_STE StreamID=8 Leaf=0; CMD_SYNC$/,
+    blamed: /\[0x50000\] 0x60007 -> 0x0/,
+  },
+  // The walk ends without reading a descriptor: the entry it began from is found all the same.
+  'bad-table-moved-without-tlbi.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*Leaf=0; CMD_SYNC$/,
+    blamed: /0x102000/,
+  },
 };
 
 describe.each(files)('%s', (file) => {

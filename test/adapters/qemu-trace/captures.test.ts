@@ -1,6 +1,7 @@
 /** The three recorded runs are re-enacted: every outcome equals the trace's, but for the emulator's known habits. */
 import { describe, expect, it } from 'vitest';
-import { captures, importFile } from '../../support/import-trace.ts';
+import { checkHistory } from '../../../projections/check.ts';
+import { captures, captureText, importFile, importText } from '../../support/import-trace.ts';
 
 const zero = { translation: 0, fault: 0, command: 0, register: 0, eventRecord: 0 };
 
@@ -86,5 +87,19 @@ describe('the recorded runs', () => {
   it('gives the same entries each time', async () => {
     const [first, second] = [await importFile(captures.faults), await importFile(captures.faults)];
     expect(second.entries).toEqual(first.entries);
+  });
+
+  it('blames the store to an STE, not the level 1 descriptor that came before it was read', async () => {
+    const from = '@@STEP BUG dma write iova=0xfffff000, mapped to B now\n';
+    const store =
+      '32369@1795237859.970999:cap_store pa=0x5b660800 size=8 val=0x1 kind=st old=0x4811700b cpu=0 pc=0x77 ic=1\n';
+    const text = captureText('stale').replace(from, from + store);
+    const { result, entries, machine } = await importText(text);
+    expect(result.examples).toEqual([]);
+    const finding = checkHistory(entries, machine, 'main').find(({ title }) => title.includes('ste'));
+    expect(finding).toMatchObject({
+      blame: { pc: '0x77' },
+      missing: { needed: expect.stringContaining('CMD_CFGI_STE StreamID=0x20 Leaf=1') },
+    });
   });
 });

@@ -6,6 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import { deviations } from '../../../adapters/qemu-trace/deviations.ts';
 import { summaryLines } from '../../../adapters/qemu-trace/summary.ts';
+import { checkHistory } from '../../../projections/check.ts';
 import { captureText, importText } from '../../support/import-trace.ts';
 
 type Edit = readonly [from: string | RegExp, to: string];
@@ -54,6 +55,8 @@ const cases: readonly (readonly [name: keyof typeof deviations, count: number, t
   ['ssec-prefetch', 1, () => edited([prefetch, 'val=0x2000000401 kind=cmdq'])],
   ['sync-cs3', 1, () => edited([/pa=0x5b7000e0 size=8 val=0xfc02046/, 'pa=0x5b7000e0 size=8 val=0xfc03046'])],
   ['tlbi-tg-no-ttl', 2, () => edited([tlbi, 'val=0xfffff401 kind=cmdq'], [tlbiEffect, tlbiEffect.replace('ttl=3', 'ttl=0')])],
+  // The level is wrong, so a page need not go; the emulator scans, and takes it. It walks anew then.
+  ['tlbi-scan-wide', 2, () => edited([tlbi, 'val=0xfffff601 kind=cmdq'], [tlbiEffect, tlbiEffect.replace('ttl=3', 'ttl=2')])],
   ['raw-readback', 1, () => after(captureText('stale'), /off=0x2c val=0x6/, read('0x2c', '0x6'))],
   ['unknown-at-reset', 1, () => after(captureText('stale'), /read_mmio addr: 0x18/, read('0x90', '0x13'))],
   ['ack-extra-bits', 1, () => after(captureText('stale'), console, write('0x20', '0x1d'), read('0x24', '0x1d'), write('0x20', '0xd'))],
@@ -81,6 +84,34 @@ describe('known habits of the emulator', () => {
     expect(summaryLines(result).some((line) => line.includes(`${name} [${deviations[name].spec}]`))).toBe(
       true,
     );
+  });
+
+  it('does not take for stale what the emulator walked for anew', async () => {
+    const { entries, machine } = await importText(
+      edited([tlbi, 'val=0xfffff601 kind=cmdq'], [tlbiEffect, tlbiEffect.replace('ttl=3', 'ttl=2')]),
+    );
+    const findings = checkHistory(entries, machine, 'main');
+    const used = findings.filter(({ verdict }) => verdict === 'used-stale');
+    expect(used.map(({ access }) => access?.line)).toEqual([481, 492]);
+  });
+
+  it('knows that the emulator has no name for a Secure command', async () => {
+    const { result } = await importText(
+      after(
+        captureText('stale'),
+        /end of stale/,
+        'cap_store pa=0x5b700110 size=8 val=0x50 kind=cmdq old=0x0 cpu=0 pc=0x1 ic=1',
+        write('0x98', '0x12'),
+        'smmuv3_cmdq_consume prod=18 cons=17 prod.wrap=0 cons.wrap=0',
+        'smmuv3_cmdq_opcode <--- INVALID',
+        'smmuv3_cmdq_consume_error Error on INVALID command execution: 1',
+        'smmuv3_write_gerror toggled=0x1, new GERROR=0x1',
+        'smmuv3_cmdq_consume_out prod:18, cons:17, prod_wrap:0, cons_wrap:0',
+        read('0x60', '0x1'),
+      ),
+    );
+    expect(result.examples).toEqual([]);
+    expect(result.compared.command).toBe(18);
   });
 
   it('lets a privileged leaf pass as privileged: no difference', async () => {

@@ -43,6 +43,16 @@ describe('ops', () => {
     expect(hex({ u32: [1, '0x2'] })).toEqual({ hex: '0100000002000000' });
     expect(hex({ hex: 'ff' })).toEqual({ hex: 'ff00000000000000' });
     expect(outcome(run(machine, { op: 'mem.read', pa: 0x1000, bytes: 8 }))).toEqual({ result: 'bus-error' });
+    expect(outcome(run(machine, { op: 'mem.write', pa: 0x1000, u64: [1] }))).toEqual({ result: 'bus-error' });
+  });
+
+  it('issue a command that is done at once, as the eager schedule does all', () => {
+    const issue = { op: 'command.issue', smmu: 'smmu0', command: 'CMD_TLBI_NSNH_ALL' };
+    const results = run(machine, ...boot(), map, dma, issue, { op: 'run' });
+    expect(outcome(results)).toEqual({ turns: 0, quiet: true });
+    expect(
+      outcome(run(machine, ...boot(), map, dma, issue, { op: 'check', path: 'smmu0.tlb', size: 0 })),
+    ).toMatchObject({ pass: true });
   });
 
   it('transfer data, and name the event record of a fault', () => {
