@@ -176,6 +176,13 @@ describe('check', () => {
     expect(await shell.backwalk('check', '@37')).toEqual({ code: 0, out: ['main@37  0 findings'], err: [] });
   });
 
+  it('tells no command that reads a pipe again', async () => {
+    await shell.piped(jsonl(story()), 'run', '-', '--as', 'piped');
+    const [first] = await lines('check', 'piped', '--json');
+    await shell.backwalk('branch', 'main');
+    expect(first).toContain('"reproduce":"backwalk check piped@1');
+  });
+
   it('gives a position that other views take', async () => {
     expect(await lines('log', '@{first finding}', '-n', '1')).toEqual([
       'main@38    nvme0     access.completed  read 64B iova=0x1000 -> 0x40100000 via...',
