@@ -3,7 +3,7 @@
  * to one log and one version of model and format; anything else found there, or damage, is deleted and
  * begun anew. Where it cannot be written, Backwalk goes on without.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { FORMAT, MODEL } from '../core/history/store.ts';
 import { Environment, type Put, type Remove, storeKey } from './lmdb.ts';
 import type { DiskLog } from './log-store.ts';
@@ -137,6 +137,9 @@ function openChecked(path: string, readOnly: boolean, bound: Bound): Environment
 }
 
 function removeFile(path: string): void {
+  // Somebody's folder is not ours to delete.
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new StoreError(`${path} is a folder`);
   rmSync(path, { force: true });
   rmSync(`${path}-lock`, { force: true });
 }

@@ -49,6 +49,13 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   dma: (line, context) => {
     const { endpoint, iova, bytes: size, access, ssid, exec, privileged, translated, hex: data } = line;
     knownEndpoint(context, line.op, endpoint);
+    if (translated === true)
+      throw refuse(
+        context.place,
+        line.op,
+        'translated',
+        'expected false: ATS is not in this version of Backwalk',
+      );
     if (data !== undefined && access === 'read') {
       throw refuse(context.place, line.op, 'hex', 'expected data with access "write" only');
     }

@@ -28,6 +28,7 @@ const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
 const FULL = { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded' } as const;
 const runs = (count: number): { numRuns: number; seed?: number } => ({
   numRuns: Number(process.env['ORACLE_RUNS'] ?? count),
+  ...(process.env['ORACLE_SEED'] === undefined ? {} : { seed: Number(process.env['ORACLE_SEED']) }),
 });
 
 /** The stimuli of a log. DMA carries no data: what a stale write did must not make the machines part. */
@@ -77,14 +78,20 @@ function compare(
   return { differ, unknown };
 }
 
-/** seqs of the accesses at which an invalidation is queued and not synced. */
+/** seqs of the accesses at which a command is queued that no completed CMD_SYNC of the queue follows. */
 function underWay(entries: readonly Entry[]): ReadonlySet<number> {
   const found = new Set<number>();
-  let open = 0;
+  let span = 1;
+  let produced = 0;
+  let synced = 0;
   for (const entry of entries) {
-    if (entry.type === 'register.written' && entry.register === 'CMDQ_PROD') open += 1;
-    if (entry.type === 'sync.completed') open = 0;
-    if (entry.type.startsWith('access.') && open > 0) found.add(entry.seq);
+    if (entry.type === 'register.written' && entry.register === 'CMDQ_BASE')
+      span = 2 ** (Number(entry.value & 0x1fn) + 1);
+    if (entry.type === 'register.written' && entry.register === 'CMDQ_PROD')
+      produced = Number(entry.value) % span;
+    // An older CMD_SYNC that completes says nothing of what was queued behind it.
+    if (entry.type === 'sync.completed') synced = (entry.index + 1) % span;
+    if (entry.type.startsWith('access.') && produced !== synced) found.add(entry.seq);
   }
   return found;
 }
