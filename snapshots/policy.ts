@@ -4,10 +4,10 @@
  * the logarithm of the log.
  */
 
-/** Entries that may have to be folded to reach a position: about 5 ms of simple ones. */
-export const SPACING = 16384;
+/** Entries that may have to be folded to reach a position: about 10 ms. */
+export const SPACING = 8192;
 /** So many spacings back every snapshot is kept: 16 million entries. */
-const DENSE_SPACINGS = 1024;
+const DENSE_SPACINGS = 2048;
 
 /** Whether to keep the state at `seq`, when the nearest one kept before it is at `last`. */
 export function isDue(seq: number, last: number): boolean {
