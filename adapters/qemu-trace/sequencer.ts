@@ -48,6 +48,18 @@ export function partOf(line: TraceLine): Part {
   return parts[line.name satisfies EventName] ?? 'unused';
 }
 
+const STRUCTURE_BYTES = 64;
+const DOUBLEWORD = 8;
+
+/** Whether the line stores to a structure or descriptor that the access has read. */
+function changesWhatWasRead({ stePa, cdPa, walk }: TracedAccess, line: TraceLine): boolean {
+  if (partOf(line) !== 'cpu' || !('pa' in line) || typeof line.pa !== 'number') return false;
+  const { pa } = line;
+  const inside = (base: number | undefined): boolean =>
+    base !== undefined && pa >= base && pa < base + STRUCTURE_BYTES;
+  return inside(stePa) || inside(cdPa) || walk.some((read) => pa - (pa % DOUBLEWORD) === read.pa);
+}
+
 export class Sequencer {
   readonly #enactor: Enactor;
   /** Accesses that are being told, by thread. */
@@ -148,10 +160,7 @@ export class Sequencer {
     }
     const open = this.#open.get(thread);
     if (open !== undefined && belongs(open, line)) {
-      if (readsState(line)) {
-        this.#letPass(thread);
-        return this.feed(line);
-      }
+      if (readsState(line)) return this.#readOn(open, line, thread);
       this.#extend(open, line, thread);
       if (!this.#open.has(thread)) this.#resolve();
       return;
@@ -197,13 +206,41 @@ export class Sequencer {
     this.#drain();
   }
 
-  /** The lines that wait for an access happen before it goes on. */
-  #letPass(thread: number): void {
+  /**
+   * The access reads memory again: the lines that wait for it happen first, but for a store to what it
+   * has read already, and what that thread does after it.
+   */
+  #readOn(open: TracedAccess, line: TraceLine, thread: number): void {
+    const held = this.#keepBack(open);
     this.#waitFor = undefined;
     const before = this.#passing;
     this.#passing = thread;
     this.#drain();
     this.#passing = before;
+    // Something is waited for anew: what is held back joins it, and the order stays that of the trace.
+    if (this.#waitFor !== undefined) {
+      for (const each of [...held, line]) this.feed(each);
+      return;
+    }
+    this.#take(line, thread);
+    if (held.length === 0) return;
+    if (this.#waitFor === undefined && this.#open.has(thread)) {
+      this.#waitFor = thread;
+      this.#waiting = held;
+    } else for (const each of held) this.feed(each);
+  }
+
+  /** Takes the lines out of those that wait which must not happen before the access ends. */
+  #keepBack(open: TracedAccess): TraceLine[] {
+    const threads = new Set<number>();
+    const held: TraceLine[] = [];
+    this.#waiting = this.#waiting.filter((line) => {
+      if (!threads.has(line.thread) && !changesWhatWasRead(open, line)) return true;
+      threads.add(line.thread);
+      held.push(line);
+      return false;
+    });
+    return held;
   }
 
   #drain(): void {

@@ -20,6 +20,9 @@ const line = {
   words: '1@0.0:cap_devstore pa=0x100 size=8 val=0x10 kind=evtq old=0x0 by=smmu',
   storeA: '2@0.0:cap_store pa=0x8 size=8 val=0xa kind=pt old=0x0 cpu=0 pc=0x1 ic=1',
   storeB: '3@0.0:cap_store pa=0x8 size=8 val=0xb kind=pt old=0x0 cpu=1 pc=0x1 ic=1',
+  // A word that the walk reads second.
+  storeC: '2@0.0:cap_store pa=0x10 size=8 val=0xc kind=pt old=0x0 cpu=0 pc=0x1 ic=1',
+  pte2: '1@0.0:smmu_get_pte baseaddr=0x0 index=0x2, pteaddr=0x10, pte=0xc',
   pageA: '2@0.0:cap_page pa=0x1000 kind=pt level=3 granule=4096 ic=1 words=',
   prod: '2@0.0:cap_mmio_write off=0x98 val=0x2 size=4 cpu=0 ic=1',
   echo: '2@0.0:smmuv3_write_mmio addr: 0x98 val:0x2 size: 0x4(0)',
@@ -69,10 +72,20 @@ describe('Sequencer', () => {
   });
 
   it('lets a store happen between two reads of a walk', () => {
-    expect(enact('begin', 'miss', 'pte', 'storeA', 'readA', 'pte', 'leaf', 'insert', 'success')).toEqual([
-      'store a',
+    expect(enact('begin', 'miss', 'pte', 'storeC', 'readA', 'pte2', 'leaf', 'insert', 'success')).toEqual([
+      'store c',
       'read',
       'access success 0',
+    ]);
+  });
+
+  it('holds back a store to a word that the walk has read, and what its thread does after it', () => {
+    const walk = ['begin', 'miss', 'pte', 'storeA', 'readA', 'pte2', 'leaf', 'insert', 'success'] as const;
+    expect(enact(...walk)).toEqual(['access success 0', 'store a', 'read']);
+    expect(enact('begin', 'miss', 'pte', 'storeB', 'storeC', 'pte2', 'leaf', 'insert', 'success')).toEqual([
+      'store c',
+      'access success 0',
+      'store b',
     ]);
   });
 
