@@ -40,6 +40,8 @@ export interface EndpointConfig {
   readonly pri: boolean;
   readonly ssidBits: number;
   readonly atc: Capacity;
+  /** Its accesses may stall (3.12); true when absent. */
+  readonly stall?: boolean;
 }
 
 export interface MachineConfig {

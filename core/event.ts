@@ -1,4 +1,5 @@
 /** Joins the event tables of the parts. */
+import { endpointEvents } from './endpoint/events.ts';
 import { memoryEvents } from './memory/events.ts';
 import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
@@ -10,10 +11,12 @@ export const machineEvents = {
   'value.set': { path: text('path'), value: json<unknown>(), old: json<unknown>() },
 } as const;
 
-export const events = { ...machineEvents, ...memoryEvents, ...smmuEvents } as const satisfies Record<
-  string,
-  Schema
->;
+export const events = {
+  ...machineEvents,
+  ...memoryEvents,
+  ...smmuEvents,
+  ...endpointEvents,
+} as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;
 export type EventType = keyof EventMap;

@@ -1,4 +1,5 @@
 /** Joins the handlers of the parts: how each event evolves the state. No decisions here. */
+import { endpointHandlers } from './endpoint/handlers.ts';
 import type { Handlers } from './machine.ts';
 import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
@@ -9,4 +10,5 @@ export const handlers: Handlers = {
   'value.set': (state, { path, value }) => setPath(state, path, value),
   ...memoryHandlers,
   ...smmuHandlers,
+  ...endpointHandlers,
 };

@@ -91,6 +91,7 @@ export function openSession(from: State): Session {
       for (const smmu of Object.values(state.smmus)) {
         for (const name of cacheNames) smmu.caches[name].seal();
       }
+      for (const { atc } of Object.values(state.endpoints)) atc.seal();
       published = publishChanges(published, state);
       return published;
     },

@@ -46,6 +46,10 @@ export function piecesOf(entries: readonly Entry[]): readonly Piece[] {
       const result = entry.result as Piece['result'];
       pieces.push({ result, iova: entry.iova, size: entry.size, ...(event === undefined ? {} : { event }) });
       event = undefined;
+    } else if (entry.type === 'access.stalled') {
+      const result = 'stall';
+      pieces.push({ result, iova: entry.iova, size: entry.size, ...(event === undefined ? {} : { event }) });
+      event = undefined;
     }
   }
   return pieces;

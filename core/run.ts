@@ -19,6 +19,9 @@ const wakes: ReadonlySet<string> = new Set([
   'register.updated',
   'record.raised',
   'command.fetched',
+  'access.stalled',
+  'stall.decided',
+  'page.requested',
   'value.set',
 ]);
 

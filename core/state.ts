@@ -4,18 +4,13 @@
  * two for snapshots and digests, so that nobody else knows what is large.
  */
 import { assert } from './assert.ts';
-import type { EndpointConfig, MachineConfig, Schedule } from './config.ts';
+import type { MachineConfig, Schedule } from './config.ts';
+import { type AtcEntry, type EndpointState, initialEndpoint } from './endpoint/state.ts';
 import { type Line, Memory, type RamRange } from './memory/memory.ts';
 import type { Radix } from './memory/radix.ts';
 import { Cache, type CacheEntry } from './smmu/cache.ts';
 import { Features } from './smmu/features.ts';
 import { cacheNames, initialSmmu, type SmmuState } from './smmu/state.ts';
-
-export interface EndpointState {
-  readonly config: EndpointConfig;
-  ats: boolean;
-  pri: boolean;
-}
 
 export interface State {
   /** seq of the last entry. */
@@ -49,10 +44,7 @@ export function initialState(
       config.smmus.map((smmu) => [smmu.name, initialSmmu(smmu, resetRegisters(smmu))]),
     ),
     endpoints: Object.fromEntries(
-      config.endpoints.map((endpoint) => [
-        endpoint.name,
-        { config: endpoint, ats: endpoint.ats, pri: endpoint.pri },
-      ]),
+      config.endpoints.map((endpoint) => [endpoint.name, initialEndpoint(endpoint)]),
     ),
   };
 }
@@ -75,7 +67,13 @@ export function dismantle(state: State): Dismantled {
     }
     smmus[name] = { ...smmu, caches: null, features: null };
   }
-  return { control: { ...state, memory: { ram: state.memory.ram }, smmus }, parts };
+  const endpoints: Record<string, unknown> = {};
+  for (const [name, endpoint] of Object.entries(state.endpoints)) {
+    parts[`${name}.atc.fills`] = endpoint.atc.fills as Radix<unknown>;
+    parts[`${name}.atc.index`] = endpoint.atc.index as Radix<unknown>;
+    endpoints[name] = { ...endpoint, atc: null };
+  }
+  return { control: { ...state, memory: { ram: state.memory.ram }, smmus, endpoints }, parts };
 }
 
 export function assemble({ control, parts }: Dismantled): State {
@@ -103,7 +101,15 @@ export function assemble({ control, parts }: Dismantled): State {
       caches: caches as unknown as SmmuState['caches'],
     };
   }
+  const endpoints: Record<string, EndpointState> = {};
+  for (const [name, endpoint] of Object.entries(plain.endpoints)) {
+    const fills = part(`${name}.atc.fills`) as Radix<AtcEntry>;
+    endpoints[name] = {
+      ...endpoint,
+      atc: new Cache(fills, part(`${name}.atc.index`) as Radix<Radix<number>>),
+    };
+  }
   const ram = (plain.memory as unknown as { ram: readonly RamRange[] }).ram;
   const memory = new Memory(ram, part('memory') as Radix<Line>);
-  return { ...plain, memory, smmus };
+  return { ...plain, memory, smmus, endpoints };
 }

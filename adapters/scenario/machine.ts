@@ -1,6 +1,7 @@
 /** The first line of a scenario: what the machine is made of, with everything left out filled in. */
 import type { EndpointConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
 import { choices } from '../../core/smmu/choices.ts';
+import { brokenIdrRules, identification } from '../../core/smmu/idr-rules.ts';
 import { defaultProfile, type ProfileName, profiles, smmuConfig } from '../../core/smmu/profiles.ts';
 import {
   anything,
@@ -21,8 +22,7 @@ import {
 const PROFILE_NAMES = Object.keys(profiles) as ProfileName[];
 const IDR_NAMES = ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IDR6', 'IIDR', 'AIDR'] as const;
 const CHOICE_NAMES = Object.keys(choices);
-/** Register pages 0 and 1. */
-const SMMU_BYTES = 0x20000;
+const REGISTER_PAGE = 0x10000;
 const SMMU_BASE = 0x0905_0000;
 const RAM = { base: 0x4000_0000, size: 0x4000_0000 };
 
@@ -73,7 +73,13 @@ export interface MachineProblem {
 /** The machine of a checked line, or what is wrong with it as a whole. */
 export function machineConfig(line: ObjectOf<typeof machineFields>): MachineConfig | MachineProblem {
   const ram = line.ram ?? [RAM];
-  const smmus = (line.smmus ?? [{} as ObjectOf<typeof smmuFields>]).map(smmuOf);
+  const smmus: SmmuConfig[] = [];
+  let base = SMMU_BASE;
+  for (const given of line.smmus ?? [{} as ObjectOf<typeof smmuFields>]) {
+    const smmu = smmuOf(given, smmus.length, base);
+    base += registerBytes(smmu);
+    smmus.push(smmu);
+  }
   const endpoints = (line.endpoints ?? []).map((endpoint) => endpointOf(endpoint, smmus[0]?.name ?? 'smmu0'));
   return (
     ramProblem(ram) ??
@@ -88,7 +94,7 @@ export function machineConfig(line: ObjectOf<typeof machineFields>): MachineConf
   );
 }
 
-function smmuOf(given: ObjectOf<typeof smmuFields>, index: number): SmmuConfig {
+function smmuOf(given: ObjectOf<typeof smmuFields>, index: number, base: number): SmmuConfig {
   const { profile = defaultProfile, choices: chosen, ...rest } = given;
   const taken = Object.entries(chosen ?? {}).flatMap(([key, each]) =>
     each === undefined ? [] : [[key, each.value]],
@@ -96,9 +102,15 @@ function smmuOf(given: ObjectOf<typeof smmuFields>, index: number): SmmuConfig {
   return smmuConfig(profile, {
     ...rest,
     name: given.name ?? `smmu${index}`,
-    base: given.base ?? SMMU_BASE + index * SMMU_BYTES,
+    base: given.base ?? base,
     choices: Object.fromEntries(taken) as SmmuConfig['choices'],
   });
+}
+
+/** Register pages 0 and 1, and up to the VATOS page where there is one (6.1). */
+function registerBytes({ idr }: SmmuConfig): number {
+  const { VATOS, BA_VATOS } = identification(idr);
+  return (VATOS ? 3 + BA_VATOS : 2) * REGISTER_PAGE;
 }
 
 function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): EndpointConfig {
@@ -134,21 +146,31 @@ function ramProblem(ram: readonly Range[]): MachineProblem | undefined {
 }
 
 function smmuProblem(smmus: readonly SmmuConfig[]): MachineProblem | undefined {
-  for (const [at, { name: called, base, choices: chosen }] of smmus.entries()) {
+  const pagesOf = (smmu: SmmuConfig): Range => ({ base: smmu.base, size: registerBytes(smmu) });
+  for (const [at, smmu] of smmus.entries()) {
+    const { name: called, base, idr, choices: chosen } = smmu;
     const field = `smmus[${at}]`;
-    const pages = { base, size: SMMU_BYTES };
+    const pages = pagesOf(smmu);
     const earlier = smmus.slice(0, at);
     if (RESERVED.includes(called) || earlier.some((each) => each.name === called)) {
       return { field: `${field}.name`, message: `expected a name of its own, found "${called}"` };
     }
     if (base % 4096 !== 0)
       return { field: `${field}.base`, message: `expected a multiple of 0x1000, found ${hex(base)}` };
-    const other = earlier.findIndex((each) => overlap({ base: each.base, size: SMMU_BYTES }, pages));
+    const other = earlier.findIndex((each) => overlap(pagesOf(each), pages));
     if (other >= 0)
       return {
         field: `${field}.base`,
-        message: `expected 0x20000 bytes of its own, found smmus[${other}] there`,
+        message: `expected ${hex(pages.size)} bytes of its own, found smmus[${other}] there`,
       };
+    const unfit = brokenIdrRules(idr).find(({ verdict }) => verdict === 'refused');
+    if (unfit !== undefined) {
+      const { register, spec, needs } = unfit;
+      return {
+        field: `${field}.idr.${register}`,
+        message: `expected ${needs} (IHI 0070 ${spec}), found ${hex(idr[register] ?? 0)}`,
+      };
+    }
     for (const [choice, value] of Object.entries(chosen)) {
       const usual = (choices as Readonly<Record<string, { default: unknown }>>)[choice]?.default;
       if (typeof usual !== typeof value) {

@@ -1,4 +1,6 @@
 /** The tables of what a path can begin with and go on to: the machine, its SMMUs, endpoints, memory. */
+
+import type { EndpointState } from '../endpoint/state.ts';
 import { touchKey } from '../history/touch.ts';
 import type { Register } from '../layout/register.ts';
 import { CD } from '../smmu/cd.ts';
@@ -6,7 +8,7 @@ import { type RegisterName, registers } from '../smmu/registers.ts';
 import { activeErrors, regValue, regWords } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { STE } from '../smmu/ste.ts';
-import type { EndpointState, State } from '../state.ts';
+import type { State } from '../state.ts';
 import { cacheNode } from './caches.ts';
 import {
   absent,

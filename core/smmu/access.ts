@@ -1,121 +1,100 @@
 /**
  * A device's DMA: split at 4 KiB bounds, each piece translated on its own; the pieces of a refused
  * transaction that come before the refusal stand. A fault's event record is raised here and waits
- * for the Event queue's turn.
+ * for the Event queue's turn; an access that stalls waits for software.
  */
 
 import { assert } from '../assert.ts';
-import { encode } from '../layout/layout.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import type { State } from '../state.ts';
-import type { StimulusOf } from '../stimulus.ts';
-import type { Fault } from './configuration.ts';
-import { type EventRecordFields, type EventRecordName, eventRecords } from './event-record.ts';
-import { limits, type SmmuState } from './state.ts';
-import { type Request, translate } from './translate.ts';
-
-const PIECE_BYTES = 4096;
+import { aboutPiece, type Dma, type Piece, pieceSize } from './dma.ts';
+import { prefetchNear } from './prefetch.ts';
+import { raise } from './raise.ts';
+import { stall } from './stalls.ts';
+import type { SmmuState } from './state.ts';
+import { type Refused, type Request, type Translation, translate } from './translate.ts';
 
 export const accessDevice: Decider<'dma'> = (context, stimulus) => {
   const { endpoint, smmu } = find(context.state, stimulus.endpoint);
   if (endpoint === undefined || smmu === undefined) return;
-  let done = 0;
-  while (done < stimulus.size) {
-    const iova = BigInt.asUintN(64, stimulus.iova + BigInt(done));
-    const size = Math.min(stimulus.size - done, PIECE_BYTES - Number(iova & 0xfffn));
-    const request: Request = {
-      streamId: endpoint.config.streamId,
-      // A bus carries 20 bits of it (3.2).
-      substreamId: stimulus.ssid === undefined ? undefined : stimulus.ssid % 2 ** 20,
-      iova,
-      access: stimulus.access,
-      exec: stimulus.exec ?? false,
-      privileged: stimulus.privileged ?? false,
-    };
-    if (!accessPiece(context, smmu, stimulus, request, size, done)) return;
-    done += size;
-  }
+  const dma: Dma = {
+    endpoint: stimulus.endpoint,
+    streamId: endpoint.config.streamId,
+    // A bus carries 20 bits of it (3.2).
+    substreamId: stimulus.ssid === undefined ? undefined : stimulus.ssid % 2 ** 20,
+    iova: stimulus.iova,
+    size: stimulus.size,
+    access: stimulus.access,
+    exec: stimulus.exec ?? false,
+    privileged: stimulus.privileged ?? false,
+    data: stimulus.data,
+    stalls: endpoint.config.stall ?? true,
+  };
+  goOn(context, smmu, dma, 0);
 };
 
+/** Does what is left of a DMA from byte `done` on, until it ends or stalls. */
+export function goOn(context: Context, smmu: SmmuState, dma: Dma, done: number): void {
+  for (let at = done; at < dma.size; ) {
+    const iova = BigInt.asUintN(64, dma.iova + BigInt(at));
+    const size = pieceSize(dma.size - at, iova);
+    if (!accessPiece(context, smmu, dma, { iova, size, done: at })) return;
+    at += size;
+  }
+}
+
 /** One piece. Returns whether the transaction goes on. */
-function accessPiece(
+function accessPiece(context: Context, smmu: SmmuState, dma: Dma, piece: Piece): boolean {
+  const { streamId, substreamId, access, exec, privileged } = dma;
+  const request: Request = { streamId, substreamId, iova: piece.iova, access, exec, privileged };
+  const answer = translate(context, smmu, request);
+  return endPiece(context, smmu, dma, piece, request, answer);
+}
+
+/** Ends a piece as its translation says. Returns whether the transaction goes on. */
+export function endPiece(
   context: Context,
   smmu: SmmuState,
-  stimulus: StimulusOf<'dma'>,
+  dma: Dma,
+  piece: Piece,
   request: Request,
-  size: number,
-  offset: number,
+  answer: Translation,
 ): boolean {
-  const answer = translate(context, smmu, request);
-  const { streamId, substreamId, iova, access } = request;
-  const about = {
-    smmu: smmu.config.name,
-    endpoint: stimulus.endpoint,
-    streamId,
-    ...(substreamId === undefined ? {} : { substreamId }),
-    iova,
-    size,
-    access,
-    ...answer.basis,
-  };
-  if (answer.kind === 'refused') {
-    if (answer.fault !== undefined) raise(context, smmu, answer.seen ?? request, answer.fault, answer.result);
-    const { result, why: reason } = answer;
-    context.emit(stimulus.endpoint, { type: 'access.terminated', ...about, result, reason });
-    return result === 'raz-wi';
-  }
-  if (!context.state.memory.isRam(answer.pa, size)) {
+  const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
+  const { endpoint } = dma;
+  if (answer.kind === 'refused') return refusePiece(context, smmu, dma, piece, request, answer);
+  if (!context.state.memory.isRam(answer.pa, piece.size)) {
     const reason = `0x${answer.pa.toString(16)} is not RAM`;
-    context.emit(stimulus.endpoint, { type: 'access.terminated', ...about, result: 'bus-error', reason });
+    context.emit(endpoint, { type: 'access.terminated', ...about, result: 'bus-error', reason });
     return false;
   }
-  context.emit(stimulus.endpoint, { type: 'access.completed', ...about, pa: answer.pa, via: answer.via });
-  if (access === 'write' && stimulus.data !== undefined) {
-    storeBytes(context, stimulus.endpoint, answer.pa, stimulus.data.slice(offset, offset + size));
+  context.emit(endpoint, { type: 'access.completed', ...about, pa: answer.pa, via: answer.via });
+  if (dma.access === 'write' && dma.data !== undefined) {
+    storeBytes(context, endpoint, answer.pa, dma.data.slice(piece.done, piece.done + piece.size));
   }
+  prefetchNear(context, smmu, request, answer);
   return true;
 }
 
-/** Raises the event record of a fault (7.3). More than the architecture can hold waiting are lost. */
-function raise(context: Context, smmu: SmmuState, request: Request, fault: Fault, result: string): void {
-  const name = smmu.config.name;
-  if (smmu.records.length >= limits.pendingRecords) {
-    context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'record-lost', detail: fault.record });
-    return;
-  }
-  const { oas } = smmu.features;
-  const words = new Uint8Array(recordWords(request, fault, result === 'stall', oas).buffer);
-  context.emit(name, {
-    type: 'record.raised',
-    smmu: name,
-    record: fault.record,
-    streamId: request.streamId,
-    words,
-  });
-}
-
-/** The record with every field that its layout has and the fault knows. */
-function recordWords(request: Request, fault: Fault, stalled: boolean, oas: number): Uint32Array {
-  const { layout, number } = eventRecords[fault.record as EventRecordName];
-  // Bits [2:0], and those at OAS and above, are 0 (7.3.4).
-  const fetchAddr = (fault.fetchAddr ?? 0) % 2 ** oas;
-  const known: Record<string, unknown> = {
-    EventID: number,
-    SSV: request.substreamId !== undefined,
-    SubstreamID: request.substreamId ?? 0,
-    StreamID: request.streamId,
-    PnU: request.privileged,
-    InD: request.exec,
-    RnW: request.access === 'read',
-    CLASS: fault.record === 'F_WALK_EABT' ? 'TT' : 'IN',
-    InputAddr: request.iova,
-    FetchAddr: fetchAddr - (fetchAddr % 8),
-    Stall: stalled,
-  };
-  const fields = Object.fromEntries(Object.entries(known).filter(([name]) => name in layout.fields));
-  return encode(layout, fields as Partial<EventRecordFields>);
+function refusePiece(
+  context: Context,
+  smmu: SmmuState,
+  dma: Dma,
+  piece: Piece,
+  request: Request,
+  answer: Refused,
+): boolean {
+  const { fault, why: reason, seen = request, mev = false } = answer;
+  if (answer.result === 'stall' && fault !== undefined && dma.stalls)
+    return stall(context, smmu, dma, piece, seen, { ...answer, fault });
+  // A device that must not stall is aborted, and told of in a record that does not stall (3.12).
+  const result = answer.result === 'stall' ? 'abort' : answer.result;
+  if (fault !== undefined) raise(context, smmu, seen, fault, { mev });
+  const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
+  context.emit(dma.endpoint, { type: 'access.terminated', ...about, result, reason });
+  return result === 'raz-wi';
 }
 
 function find(

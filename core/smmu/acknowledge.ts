@@ -5,8 +5,10 @@
 import type { Context } from '../machine.ts';
 import type { RegisterName } from './registers.ts';
 import { reg, regValue } from './regs.ts';
+import { abandonStalls } from './stalls.ts';
 import type { SmmuState } from './state.ts';
 
+const SMMUEN = 1 << 0;
 const CMDQEN = 1 << 3;
 const UPDATE = 2 ** 31;
 
@@ -27,9 +29,11 @@ export function acknowledgeReady(smmu: SmmuState): boolean {
 }
 
 export function acknowledge(context: Context, smmu: SmmuState): void {
+  const stops = (reg(smmu, 'CR0ACK') & ~settledCr0(smmu) & SMMUEN) !== 0;
   settle(context, smmu, 'CR0ACK', settledCr0(smmu));
   settle(context, smmu, 'IRQ_CTRLACK', reg(smmu, 'IRQ_CTRL'));
   settle(context, smmu, 'GBPA', reg(smmu, 'GBPA') % UPDATE);
+  if (stops) abandonStalls(context, smmu);
 }
 
 function settle({ emit }: Context, smmu: SmmuState, register: RegisterName, value: number): void {

@@ -38,7 +38,8 @@ export function leafAttributes(above: number, hi: number, lo: number): number {
   if (lo & (1 << 7) || above & APTable1) out |= AP2;
   if (hi & (1 << 21) || above & PXNTable) out |= PXN;
   if (hi & (1 << 22) || above & UXNTable) out |= UXN;
-  if (hi & (1 << 19)) out |= DBM;
+  // Writes that a table takes away no dirty state gives back (Arm ARM D8.5).
+  if (hi & (1 << 19) && !(above & APTable1)) out |= DBM;
   return out;
 }
 
@@ -48,6 +49,8 @@ export interface PermissionContext {
   readonly wxn: boolean;
   readonly pan: boolean;
   readonly epan: boolean;
+  /** Dirty state is managed: a writable-clean leaf counts as writable (Arm ARM D8.5). */
+  readonly hd: boolean;
 }
 
 export interface PermissionAccess {
@@ -60,7 +63,7 @@ export interface PermissionAccess {
 export function permits(attributes: number, access: PermissionAccess, context: PermissionContext): boolean {
   const privileged = access.privileged || context.el2;
   const unprivileged = (attributes & AP1) !== 0;
-  const writable = (attributes & AP2) === 0;
+  const writable = (attributes & AP2) === 0 || (context.hd && (attributes & DBM) !== 0);
   if (access.exec && !access.write)
     return mayExecute(attributes, privileged, unprivileged, writable, context);
   if (!privileged) return unprivileged && (!access.write || writable);
@@ -79,6 +82,21 @@ function mayExecute(
   if (context.el2) return (attributes & UXN) === 0 && !(context.wxn && writable);
   if (!privileged) return (attributes & UXN) === 0 && !(context.wxn && unprivileged && writable);
   return (attributes & PXN) === 0 && !(unprivileged && writable) && !(context.wxn && writable);
+}
+
+/** Whether a write finds the leaf writable-clean: it has to be marked dirty in memory first. */
+export function isClean(attributes: number): boolean {
+  return (attributes & (AP2 | DBM)) === (AP2 | DBM);
+}
+
+/** MAIR index of a leaf. */
+export function attrIndexOf(attributes: number): number {
+  return (attributes >>> ATTR_INDEX_SHIFT) & 7;
+}
+
+/** SH[1:0] of a leaf. */
+export function shareabilityOf(attributes: number): number {
+  return (attributes >>> SH_SHIFT) & 3;
 }
 
 /** `RW`, `RO`, with `priv` where unprivileged accesses are refused. */

@@ -1,13 +1,14 @@
 /**
  * Where the architecture leaves freedom, and this model has more than one way: each choice by name,
- * with what is taken unless a profile or a scenario says otherwise.
+ * with what is taken unless a profile or a scenario says otherwise. Errata of known parts are choices
+ * too: off, unless the part's profile says otherwise.
  */
 
 export type ChoiceValue = boolean | number | string;
 
 export interface Choice {
   readonly default: ChoiceValue;
-  /** Section of IHI 0070 that leaves the freedom. */
+  /** Section of IHI 0070 that leaves the freedom, or that an erratum departs from. */
   readonly spec: string;
   readonly meaning: string;
 }
@@ -16,7 +17,17 @@ export interface Choice {
 export const choices = {
   checkAccessFlag:   { default: true,  spec: '3.13',    meaning: 'a leaf with AF=0 raises F_ACCESS when CD.AFFD=0; false: AF is taken as 1' },
   cacheRefusedLeaf:  { default: true,  spec: '16.2',    meaning: 'a leaf that refuses the access that walked to it is cached all the same' },
+  combinedEntries:   { default: true,  spec: '16.2',    meaning: 'a nested translation is cached as one entry of both stages; false: as an entry of each' },
+  mergeRecords:      { default: false, spec: '7.3.1',   meaning: 'a record like one that still waits is not written again, where STE.MEV or its kind lets it' },
+  prefetchTranslations:  { default: false, spec: '3.21.1', meaning: 'an access that walked lets the next page be walked too' },
+  prefetchConfiguration: { default: false, spec: '3.21.3', meaning: 'an access that walked lets the STE of the neighbouring StreamID be fetched too' },
   gbpaAbortAtReset:  { default: false, spec: '6.3.14',  meaning: 'GBPA.ABORT is 1 after reset' },
+  gbpaIncomingAtReset: { default: false, spec: '6.3.14', meaning: 'GBPA.SHCFG is "use incoming" after reset (QEMU from 8.0)' },
+  ptmAtReset:        { default: false, spec: '6.3.12',  meaning: 'CR2.PTM is 1 after reset when IDR0.BTM=1: broadcasts are ignored until software clears it (MMU-600, MMU-700)' },
+  erratumFullQueueSev: { default: false, spec: '4.1.2', meaning: 'no wake-up event when a full Command queue becomes non-full, though IDR0.SEV=1 (MMU-600 erratum 1076982)' },
+  erratumNestedInvalidation: { default: false, spec: '4.4', meaning: 'TLB invalidation of one stage by address leaves entries that both stages made (MMU-600 erratum 1209401, MMU-700 erratum 2268618; the exact conditions are not public)' },
+  erratumMixedRuns:  { default: false, spec: '4.7.3',   meaning: 'an invalidation of another kind than the one before it, with no CMD_SYNC between, is consumed without effect (MMU-700 erratum 2812531; the exact conditions are not public)' },
+  erratumRangeInvalidation: { default: false, spec: '4.4.1.1', meaning: 'a range invalidation whose start is not aligned to its size drops the entry of the first granule alone (QEMU before 6.1)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 
 export type ChoiceName = keyof typeof choices;

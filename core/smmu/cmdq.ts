@@ -7,13 +7,15 @@ import type { Words } from '../layout/field.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { cerrors, queues } from './codes.ts';
-import { commandName, illegalReason, scopesOf } from './command.ts';
+import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.ts';
 import { commandLayouts } from './command-layout.ts';
+import { takeEffect } from './effects.ts';
 import type { CacheName } from './events.ts';
 import { isActive, raiseError } from './gerror.ts';
 import { coveredConfigFills, coveredTlbFills, type Scope } from './invalidate.ts';
 import { advance, entryAddress, isConsistent, isEmpty, pointer, type Queue, queueOf } from './queue.ts';
-import { enabled, reg, regHigh, regValue } from './regs.ts';
+import { enabled, isE2h, reg, regHigh, regValue, vmidWildcard } from './regs.ts';
+import { retryUntold } from './stalls.ts';
 import { cacheNames, type InFlight, limits, type SmmuState } from './state.ts';
 
 export function commandQueue(smmu: SmmuState): Queue {
@@ -70,7 +72,9 @@ export function fetch(context: Context, smmu: SmmuState): void {
 export function consumeReady(smmu: SmmuState): boolean {
   const next = smmu.inFlight.find((command) => !command.consumed);
   if (next === undefined) return false;
-  return next.command !== 'CMD_SYNC' || smmu.inFlight[0] === next;
+  if (next.command !== 'CMD_SYNC') return true;
+  // Records of terminated accesses are visible or gone before it completes (4.7.3).
+  return smmu.inFlight[0] === next && smmu.records.every((record) => record.stag !== undefined);
 }
 
 /** Decides on the fetched command: CONS passes it, or the queue stops at it. */
@@ -90,10 +94,16 @@ export function consume(context: Context, smmu: SmmuState): void {
   context.emit(name, { type: 'command.consumed', smmu: name, index, command, fetched });
   if (!next.beside) putCons(context, smmu, advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
   if (command !== 'CMD_SYNC') return;
+  retryUntold(context, smmu);
   context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
   // The wired interrupt has no enable in IRQ_CTRL; its signal comes last (4.7.3, 3.18).
   if (commandLayouts.CMD_SYNC.layout.fields.CS.read(words) === 'SIG_IRQ')
     context.emit(name, { type: 'interrupt.raised', smmu: name, source: 'CMD_SYNC' });
+}
+
+/** What the scopes of commands depend on: CR2.E2H, CR0.VMW. */
+function scopeEnv(smmu: SmmuState): ScopeEnv {
+  return { features: smmu.features, e2h: isE2h(smmu), wildcard: vmidWildcard(smmu) };
 }
 
 export function performReady(smmu: SmmuState): boolean {
@@ -104,8 +114,10 @@ export function performReady(smmu: SmmuState): boolean {
 export function perform(context: Context, smmu: SmmuState): void {
   const command = smmu.inFlight.find((each) => each.consumed);
   if (command === undefined) return;
-  const env = { features: smmu.features, e2h: (reg(smmu, 'CR2') & 1) === 1 };
-  for (const scope of scopesOf(wordsOf(command), env)) applyScope(context, smmu, scope, command.fetched);
+  const env = scopeEnv(smmu);
+  const words = wordsOf(command);
+  for (const scope of scopesOf(words, env)) applyScope(context, smmu, scope, command.fetched);
+  takeEffect(context, smmu, command, words);
   const { index, fetched } = command;
   context.emit(smmu.config.name, {
     type: 'command.performed',
@@ -135,7 +147,10 @@ function applyScope(context: Context, smmu: SmmuState, scope: Scope, fetched: nu
 
 function coveredFills(smmu: SmmuState, cache: CacheName, scope: Scope): readonly number[] {
   if (scope.kind === 'tlb') {
-    const fills = coveredTlbFills(cache === 'walk' ? smmu.caches.walk : smmu.caches.tlb, scope);
+    const fills =
+      cache === 'walk'
+        ? coveredTlbFills(smmu.caches.walk, scope)
+        : coveredTlbFills(smmu.caches.tlb, scope, smmu.fragmented);
     return fills.map((entry) => entry.id);
   }
   if (cache === 'tlb' || cache === 'walk') return [];

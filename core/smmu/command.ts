@@ -24,6 +24,8 @@ export interface ScopeEnv {
   readonly features: Features;
   /** CR2.E2H. */
   readonly e2h: boolean;
+  /** Low VMID bits that do not count (CR0.VMW); none when absent. */
+  readonly wildcard?: number;
 }
 
 type Fields<N extends CommandName> = CommandFields<N>;
@@ -128,8 +130,12 @@ function sidRange(streamId: number, range: number): [number, number] {
 }
 
 /** The VMID to match: any when stage 2 is not implemented (4.4.2). */
-function vmid(fields: { readonly VMID: number }, env: ScopeEnv): { vmid: number } {
-  return { vmid: env.features.s2p ? fields.VMID : 0 };
+function vmid(
+  fields: { readonly VMID: number },
+  { features, wildcard = 0 }: ScopeEnv,
+): Pick<TlbScope, 'vmid' | 'wildcard'> {
+  if (!features.s2p) return { vmid: 0 };
+  return wildcard === 0 ? { vmid: fields.VMID } : { vmid: fields.VMID, wildcard };
 }
 
 function el2(env: ScopeEnv): Pick<TlbScope, 'regimes' | 'stages'> {

@@ -8,18 +8,14 @@ import type { Context } from '../machine.ts';
 import { CD, type Cd, L1CD } from './cd.ts';
 import { brokenCdRule } from './cd-rules.ts';
 import type { EventRecordName } from './event-record.ts';
+import type { Fault } from './fault.ts';
 import { fillConfig } from './fills.ts';
-import { reg, regHigh } from './regs.ts';
+import { ordinary, type Updates } from './httu.ts';
+import { isE2h, reg, regHigh } from './regs.ts';
+import { stage2Of, translateStage2 } from './stage2.ts';
 import type { ConfigEntry, SmmuState } from './state.ts';
 import { L1STD, STE, type Ste, steConfig } from './ste.ts';
 import { brokenSteRule } from './ste-rules.ts';
-
-export interface Fault {
-  readonly record: EventRecordName;
-  /** What went wrong, for people. */
-  readonly why: string;
-  readonly fetchAddr?: number;
-}
 
 /** A structure as it was read, and the fill it rests on (0: not cached). */
 export interface Held<T> {
@@ -154,13 +150,14 @@ export function selectCd(ste: Ste, substreamId: number | undefined, smmu: SmmuSt
   return refuse('F_STREAM_DISABLED', 'no SubstreamID');
 }
 
-/** The CD of a stream, from the cache or its table (T9, T10). */
+/** The CD of a stream, from the cache or its table (T9, T10). Nested, all addresses go through stage 2. */
 export function findCd(
   context: Context,
   smmu: SmmuState,
   streamId: number,
   ste: Ste,
   index: number,
+  updates: Updates = ordinary,
 ): Found<Cd> {
   const cached = smmu.caches.cd.find(streamId, index);
   if (cached !== undefined) {
@@ -172,14 +169,72 @@ export function findCd(
     cdOf.set(cached, { ste, e2h, found });
     return found;
   }
-  const at = cdAddress(context, smmu, streamId, ste, index);
+  const reader: CdReader = { context, smmu, streamId, ste, updates };
+  const at = cdAddress(reader, index);
   if (!at.ok) return at;
-  const pa = at.held.value;
-  const words =
-    pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'CD', streamId, index, pa, 64) : undefined;
-  if (words === undefined) return fail('F_CD_FETCH', 'the read of the CD aborted', pa);
-  const fill = fillConfig(context, smmu, { cache: 'cd', streamId, substreamId: index, span: 1, pa, words });
+  const read = readThrough(reader, 'CD', index, at.held.value, 64);
+  if (!read.ok) return read;
+  const { words, ...about } = read.held.value;
+  const fill = fillConfig(context, smmu, {
+    cache: 'cd',
+    streamId,
+    substreamId: index,
+    span: 1,
+    words,
+    ...about,
+  });
   return legalCd(decode(CD, wordsOf(words)), ste, fill, smmu);
+}
+
+/** Who reads CDs, and what hardware may do to stage 2 descriptors on the way. */
+interface CdReader {
+  readonly context: Context;
+  readonly smmu: SmmuState;
+  readonly streamId: number;
+  readonly ste: Ste;
+  readonly updates: Updates;
+}
+
+interface ReadThrough {
+  readonly words: Uint8Array;
+  readonly pa: number;
+  readonly ipa?: number;
+  readonly tlb2?: number;
+}
+
+/** Reads a CD or L1CD: a PA, or an IPA where stage 2 is enabled (7.3.10, 7.3.11; 6.2 of the reference). */
+function readThrough(
+  { context, smmu, streamId, ste, updates }: CdReader,
+  structure: 'CD' | 'L1CD',
+  substreamId: number,
+  address: number,
+  size: number,
+): Found<ReadThrough> {
+  const nested = ste.Config === 'NESTED';
+  let pa = address;
+  let through = {};
+  if (nested) {
+    const access = { class: 'CD', write: false, exec: false, privileged: true } as const;
+    const answer = translateStage2(context, smmu, stage2Of(ste, smmu.features), address, access, updates);
+    if (!answer.ok) return { ok: false, fault: answer.fault, fill: 0 };
+    pa = answer.pa;
+    through = { ipa: address, tlb2: answer.entry.fill };
+  }
+  const words =
+    pa < 2 ** smmu.features.oas
+      ? fetchStructure(
+          context,
+          smmu,
+          structure,
+          streamId,
+          substreamId,
+          pa,
+          size,
+          nested ? address : undefined,
+        )
+      : undefined;
+  if (words === undefined) return fail('F_CD_FETCH', `the read of the ${structure} aborted`, pa);
+  return { ok: true, held: { value: { words, pa, ...through }, fill: 0 } };
 }
 
 function legalCd(cd: Cd, ste: Ste, fill: number, smmu: SmmuState): Found<Cd> {
@@ -188,19 +243,9 @@ function legalCd(cd: Cd, ste: Ste, fill: number, smmu: SmmuState): Found<Cd> {
   return { ok: true, held: { value: cd, fill } };
 }
 
-/** CR2.E2H: EL2 streams are EL2-E2H (6.3.12). */
-export function isE2h(smmu: SmmuState): boolean {
-  return (reg(smmu, 'CR2') & 1) !== 0;
-}
-
-/** Where the CD stands (5.2 S1Fmt, 5.3). */
-function cdAddress(
-  context: Context,
-  smmu: SmmuState,
-  streamId: number,
-  ste: Ste,
-  index: number,
-): Found<number> {
+/** Where the CD stands (5.2 S1Fmt, 5.3): a PA, or an IPA where stage 2 is enabled. */
+function cdAddress(reader: CdReader, index: number): Found<number> {
+  const { context, smmu, streamId, ste } = reader;
   const cdMax = smmu.features.ssidBits === 0 ? 0 : ste.S1CDMax;
   const leafLog2 =
     cdMax === 0 ? 0 : ste.S1Fmt === 'TWO_LEVEL_4K' ? 6 : ste.S1Fmt === 'TWO_LEVEL_64K' ? 10 : 0;
@@ -210,23 +255,17 @@ function cdAddress(
   }
   const base = ste.S1ContextPtr - (ste.S1ContextPtr % 2 ** Math.max(6, cdMax - leafLog2 + 3));
   const first = index - (index % 2 ** leafLog2);
-  const pa = base + 8 * (first / 2 ** leafLog2);
-  const cached = smmu.caches.l1cd.find(streamId, first);
-  const words =
-    cached?.words ??
-    (pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'L1CD', streamId, first, pa, 8) : undefined);
-  if (words === undefined) return fail('F_CD_FETCH', 'the read of the L1CD aborted', pa);
-  if (cached === undefined)
-    fillConfig(context, smmu, {
-      cache: 'l1cd',
-      streamId,
-      substreamId: first,
-      span: 2 ** leafLog2,
-      pa,
-      words,
-    });
+  let words = smmu.caches.l1cd.find(streamId, first)?.words;
+  if (words === undefined) {
+    const read = readThrough(reader, 'L1CD', first, base + 8 * (first / 2 ** leafLog2), 8);
+    if (!read.ok) return read;
+    words = read.held.value.words;
+    const span = 2 ** leafLog2;
+    fillConfig(context, smmu, { cache: 'l1cd', streamId, substreamId: first, span, ...read.held.value });
+  }
   const { V, L2Ptr } = decode(L1CD, wordsOf(words));
   if (!V) return fail('C_BAD_SUBSTREAMID', 'L1CD.V=0');
+  // Nested, beyond IAS, which is OAS: a choice of two (5.3).
   if (L2Ptr >= 2 ** smmu.features.oas) return fail('C_BAD_SUBSTREAMID', 'L1CD.L2Ptr is beyond OAS');
   return { ok: true, held: { value: L2Ptr - (L2Ptr % 2 ** (leafLog2 + 6)) + 64 * (index - first), fill: 0 } };
 }
@@ -240,6 +279,7 @@ function fetchStructure(
   substreamId: number,
   pa: number,
   size: number,
+  ipa?: number,
 ): Uint8Array | undefined {
   const name = smmu.config.name;
   if (!context.state.memory.isRam(pa, size)) {
@@ -247,7 +287,17 @@ function fetchStructure(
     return undefined;
   }
   const words = context.state.memory.readBytes(pa, size);
-  context.emit(name, { type: 'structure.fetched', smmu: name, structure, streamId, substreamId, pa, words });
+  const through = ipa === undefined ? {} : { ipa };
+  context.emit(name, {
+    type: 'structure.fetched',
+    smmu: name,
+    structure,
+    streamId,
+    substreamId,
+    pa,
+    words,
+    ...through,
+  });
   return words;
 }
 

@@ -8,7 +8,7 @@ import { queues } from './codes.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
 import { advance, entryAddress, isEmpty, isFull, pointer, type Queue, queueOf } from './queue.ts';
 import { enabled, reg, regHigh, regValue } from './regs.ts';
-import type { SmmuState } from './state.ts';
+import type { PendingRecord, SmmuState } from './state.ts';
 
 const OVFLG = 2 ** 31;
 
@@ -21,13 +21,24 @@ export function eventQueue(smmu: SmmuState): Queue {
   );
 }
 
+/** The record whose turn it is: a stall record waits for room, and those behind it do not wait for it (7.2). */
+function nextRecord(smmu: SmmuState): PendingRecord | undefined {
+  if (smmu.records.length === 0) return undefined;
+  const writable = lostBecause(smmu, isQueueFull(smmu), false) === undefined;
+  return writable ? smmu.records[0] : smmu.records.find((record) => record.stag === undefined);
+}
+
+function isQueueFull(smmu: SmmuState): boolean {
+  return isFull(eventQueue(smmu), reg(smmu, 'EVENTQ_PROD'), reg(smmu, 'EVENTQ_CONS'));
+}
+
 export function writeRecordReady(smmu: SmmuState): boolean {
-  return smmu.records.length > 0;
+  return nextRecord(smmu) !== undefined;
 }
 
 /** Writes the oldest waiting record, or loses it. */
 export function writeRecord(context: Context, smmu: SmmuState): void {
-  const next = smmu.records[0];
+  const next = nextRecord(smmu);
   if (next === undefined) return;
   const name = smmu.config.name;
   const queue = eventQueue(smmu);
@@ -35,17 +46,17 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
   const cons = reg(smmu, 'EVENTQ_CONS');
   const index = pointer(queue, prod);
   const pa = entryAddress(queue, index);
-  const full = isFull(queue, prod, cons);
   const aborts = !context.state.memory.isRam(pa, queue.entryBytes);
-  const why = lostBecause(smmu, full, aborts);
+  const why = lostBecause(smmu, isFull(queue, prod, cons), aborts);
+  const { record, raised } = next;
   if (why !== undefined) {
-    context.emit(name, { type: 'record.dropped', smmu: name, record: next.record, why });
+    context.emit(name, { type: 'record.dropped', smmu: name, record, why, raised });
     if (why === FULL) markOverflow(context, smmu, prod, cons);
     if (why === ABORTED) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
     return;
   }
   storeBytes(context, name, pa, next.words);
-  context.emit(name, { type: 'record.written', smmu: name, record: next.record, index, pa });
+  context.emit(name, { type: 'record.written', smmu: name, record, index, pa, raised });
   putProd(context, smmu, advance(queue, prod));
   if (isEmpty(queue, prod, cons)) interrupt(context, smmu, 'EVENTQ');
 }

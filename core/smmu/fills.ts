@@ -30,7 +30,7 @@ export function fillConfig(context: Context, smmu: SmmuState, fill: ConfigFill):
 
 /** Caches a translation or a table. Returns the seq of the fill, 0 when the cache takes nothing. */
 export function fillTlb(context: Context, smmu: SmmuState, fill: TlbFill): number {
-  const primary = contextKey(fill.regime, fill.stage, fill.vmid, fill.asid, fill.global);
+  const primary = contextKey(fill.regime, fill.stage, fill.vmid, fill.asid, fill.global, fill.aset);
   const held = smmu.caches[fill.cache as 'tlb'].find(primary, vaKey(fill.va, fill.sizeLog2));
   return put(context, smmu, fill.cache, held?.id, { type: 'tlb.filled', smmu: smmu.config.name, ...fill });
 }

@@ -19,8 +19,12 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
   'interrupt.raised': nothing,
   'misuse.noted': nothing,
 
-  'command.fetched': (state, { smmu, index, command, lo, hi, seq, beside = false }) => {
-    of(state, smmu).inFlight.push({ index, command, lo, hi, fetched: seq, consumed: false, beside });
+  'msi.sent': nothing,
+  'event.sent': nothing,
+  'broadcast.received': nothing,
+
+  'command.fetched': (state, { smmu, queue = 'CMDQ', index, command, lo, hi, seq, beside = false }) => {
+    of(state, smmu).inFlight.push({ queue, index, command, lo, hi, fetched: seq, consumed: false, beside });
   },
   'command.consumed': (state, { smmu, fetched, command }) => {
     const owner = of(state, smmu);
@@ -35,12 +39,18 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     const owner = of(state, smmu);
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
-  // It is fetched anew after the acknowledgement (7.1).
-  'command.rejected': (state, { smmu, fetched }) => {
+  // It is fetched anew after the acknowledgement (7.1); invalidations that timed out are then lost (4.7.3).
+  'command.rejected': (state, { smmu, fetched, error }) => {
     const owner = of(state, smmu);
+    if (error === 'CERROR_ATC_INV_SYNC') owner.atcLost = 0;
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
   'sync.completed': nothing,
+  'atc.timedout': (state, { smmu, fetched }) => {
+    const owner = of(state, smmu);
+    if (owner.atcLost === 0) owner.atcLost = fetched;
+    owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
+  },
 
   'config.filled': (state, entry) => {
     const owner = of(state, entry.smmu);
@@ -51,7 +61,10 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     const owner = of(state, entry.smmu);
     const kept: TlbEntry = { ...payload(entry), id: entry.seq };
     writable(owner, entry.cache as TlbCacheName).add(kept, tlbPrimary(kept), vaKey(kept.va, kept.sizeLog2));
-    if (!owner.granules.includes(kept.granuleLog2)) owner.granules.push(kept.granuleLog2);
+    const { sizeLog2, blockLog2 } = kept;
+    if (kept.leaf && !owner.spans.includes(sizeLog2))
+      owner.spans = [...owner.spans, sizeLog2].sort((a, b) => a - b);
+    if (blockLog2 !== undefined && !owner.fragmented.includes(blockLog2)) owner.fragmented.push(blockLog2);
   },
   'cache.invalidated': (state, { smmu, cache, removed }) => removeFills(of(state, smmu), cache, removed),
   'cache.evicted': (state, { smmu, cache, removed }) => removeFills(of(state, smmu), cache, removed),
@@ -62,23 +75,89 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
   'access.completed': nothing,
   'access.terminated': nothing,
 
-  'record.raised': (state, { smmu, record, words, seq }) => {
-    of(state, smmu).records.push({ record, words, raised: seq });
+  'access.stalled': (state, entry) => {
+    const {
+      smmu,
+      seq,
+      endpoint,
+      streamId,
+      substreamId,
+      iova,
+      access,
+      stag,
+      held = false,
+      request,
+      data,
+    } = entry;
+    of(state, smmu).stalls.push({
+      id: seq,
+      endpoint,
+      streamId,
+      ...(substreamId === undefined ? {} : { substreamId }),
+      iova,
+      access,
+      stag,
+      held,
+      request,
+      ...(data === undefined ? {} : { data }),
+    });
   },
-  'record.written': (state, { smmu }) => {
-    of(state, smmu).records.shift();
+  'stall.decided': (state, { smmu, how, stalled }) => {
+    const owner = of(state, smmu);
+    const chosen = new Set(stalled);
+    owner.stalls = owner.stalls.map((each) => (chosen.has(each.id) ? { ...each, fate: how } : each));
   },
-  'record.dropped': (state, { smmu }) => {
-    of(state, smmu).records.shift();
+  'stall.ended': (state, { smmu, stalled }) => {
+    const owner = of(state, smmu);
+    owner.stalls = owner.stalls.filter((each) => each.id !== stalled);
   },
+
+  'page.requested': (state, { smmu, seq, endpoint, streamId, substreamId, prgIndex, wants, last, words }) => {
+    of(state, smmu).pageRequests.push({
+      id: seq,
+      endpoint,
+      streamId,
+      ...(substreamId === undefined ? {} : { substreamId }),
+      prgIndex,
+      wants,
+      last,
+      words,
+    });
+  },
+  'page.queued': (state, { smmu, requested }) => forgetRequest(of(state, smmu), requested),
+  'page.dropped': (state, { smmu, requested }) => forgetRequest(of(state, smmu), requested),
+  'page.responded': nothing,
+
+  'record.raised': (state, { smmu, record, streamId, words, seq, stag }) => {
+    of(state, smmu).records.push({
+      record,
+      streamId,
+      words,
+      raised: seq,
+      ...(stag === undefined ? {} : { stag }),
+    });
+  },
+  'record.written': (state, { smmu, raised }) => forgetRecord(of(state, smmu), raised),
+  'record.dropped': (state, { smmu, raised }) => forgetRecord(of(state, smmu), raised),
+  'record.withdrawn': (state, { smmu, raised }) => forgetRecord(of(state, smmu), raised),
+  'record.merged': nothing,
 };
+
+function forgetRequest(smmu: SmmuState, id: number): void {
+  smmu.pageRequests = smmu.pageRequests.filter((each) => each.id !== id);
+}
+
+/** The oldest record, unless another is named: a stall record may wait behind younger ones. */
+function forgetRecord(smmu: SmmuState, raised = smmu.records[0]?.raised): void {
+  smmu.records = smmu.records.filter((each) => each.raised !== raised);
+}
 
 type TlbCacheName = 'tlb' | 'walk';
 type ConfigCacheName = Exclude<CacheName, TlbCacheName>;
 
 /** The context key of a TLB or walk-cache entry. */
-export function tlbPrimary({ regime, stage, vmid, asid, global }: TlbEntry): number {
-  return contextKey(regime, stage, vmid, asid, global);
+export function tlbPrimary({ regime, stage, vmid, asid, global, aset }: TlbEntry): number {
+  return contextKey(regime, stage, vmid, asid, global, aset);
 }
 
 function of(state: State, name: string): SmmuState {

@@ -9,6 +9,9 @@ import { entrySpans } from './granule.ts';
 import { contextKey, spanCode, vaKey } from './keys.ts';
 import type { ConfigEntry, TlbEntry } from './state.ts';
 
+/** log2 of the smallest entry, whose keys come first. */
+const SMALLEST = 12;
+
 export interface TlbScope {
   readonly kind: 'tlb';
   readonly regimes: readonly Regime[];
@@ -16,8 +19,12 @@ export interface TlbScope {
   readonly stages: readonly number[];
   /** Absent: any. */
   readonly vmid?: number;
+  /** Low bits of the VMID that do not count (CR0.VMW); none when absent. */
+  readonly wildcard?: number;
   /** Absent: any. */
   readonly asid?: number;
+  /** Broadcast by ASID: entries with ASET=1 are left alone (3.17). */
+  readonly sharedOnly?: boolean;
   /** With an ASID: whether global entries are hit too (by-address forms hit them, by-ASID does not). */
   readonly globals: boolean;
   /** Addresses [start, end) in bits [55:0]; absent: all. */
@@ -45,7 +52,18 @@ export type Scope = TlbScope | ConfigScope;
 /** The parts of a TLB or walk-cache entry that an invalidation looks at. */
 export type TlbTags = Pick<
   TlbEntry,
-  'regime' | 'stage' | 'vmid' | 'asid' | 'global' | 'va' | 'sizeLog2' | 'granuleLog2' | 'level' | 'leaf'
+  | 'regime'
+  | 'stage'
+  | 'vmid'
+  | 'asid'
+  | 'aset'
+  | 'global'
+  | 'va'
+  | 'sizeLog2'
+  | 'blockLog2'
+  | 'granuleLog2'
+  | 'level'
+  | 'leaf'
 >;
 /** The parts of a configuration entry that an invalidation looks at. */
 export type ConfigTags = Pick<ConfigEntry, 'cache' | 'streamId' | 'substreamId' | 'span'>;
@@ -59,15 +77,18 @@ export function coversTlb(scope: TlbScope, entry: TlbTags): boolean {
 export function tlbMismatch(scope: TlbScope, entry: TlbTags): string | undefined {
   if (!scope.regimes.includes(entry.regime)) return 'regime';
   if (!scope.stages.includes(entry.stage)) return 'stage';
-  if (scope.vmid !== undefined && scope.vmid !== entry.vmid) return 'vmid';
+  if (scope.vmid !== undefined && (scope.vmid ^ entry.vmid) >>> (scope.wildcard ?? 0) !== 0) return 'vmid';
+  if (scope.sharedOnly === true && entry.aset === true) return 'aset';
   if (scope.asid !== undefined) {
     if (entry.global ? !scope.globals : scope.asid !== entry.asid) return 'asid';
   }
   if (scope.range !== undefined) {
     const { start, end } = scope.range;
     // Commands and entries are compared in VA[55:12]; an entry of the upper half has ones above (4.4.2).
-    const va = BigInt.asUintN(56, entry.va);
-    if (va >= end || va + (1n << BigInt(entry.sizeLog2)) <= start) return 'address';
+    // A fragment goes with any address of its block (Arm ARM D8.17).
+    const sizeLog2 = BigInt(entry.blockLog2 ?? entry.sizeLog2);
+    const va = (BigInt.asUintN(56, entry.va) >> sizeLog2) << sizeLog2;
+    if (va >= end || va + (1n << sizeLog2) <= start) return 'address';
   }
   if (scope.granuleLog2 !== undefined && scope.granuleLog2 !== entry.granuleLog2) return 'granule';
   if (!entry.leaf) {
@@ -95,22 +116,29 @@ export function configMismatch(scope: ConfigScope, entry: ConfigTags): string | 
   return undefined;
 }
 
-/** The fills in a TLB or walk cache that the scope covers, oldest keys first. */
-export function coveredTlbFills(cache: Cache<TlbEntry>, scope: TlbScope): readonly TlbEntry[] {
-  const found: TlbEntry[] = [];
+/**
+ * The fills in a TLB or walk cache that the scope covers, oldest keys first.
+ * @param fragmented sizes (log2) of blocks that may stand in fragments.
+ */
+export function coveredTlbFills(
+  cache: Cache<TlbEntry>,
+  scope: TlbScope,
+  fragmented: readonly number[] = [],
+): readonly TlbEntry[] {
+  const found = new Map<number, TlbEntry>();
   for (const regime of scope.regimes) {
     for (const stage of scope.stages) {
       for (const [from, end] of contextRanges(scope, regime, stage)) {
         for (const [, inner] of cache.index.range(from, end)) {
-          for (const id of candidates(inner, scope)) {
+          for (const id of candidates(inner, scope, fragmented)) {
             const entry = cache.fills.get(id);
-            if (entry !== undefined && coversTlb(scope, entry)) found.push(entry);
+            if (entry !== undefined && coversTlb(scope, entry)) found.set(id, entry);
           }
         }
       }
     }
   }
-  return found;
+  return [...found.values()];
 }
 
 /** The fills in a configuration cache that the scope covers. */
@@ -132,32 +160,44 @@ function contextRanges(
   regime: Regime,
   stage: number,
 ): readonly (readonly [number, number])[] {
-  const vmid = scope.vmid;
-  if (vmid === undefined) {
-    return [[contextKey(regime, stage, 0, 0, false), contextKey(regime, stage, 0xffff, 0xffff, true) + 1]];
+  const { vmid, asid } = scope;
+  const last = contextKey(regime, stage, 0xffff, 0, true) + 1;
+  if (vmid === undefined) return [[contextKey(regime, stage, 0, 0, false), last]];
+  const count = 2 ** (scope.wildcard ?? 0);
+  const first = vmid - (vmid % count);
+  if (asid === undefined)
+    return [
+      [contextKey(regime, stage, first, 0, false), contextKey(regime, stage, first + count - 1, 0, true) + 1],
+    ];
+  const ranges: (readonly [number, number])[] = [];
+  for (let each = first; each < first + count; each += 1) {
+    const own = contextKey(regime, stage, each, asid, false);
+    ranges.push([own, own + 1]);
+    if (!scope.globals) continue;
+    const global = contextKey(regime, stage, each, 0, true, true);
+    ranges.push([global, contextKey(regime, stage, each, 0, true) + 1]);
   }
-  if (scope.asid === undefined) {
-    return [[contextKey(regime, stage, vmid, 0, false), contextKey(regime, stage, vmid, 0xffff, true) + 1]];
-  }
-  const own = contextKey(regime, stage, vmid, scope.asid, false);
-  if (!scope.globals) return [[own, own + 1]];
-  const global = contextKey(regime, stage, vmid, 0, true);
-  return [
-    [own, own + 1],
-    [global, global + 1],
-  ];
+  return ranges;
 }
 
 /** Fills of one context that may lie in the scope's addresses. */
 function* candidates(
   inner: Cache<TlbEntry>['index'] extends { get(key: number): infer R | undefined } ? R : never,
   scope: TlbScope,
+  fragmented: readonly number[],
 ): Generator<number> {
   if (scope.range === undefined) {
     for (const [, id] of inner.range()) yield id;
     return;
   }
   const { start, end } = scope.range;
+  for (const blockLog2 of fragmented) {
+    // Every entry of the blocks that the range touches: the fragments are among them.
+    const size = BigInt(blockLog2);
+    const from = vaKey((start >> size) << size, SMALLEST);
+    const to = vaKey((((end - 1n) >> size) + 1n) << size, SMALLEST);
+    for (const [, id] of inner.range(from, to === 0 ? Number.POSITIVE_INFINITY : to)) yield id;
+  }
   for (const sizeLog2 of entrySpans) {
     const size = 1n << BigInt(sizeLog2);
     const first = start - (start % size);

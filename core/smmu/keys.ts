@@ -10,23 +10,43 @@ const regimes: Readonly<Record<Regime, number>> = { EL1: 0, EL2: 1, EL2_E2H: 2 }
 const stages: Readonly<Record<number, number>> = { 1: 0, 2: 1, 12: 2 };
 const spanCodes = new Map(entrySpans.map((sizeLog2, code) => [sizeLog2, code]));
 
-/** All contexts of a regime, stage and VMID stand together, the global one last. */
+const GLOBAL = 0x1ffff;
+/** Global entries of CDs with ASET=1: a global entry is for contexts of its own ASET alone (3.17). */
+const GLOBAL_ASET = 0x1fffe;
+
+/** All contexts of a regime, stage and VMID stand together, the global ones last. */
 export function contextKey(
   regime: Regime,
   stage: number,
   vmid: number,
   asid: number,
   global: boolean,
+  aset = false,
 ): number {
   const context = (regimes[regime] * 4 + (stages[stage] ?? 3)) * 0x10000 + vmid;
-  return context * 0x20000 + (global ? 0x1ffff : asid);
+  return context * 0x20000 + (global ? (aset ? GLOBAL_ASET : GLOBAL) : asid);
+}
+
+/** Address bits [55:12] as a number. */
+export function pageOf(va: bigint): number {
+  return Number(BigInt.asUintN(44, va >> 12n));
 }
 
 export function spanCode(sizeLog2: number): number {
   return present(spanCodes.get(sizeLog2), `entry span 2^${sizeLog2}`);
 }
 
-/** Address bits [55:12] and the span. Entries of one page and different spans stand side by side. */
+/** The first page of the span that holds `page`. */
+export function spanStart(page: number, sizeLog2: number): number {
+  return page - (page % 2 ** (sizeLog2 - 12));
+}
+
+/** Key of the entry of that span that holds `page`. Entries of one page and different spans stand side by side. */
+export function pageKey(page: number, sizeLog2: number): number {
+  return spanStart(page, sizeLog2) * 16 + spanCode(sizeLog2);
+}
+
+/** The same for an address at the start of the span. */
 export function vaKey(va: bigint, sizeLog2: number): number {
-  return Number((va >> 12n) & 0xfffffffffffn) * 16 + spanCode(sizeLog2);
+  return pageOf(va) * 16 + spanCode(sizeLog2);
 }

@@ -5,6 +5,7 @@
 
 import type { SmmuConfig } from '../config.ts';
 import type { Words } from '../layout/field.ts';
+import { encode } from '../layout/layout.ts';
 import type { Guard } from '../layout/register.ts';
 import { guardBits, type RegisterName, registers } from './registers.ts';
 import type { SmmuState } from './state.ts';
@@ -56,7 +57,12 @@ export function resetRegisters(config: SmmuConfig): Record<string, number> {
     values[name] = config.idr[name] ?? (typeof reset === 'number' ? reset : 0);
     if (width === 64) values[`${name}_HI`] = 0;
   }
-  if (config.choices['gbpaAbortAtReset'] === true) values['GBPA'] = (1 << 20) >>> 0;
+  const { choices, idr } = config;
+  const { IDR0, CR2, GBPA } = registers.byName;
+  const SHCFG = choices['gbpaIncomingAtReset'] === true ? 'USE_INCOMING' : 'NSH';
+  values['GBPA'] = encode(GBPA, { SHCFG, ABORT: choices['gbpaAbortAtReset'] === true })[0] ?? 0;
+  const PTM = choices['ptmAtReset'] === true && IDR0.fields.BTM.read([idr['IDR0'] ?? 0]);
+  values['CR2'] = encode(CR2, { PTM })[0] ?? 0;
   return values;
 }
 
@@ -66,6 +72,17 @@ export const enabled = {
   eventq: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 4) !== 0,
   cmdq: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 8) !== 0,
 } as const;
+
+/** CR2.E2H: EL2 streams are EL2-E2H (6.3.12). */
+export function isE2h(smmu: Held): boolean {
+  return (reg(smmu, 'CR2') & 1) !== 0;
+}
+
+/** Low VMID bits that invalidations do not look at: CR0.VMW in force, 0 to 4; other values act as 0 (6.3.9.1). */
+export function vmidWildcard(smmu: Held): number {
+  const vmw = (reg(smmu, 'CR0ACK') >>> 6) & 7;
+  return vmw <= 4 ? vmw : 0;
+}
 
 /** GERROR bits that are active: GERROR XOR GERRORN (7.5). */
 export function activeErrors(smmu: Held): number {

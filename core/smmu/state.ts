@@ -6,7 +6,7 @@
 import type { SmmuConfig } from '../config.ts';
 import type { Payload } from '../schema.ts';
 import { Cache, type CacheEntry } from './cache.ts';
-import type { CacheName, smmuEvents } from './events.ts';
+import type { AccessKind, CacheName, StalledRequest, StallFate, smmuEvents } from './events.ts';
 import { Features } from './features.ts';
 
 /** An entry of a configuration cache: the fill's payload. */
@@ -24,19 +24,55 @@ export interface InFlight {
   /** seq of `command.fetched`. */
   readonly fetched: number;
   readonly consumed: boolean;
-  /** Not from the Command queue: CONS does not count it. */
+  /** Not from a queue: CONS does not count it. */
   readonly beside: boolean;
+  /** The queue it came from: CMDQ, or the name of an enhanced one. */
+  readonly queue: string;
 }
 
 /** An event record that waits to be written. */
 export interface PendingRecord {
   readonly record: string;
+  readonly streamId: number;
   readonly words: Uint8Array;
   readonly raised: number;
+  /** The stalled access it tells of, if any. */
+  readonly stag?: number;
 }
 
-/** Most commands fetched and not yet performed, and records waiting. */
-export const limits = { inFlight: 16, pendingRecords: 256 } as const;
+/** An access that waits for software (3.12.2). */
+export interface Stall {
+  /** seq of `access.stalled`. */
+  readonly id: number;
+  readonly endpoint: string;
+  readonly streamId: number;
+  readonly substreamId?: number;
+  readonly iova: bigint;
+  readonly access: AccessKind;
+  readonly stag: number;
+  /** No record was made of it: it waits for room (STALL_MAX). */
+  readonly held: boolean;
+  readonly request: StalledRequest;
+  readonly data?: Uint8Array;
+  /** What becomes of it in its turn; absent while it waits. */
+  readonly fate?: StallFate;
+}
+
+/** A Page Request that waits to be written to the PRI queue (8.1). */
+export interface PageRequest {
+  /** seq of `page.requested`. */
+  readonly id: number;
+  readonly endpoint: string;
+  readonly streamId: number;
+  readonly substreamId?: number;
+  readonly prgIndex: number;
+  readonly wants: string;
+  readonly last: boolean;
+  readonly words: Uint8Array;
+}
+
+/** Most commands fetched and not yet performed; records, stalled accesses and Page Requests waiting. */
+export const limits = { inFlight: 16, pendingRecords: 256, stalls: 4096, pageRequests: 256 } as const;
 
 export interface SmmuState {
   readonly config: SmmuConfig;
@@ -53,8 +89,14 @@ export interface SmmuState {
   };
   inFlight: InFlight[];
   records: PendingRecord[];
-  /** Granules (log2) of the entries ever cached: what a lookup has to try. */
-  granules: number[];
+  /** Sizes (log2) of the TLB entries ever cached, smallest first: what a look-up has to try. */
+  spans: number[];
+  /** Sizes (log2) of stage 1 blocks ever cached in fragments: where an invalidation has to look. */
+  fragmented: number[];
+  stalls: Stall[];
+  pageRequests: PageRequest[];
+  /** seq of the first CMD_ATC_INV that timed out since the last CMD_SYNC; 0 for none. */
+  atcLost: number;
 }
 
 export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', 'walk', 'tlb'];
@@ -75,6 +117,10 @@ export function initialSmmu(config: SmmuConfig, regs: Record<string, number>): S
     },
     inFlight: [],
     records: [],
-    granules: [],
+    spans: [],
+    fragmented: [],
+    stalls: [],
+    pageRequests: [],
+    atcLost: 0,
   };
 }

@@ -7,6 +7,8 @@ import type { Context, Decider } from '../machine.ts';
 import { acknowledge, acknowledgeReady } from './acknowledge.ts';
 import { consume, consumeReady, fetch, fetchReady, perform, performReady } from './cmdq.ts';
 import { writeRecord, writeRecordReady } from './eventq.ts';
+import { endStall } from './retry.ts';
+import { stallReady } from './stalls.ts';
 import type { SmmuState } from './state.ts';
 
 export interface Unit {
@@ -18,6 +20,7 @@ export interface Unit {
 export const smmuUnits: readonly Unit[] = [
   { name: 'acknowledge', ready: acknowledgeReady, turn: acknowledge },
   { name: 'evtq', ready: writeRecordReady, turn: writeRecord },
+  { name: 'stall', ready: stallReady, turn: endStall },
   { name: 'consume', ready: consumeReady, turn: consume },
   { name: 'perform', ready: performReady, turn: perform },
   { name: 'cmdq', ready: fetchReady, turn: fetch },

@@ -1,25 +1,35 @@
 /**
- * The stage 1 walk: IHI 0070 3.4, Arm ARM D8.2 and D8.3. One bounded loop over the levels, from the
- * walk cache where it helps. Descriptors are pairs of 32-bit words, addresses numbers.
+ * The table walk, of stage 1 and of stage 2: IHI 0070 3.4, Arm ARM D8.2 and D8.3. One bounded loop over
+ * the levels, from the walk cache where it helps. Descriptors are pairs of 32-bit words, addresses
+ * numbers. In a nested stage 1 walk every descriptor address goes through stage 2 first.
  */
+import { swap, wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { leafAttributes, tableAttributes } from './attributes.ts';
+import { leafAttributes2 } from './attributes2.ts';
 import type { Regime } from './events.ts';
+import type { Fault } from './fault.ts';
 import { fillTlb } from './fills.ts';
-import { type Granule, spanLog2, startLevel } from './granule.ts';
-import { contextKey, vaKey } from './keys.ts';
+import { type Granule, spanLog2 } from './granule.ts';
+import { ACCESS_FLAG, type Updates, updateDescriptor } from './httu.ts';
+import { pageKey, spanStart } from './keys.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 
 const TWO32 = 2 ** 32;
 
-/** One table of a translation context, ready to be walked. */
+/** One translation regime's tables, ready to be walked. */
 export interface WalkContext {
+  readonly stage: 1 | 2;
   readonly regime: Regime;
   readonly vmid: number;
   readonly asid: number;
+  readonly aset: boolean;
   readonly granule: Granule;
-  /** Input bits of this half: 64 - TxSZ. */
+  /** Input bits: 64 - TxSZ. */
   readonly inputBits: number;
+  readonly start: number;
+  /** log2 of the bytes of the first table, or of the concatenated first tables. */
+  readonly tableLog2: number;
   readonly ttb: number;
   /** Hierarchical attributes are off. */
   readonly had: boolean;
@@ -28,9 +38,24 @@ export interface WalkContext {
   readonly outputBits: number;
   /** 64KB descriptors hold OA[51:48]: OAS, not IPS, decides (Arm ARM D8.3; above IPS is F_ADDR_SIZE). */
   readonly wide64: boolean;
-  /** 52-bit outputs with 4KB and 16KB (CD.DS); never with 64KB. */
+  /** 52-bit outputs with 4KB and 16KB (CD.DS, STE.S2DS); never with 64KB. */
   readonly ds: boolean;
+  /** AF=0 is a fault. */
+  readonly checkAf: boolean;
+  /** Hardware sets AF; manages dirty state; sets AF of table descriptors (3.13). */
+  readonly ha: boolean;
+  readonly hd: boolean;
+  readonly haft: boolean;
+  /** Key of the context's own entries in the TLB and the walk cache (`contextKey`). */
+  readonly primary: number;
 }
+
+/** Where a descriptor stands, or why that cannot be known. */
+export type Place =
+  | { readonly ok: true; readonly pa: number; readonly fill: number }
+  | { readonly ok: false; readonly fault: Fault };
+/** Takes the address of a stage 1 descriptor through stage 2, for a read or for an update. */
+export type Resolve = (address: number, update: boolean) => Place;
 
 export interface Leaf {
   readonly pa: number;
@@ -39,22 +64,110 @@ export interface Leaf {
   readonly attributes: number;
   readonly global: boolean;
   readonly accessFlag: boolean;
+  /** Where the descriptor stands, and the address by which the walk found it (an IPA when nested). */
   readonly descriptorPa: number;
+  readonly descriptorAddress: number;
   /** The descriptor's halves. */
   readonly lo: number;
   readonly hi: number;
   /** The walk-cache entry the walk began from; 0 for none. */
   readonly parent: number;
+  /** Stage 2 entries that the descriptors were reached through. */
+  readonly rests: readonly number[];
 }
 
 export type Walked =
   | { readonly ok: true; readonly leaf: Leaf }
-  | {
-      readonly ok: false;
-      readonly record: 'F_TRANSLATION' | 'F_ADDR_SIZE' | 'F_WALK_EABT';
-      readonly why: string;
-      readonly fetchAddr?: number;
-    };
+  | { readonly ok: false; readonly fault: Fault };
+
+const NO_RESTS: readonly number[] = [];
+
+/**
+ * Walks down to a leaf. The leaf's access flag and permissions are the caller's business.
+ * @param input the input address, within `inputBits`.
+ * @param page bits [55:12] of it, as the caches know it.
+ */
+export function walkTables(
+  context: Context,
+  smmu: SmmuState,
+  walk: WalkContext,
+  input: number,
+  page: number,
+  updates: Updates,
+  resolve?: Resolve,
+): Walked {
+  const { granule } = walk;
+  let { level, table, above, parent } = beginning(smmu, walk, page);
+  let rests = NO_RESTS;
+  for (; level <= 3; level += 1) {
+    const indexBits = level === walk.start ? walk.tableLog2 - 3 : granule.stride;
+    const index = Math.floor(input / 2 ** spanLog2(granule, level)) % 2 ** indexBits;
+    const address = table + index * 8;
+    let pa = address;
+    if (resolve !== undefined) {
+      const place = resolve(address, false);
+      if (!place.ok) return place;
+      pa = place.pa;
+      if (place.fill !== 0) rests = [...rests, place.fill];
+    }
+    const low = readDescriptor(context, smmu, walk, level, pa);
+    if (low === undefined) return fail(walk, 'F_WALK_EABT', `the read of level ${level} aborted`, pa);
+    const raw = context.state.memory.read32(pa + 4);
+    let lo = walk.bigEndian ? swap(raw) : low;
+    const hi = walk.bigEndian ? swap(low) : raw;
+    const kind = descriptorKind(walk, level, lo);
+    if (kind === 'invalid') return fail(walk, 'F_TRANSLATION', `level ${level} descriptor is invalid`);
+    const output = outputAddress(walk, level, kind, hi, lo);
+    if (output >= 2 ** walk.outputBits)
+      return fail(
+        walk,
+        'F_ADDR_SIZE',
+        `level ${level} output is beyond ${walk.stage === 1 ? 'IPS' : 'S2PS'}`,
+      );
+    if (kind === 'leaf') {
+      const attributes = walk.stage === 1 ? leafAttributes(above, hi, lo) : leafAttributes2(hi, lo);
+      return {
+        ok: true,
+        leaf: {
+          pa: output,
+          level,
+          sizeLog2: spanLog2(granule, level),
+          attributes,
+          global: (lo & (1 << 11)) === 0,
+          accessFlag: (lo & ACCESS_FLAG) !== 0,
+          descriptorPa: pa,
+          descriptorAddress: address,
+          lo,
+          hi,
+          parent,
+          rests,
+        },
+      };
+    }
+    if (walk.haft && updates.af && (lo & ACCESS_FLAG) === 0) {
+      const updated = updateDescriptor(
+        context,
+        smmu,
+        walk,
+        { pa, address, lo, hi },
+        lo | ACCESS_FLAG,
+        hi,
+        resolve,
+      );
+      if (updated !== undefined) return { ok: false, fault: updated };
+      lo |= ACCESS_FLAG;
+    }
+    if (walk.stage === 1) above = walk.had ? 0 : tableAttributes(above, hi);
+    parent = fillTable(context, smmu, walk, page, { level, pa, lo, hi, next: output, above, parent, rests });
+    table = output;
+  }
+  return fail(walk, 'F_TRANSLATION', 'no leaf');
+}
+
+function fail(walk: WalkContext, record: Fault['record'], why: string, fetchAddr?: number): Walked {
+  const s2 = walk.stage === 2 ? { s2: true } : {};
+  return { ok: false, fault: { record, why, ...s2, ...(fetchAddr === undefined ? {} : { fetchAddr }) } };
+}
 
 interface Position {
   readonly level: number;
@@ -63,92 +176,40 @@ interface Position {
   readonly parent: number;
 }
 
-/** Walks `va` (in range of its half already) down to a leaf. */
-export function walkStage1(context: Context, smmu: SmmuState, walk: WalkContext, va: bigint): Walked {
-  const { granule } = walk;
-  // The in-range part of an input address fits a number: 52 bits at the most.
-  const input = Number(BigInt.asUintN(walk.inputBits, va));
-  const first = beginning(smmu, walk, va);
-  let { level, table, above, parent } = first;
-  for (let steps = 0; steps < 5; steps += 1) {
-    const indexBits =
-      level === startLevel(granule, walk.inputBits)
-        ? walk.inputBits - spanLog2(granule, level)
-        : granule.stride;
-    const index = Math.floor(input / 2 ** spanLog2(granule, level)) % 2 ** indexBits;
-    const pa = table + index * 8;
-    const read = readDescriptor(context, smmu, walk, level, pa);
-    if (read === undefined)
-      return { ok: false, record: 'F_WALK_EABT', why: `the read of level ${level} aborted`, fetchAddr: pa };
-    const [lo, hi] = read;
-    const kind = descriptorKind(walk, level, lo);
-    if (kind === 'invalid')
-      return { ok: false, record: 'F_TRANSLATION', why: `level ${level} descriptor is invalid` };
-    const output = outputAddress(walk, level, kind, hi, lo);
-    if (output >= 2 ** walk.outputBits)
-      return { ok: false, record: 'F_ADDR_SIZE', why: `level ${level} output is beyond IPS` };
-    if (kind === 'leaf') {
-      return {
-        ok: true,
-        leaf: {
-          pa: output,
-          level,
-          sizeLog2: spanLog2(granule, level),
-          attributes: leafAttributes(above, hi, lo),
-          global: (lo & (1 << 11)) === 0,
-          accessFlag: (lo & (1 << 10)) !== 0,
-          descriptorPa: pa,
-          lo,
-          hi,
-          parent,
-        },
-      };
-    }
-    above = walk.had ? 0 : tableAttributes(above, hi);
-    parent = fillTable(context, smmu, walk, va, { level, pa, lo, hi, next: output, above, parent });
-    table = output;
-    level += 1;
-  }
-  return { ok: false, record: 'F_TRANSLATION', why: 'no leaf' };
-}
-
 /** Where the walk begins: the deepest table the walk cache knows, or the base table. */
-function beginning(smmu: SmmuState, walk: WalkContext, va: bigint): Position {
-  const start = startLevel(walk.granule, walk.inputBits);
+function beginning(smmu: SmmuState, walk: WalkContext, page: number): Position {
   if (smmu.caches.walk.size > 0) {
-    const primary = contextKey(walk.regime, 1, walk.vmid, walk.asid, false);
-    for (let level = 2; level >= start; level -= 1) {
-      if (level < 0) break;
-      const found = findAligned(smmu.caches.walk, primary, va, spanLog2(walk.granule, level));
+    for (let level = 2; level >= walk.start && level >= 0; level -= 1) {
+      const found = findEntry(smmu.caches.walk, walk.primary, page, spanLog2(walk.granule, level));
       if (found !== undefined && found.granuleLog2 === walk.granule.pageLog2) {
         return { level: level + 1, table: found.pa, above: found.attributes, parent: found.id };
       }
     }
   }
-  const sizeLog2 = walk.inputBits - spanLog2(walk.granule, start) + 3;
-  // 52-bit outputs need a base aligned to 64 bytes (5.4 TTB0).
+  // 52-bit outputs need a base aligned to 64 bytes (5.4 TTB0, 5.2 S2TTB).
   const wide = walk.ds || (walk.wide64 && walk.outputBits > 48);
-  const align = 2 ** Math.max(sizeLog2, wide ? 6 : 4);
-  return { level: start, table: walk.ttb - (walk.ttb % align), above: 0, parent: 0 };
+  const align = 2 ** Math.max(walk.tableLog2, wide ? 6 : 4);
+  return { level: walk.start, table: walk.ttb - (walk.ttb % align), above: 0, parent: 0 };
 }
 
-/** The entry of span `sizeLog2` that holds `va`. */
-export function findAligned(
+/** The entry of span `sizeLog2` that holds `page`. */
+export function findEntry(
   cache: SmmuState['caches']['tlb'],
   primary: number,
-  va: bigint,
+  page: number,
   sizeLog2: number,
 ): TlbEntry | undefined {
-  return cache.find(primary, vaKey((va >> BigInt(sizeLog2)) << BigInt(sizeLog2), sizeLog2));
+  return cache.find(primary, pageKey(page, sizeLog2));
 }
 
+/** Logs the read of a descriptor. Returns its lower word, undefined when the read aborts. */
 function readDescriptor(
   context: Context,
   smmu: SmmuState,
   walk: WalkContext,
   level: number,
   pa: number,
-): readonly [number, number] | undefined {
+): number | undefined {
   const { memory } = context.state;
   const name = smmu.config.name;
   if (!memory.isRam(pa, 8)) {
@@ -156,20 +217,9 @@ function readDescriptor(
     return undefined;
   }
   const low = memory.read32(pa);
-  const high = memory.read32(pa + 4);
-  context.emit(name, {
-    type: 'descriptor.fetched',
-    smmu: name,
-    stage: 1,
-    level,
-    pa,
-    value: (BigInt(high) << 32n) | BigInt(low),
-  });
-  return walk.bigEndian ? [swap(high), swap(low)] : [low, high];
-}
-
-function swap(word: number): number {
-  return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;
+  const value = wide(memory.read32(pa + 4), low);
+  context.emit(name, { type: 'descriptor.fetched', smmu: name, stage: walk.stage, level, pa, value });
+  return low;
 }
 
 /** Bits [1:0] and the level decide (Arm ARM D8.3). */
@@ -177,8 +227,8 @@ function descriptorKind(walk: WalkContext, level: number, lo: number): 'invalid'
   if ((lo & 1) === 0) return 'invalid';
   if (level === 3) return (lo & 2) === 0 ? 'invalid' : 'leaf';
   if ((lo & 2) !== 0) return 'table';
-  const wide = walk.granule.pageLog2 === 16 ? walk.wide64 : walk.ds;
-  return (wide ? walk.granule.blockLevelsWide : walk.granule.blockLevels).includes(level)
+  const wider = walk.granule.pageLog2 === 16 ? walk.wide64 : walk.ds;
+  return (wider ? walk.granule.blockLevelsWide : walk.granule.blockLevels).includes(level)
     ? 'leaf'
     : 'invalid';
 }
@@ -208,6 +258,7 @@ interface TableStep {
   readonly next: number;
   readonly above: number;
   readonly parent: number;
+  readonly rests: readonly number[];
 }
 
 /** Caches a table descriptor; such information is ASID-specific, even below a global leaf (ARM D8.16.3). */
@@ -215,7 +266,7 @@ function fillTable(
   context: Context,
   smmu: SmmuState,
   walk: WalkContext,
-  va: bigint,
+  page: number,
   step: TableStep,
 ): number {
   if (smmu.config.caches.walk === 0 || step.level < 0) return 0;
@@ -223,11 +274,11 @@ function fillTable(
   return fillTlb(context, smmu, {
     cache: 'walk',
     regime: walk.regime,
-    stage: 1,
+    stage: walk.stage,
     vmid: walk.vmid,
     asid: walk.asid,
     global: false,
-    va: (va >> BigInt(sizeLog2)) << BigInt(sizeLog2),
+    va: entryAddress(walk, page, sizeLog2),
     sizeLog2,
     granuleLog2: walk.granule.pageLog2,
     level: step.level,
@@ -235,7 +286,15 @@ function fillTable(
     pa: step.next,
     attributes: step.above,
     descriptorPa: step.pa,
-    descriptor: (BigInt(step.hi) << 32n) | BigInt(step.lo),
+    descriptor: wide(step.hi, step.lo),
     parent: step.parent,
+    ...(walk.aset ? { aset: true } : {}),
+    ...(step.rests.length === 0 ? {} : { rests: step.rests }),
   });
+}
+
+/** First input address of the entry that holds `page`: of the upper half of a stage 1, sign-extended. */
+export function entryAddress(walk: WalkContext, page: number, sizeLog2: number): bigint {
+  const va = BigInt(spanStart(page, sizeLog2)) << 12n;
+  return walk.stage === 1 && walk.regime !== 'EL2' ? BigInt.asUintN(64, BigInt.asIntN(56, va)) : va;
 }

@@ -14,6 +14,7 @@ import { cerrors } from '../../core/smmu/codes.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import { eventRecords } from '../../core/smmu/event-record.ts';
 import { gerrorBits } from '../../core/smmu/gerror.ts';
+import { idrRules } from '../../core/smmu/idr-rules.ts';
 import { ecmdqRegisters, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { steRules } from '../../core/smmu/ste-rules.ts';
 import { stimuli } from '../../core/stimulus.ts';
@@ -50,6 +51,7 @@ const tables: Readonly<
   'GERROR bits': { rows: Object.keys(gerrorBits), mention: word },
   'STE rules': { rows: steRules.map(({ name }) => name), mention: word },
   'CD rules': { rows: cdRules.map(({ name }) => name), mention: word },
+  'IDR rules': { rows: idrRules.map(({ name }) => name), mention: word },
   registers: { rows: registerRows, mention: word },
   choices: { rows: Object.keys(choices), mention: word },
   stimuli: { rows: Object.keys(stimuli), mention: tagged },

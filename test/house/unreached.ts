@@ -24,6 +24,7 @@ export const unreached = {
   },
   'STE rules': {},
   'CD rules': {},
+  'IDR rules': {},
   registers: {
     'ATOS operations are not modelled yet': [
       'GATOS_CTRL',

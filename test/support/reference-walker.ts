@@ -1,184 +1,196 @@
 /**
- * A second stage 1 walker, written from the numbers of the Arm ARM (D8.2 to D8.4) and of IHI 0070 7.3.22
- * without any code of `core`: bit positions stand here as tables, addresses are bigints. It is slow and
- * plain on purpose; the walker of `core` is held against it.
+ * A second walker, written from the numbers of the Arm ARM (D8.2 to D8.5) and of IHI 0070 3.4, 3.13 and
+ * 7.3.22 without any code of `core`. It is slow and plain on purpose; the walker of `core` is held
+ * against it. This file has stage 1 and the nesting of both; stage 2 and the tables of numbers stand
+ * beside it. Choices: an update of stage 1 is made once stage 1 permits the access and before stage 2
+ * sees the final IPA, access flag and dirty state in one write; no update where the same stage refuses.
  */
+import { type Demand, type Found2, stage2Walk } from './reference-stage2.ts';
+import { bit, bits, descriptor, type Granule, INDEX, START1, swapped } from './reference-tables.ts';
+import {
+  type Access,
+  type Context,
+  type Fault,
+  type Half,
+  type Memory,
+  type Outcome,
+  type Run,
+  type Setup,
+  update,
+} from './reference-types.ts';
 
-export type Granule = '4KB' | '16KB' | '64KB';
-export type Regime = 'EL1' | 'EL2' | 'EL2_E2H';
-
-export interface Half {
-  readonly epd: boolean;
-  readonly tsz: number;
-  readonly granule: Granule;
-  readonly ttb: bigint;
-  readonly tbi: boolean;
-  readonly had: boolean;
-  readonly e0pd: boolean;
-}
-
-export interface Setup {
-  readonly regime: Regime;
-  /** For TTB0 and TTB1. */
-  readonly halves: readonly [Half, Half];
-  readonly ipsBits: number;
-  readonly oasBits: number;
-  readonly ds: boolean;
-  readonly affd: boolean;
-  readonly wxn: boolean;
-  readonly pan: boolean;
-  readonly epan: boolean;
-}
-
-export interface Access {
-  readonly iova: bigint;
-  readonly write: boolean;
-  readonly exec: boolean;
-  readonly privileged: boolean;
-}
+export type { Access, Granule, Half, Setup };
 
 export type Answer =
   | { readonly pa: bigint; readonly level: number; readonly global: boolean }
   | { readonly record: string; readonly fetchAddr?: bigint };
 
-/** A descriptor's value, or undefined where the read aborts. */
+/** A stage 1 descriptor's value, or undefined where the read aborts. */
 export type Read = (pa: bigint, level: number) => bigint | undefined;
 
-// First and last TxSZ of each start level.
-const START: Record<Granule, readonly (readonly [first: number, last: number, level: number])[]> = {
-  '4KB': [
-    [12, 15, -1],
-    [16, 24, 0],
-    [25, 33, 1],
-    [34, 42, 2],
-    [43, 48, 3],
-  ],
-  '16KB': [
-    [12, 16, 0],
-    [17, 27, 1],
-    [28, 38, 2],
-    [39, 48, 3],
-  ],
-  '64KB': [
-    [12, 21, 1],
-    [22, 34, 2],
-    [35, 47, 3],
-  ],
-};
-
-// Input bits that index the table of a level: high and low.
-const INDEX: Record<Granule, Record<number, readonly [hi: number, lo: number]>> = {
-  '4KB': { [-1]: [51, 48], 0: [47, 39], 1: [38, 30], 2: [29, 21], 3: [20, 12] },
-  '16KB': { 0: [51, 47], 1: [46, 36], 2: [35, 25], 3: [24, 14] },
-  '64KB': { 1: [51, 42], 2: [41, 29], 3: [28, 16] },
-};
-
-// Levels that may hold a block: plainly, and where 52-bit addresses allow one more.
-const BLOCK: Record<Granule, readonly [readonly number[], readonly number[]]> = {
-  '4KB': [[1, 2], [0]],
-  '16KB': [[2], [1]],
-  '64KB': [[2], [1]],
-};
-
-const PAGE: Record<Granule, number> = { '4KB': 12, '16KB': 14, '64KB': 16 };
-
-const bits = (value: bigint, hi: number, lo: number): bigint =>
-  (value >> BigInt(lo)) & ((1n << BigInt(hi - lo + 1)) - 1n);
-const bit = (value: bigint, at: number): boolean => ((value >> BigInt(at)) & 1n) === 1n;
-const place = (value: bigint, lo: number): bigint => value << BigInt(lo);
-
-/** What one access must come to: an output address, or the record of the first fault on the way. */
+/** Stage 1 alone, tables that nobody writes: an output address, or the record of the first fault. */
 export function walk(setup: Setup, access: Access, read: Read): Answer {
+  const memory: Memory = {
+    read: (pa, purpose) => read(pa, 'level' in purpose ? purpose.level : 0),
+    write: (pa) => {
+      throw new Error(`a write at ${pa}`);
+    },
+  };
+  const context: Context = { oasBits: setup.oasBits, xnx: false, structures: [] };
+  const found = stage1Walk(context, setup, access, { memory, writes: [] });
+  if ('ipa' in found && !('record' in found)) {
+    return { pa: found.ipa, level: found.level, global: found.global };
+  }
+  const { record, fetchAddr } = found as Fault;
+  return { record, ...(fetchAddr === undefined ? {} : { fetchAddr }) };
+}
+
+/** What one access must come to, with the writes of HTTU in their order. */
+export function translate(context: Context, access: Access, memory: Memory): Outcome {
+  const run: Run = { memory, writes: [] };
+  return { ...steps(context, access, run), writes: run.writes };
+}
+
+function steps(
+  context: Context,
+  access: Access,
+  run: Run,
+): Omit<Extract<Outcome, { pa: bigint }>, 'writes'> | Fault {
+  const { stage1, stage2, oasBits } = context;
+  for (const { structure, address } of context.structures) {
+    const found = through(
+      context,
+      address,
+      { class: 'CD', write: false, exec: false, privileged: false },
+      run,
+    );
+    if ('record' in found) return found;
+    if (run.memory.read(found.pa, { structure }) === undefined) {
+      return { record: 'F_CD_FETCH', fetchAddr: found.pa };
+    }
+  }
+  // 3.4: an address that bypasses stage 1 has to be one that stage 2 could take at all.
+  if (stage1 === undefined && access.iova >> BigInt(oasBits) !== 0n) {
+    return { record: 'F_ADDR_SIZE', s2: false, class: 'IN' };
+  }
+  const first = stage1 === undefined ? undefined : stage1Walk(context, stage1, access, run);
+  if (first !== undefined && 'record' in first) return first;
+  const ipa = first?.ipa ?? access.iova;
+  const seen = { level: first?.level, global: first?.global };
+  if (stage2 === undefined) return { pa: ipa, ...seen };
+  const exec = access.exec && !access.write;
+  const second = through(context, ipa, { ...access, exec, class: 'IN' }, run);
+  if ('record' in second) return second;
+  return { pa: second.pa, ipa, ...seen, level2: second.level };
+}
+
+/** Stage 2 where there is one. */
+function through(context: Context, address: bigint, demand: Demand, run: Run): Found2 | Fault {
+  if (context.stage2 === undefined) return { pa: address, level: 0 };
+  return stage2Walk(context, context.stage2, address, demand, run);
+}
+
+type Found1 = { readonly ipa: bigint; readonly level: number; readonly global: boolean };
+
+function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): Found1 | Fault {
   const { iova } = access;
+  const fault = (record: string, level?: number): Fault => ({
+    record,
+    s2: false,
+    class: 'IN',
+    ...(level === undefined ? {} : { level }),
+  });
   const upper = setup.regime !== 'EL2' && bit(iova, 55);
   const half = setup.halves[upper ? 1 : 0];
-  if (half.epd && setup.regime !== 'EL2') return { record: 'F_TRANSLATION' };
+  if (half.epd && setup.regime !== 'EL2') return fault('F_TRANSLATION');
   const n = 64 - half.tsz;
   for (let at = n; at <= (half.tbi ? 55 : 63); at += 1) {
-    if (bit(iova, at) !== upper) return { record: 'F_TRANSLATION' };
+    if (bit(iova, at) !== upper) return fault('F_TRANSLATION');
   }
-  if (half.e0pd && !access.privileged && setup.regime !== 'EL2') return { record: 'F_TRANSLATION' };
+  if (half.e0pd && !access.privileged && setup.regime !== 'EL2') return fault('F_TRANSLATION');
 
-  const ips = Math.min(setup.ipsBits, setup.oasBits);
-  const small = half.granule !== '64KB';
-  const limit = small && !setup.ds ? Math.min(ips, 48) : ips;
-  const start = START[half.granule].find(([first, last]) => half.tsz >= first && half.tsz <= last);
-  if (start === undefined) throw new Error(`no start level for TxSZ ${half.tsz}`);
-  let level = start[2];
-  const lowest = INDEX[half.granule][level]?.[1] ?? 0;
-  let align = 8n * 2n ** BigInt(n - lowest);
-  const least = (small ? setup.ds : limit === 52) ? 64n : 16n;
-  if (align < least) align = least;
-  let base = half.ttb - (half.ttb % align);
-  let noUnprivileged = false;
-  let noWrite = false;
-  let pxnAbove = false;
-  let uxnAbove = false;
+  const sizeBits = Math.min(setup.ipsBits, setup.oasBits);
+  let { level, table } = firstTable(setup, half, n, sizeBits);
+  const above = { noUnprivileged: false, noWrite: false, pxn: false, uxn: false };
 
   for (;;) {
     const [hi, lo] = INDEX[half.granule][level] ?? [0, 0];
-    const pa = base + 8n * bits(iova, Math.min(hi, n - 1), lo);
-    const d = read(pa, level);
-    if (d === undefined) return { record: 'F_WALK_EABT', fetchAddr: pa };
-    const wide = small ? setup.ds : setup.oasBits >= 52;
-    const blocks = [...BLOCK[half.granule][0], ...(wide ? BLOCK[half.granule][1] : [])];
-    const isTable = level < 3 && bit(d, 1);
-    if (!bit(d, 0) || (level === 3 && !bit(d, 1)) || (!isTable && level < 3 && !blocks.includes(level))) {
-      return { record: 'F_TRANSLATION' };
-    }
-    const from = isTable ? PAGE[half.granule] : lo;
-    let out = place(bits(d, 47, from), from);
-    if (small && setup.ds) out += place(bits(d, 49, 48), 48) + place(bits(d, 9, 8), 50);
-    if (!small && setup.oasBits >= 52) out += place(bits(d, 15, 12), 48);
-    if (out >> BigInt(limit) !== 0n) return { record: 'F_ADDR_SIZE' };
-    if (isTable) {
-      base = out;
+    const address = table + 8n * bits(iova, Math.min(hi, n - 1), lo);
+    const walked = { class: 'TT', write: false, exec: false, privileged: false } as const;
+    const at = through(context, address, walked, run);
+    if ('record' in at) return at;
+    const raw = run.memory.read(at.pa, { stage: 1, level });
+    if (raw === undefined) return { record: 'F_WALK_EABT', s2: false, class: 'TT', fetchAddr: at.pa, level };
+    const value = setup.bigEndian ? swapped(raw) : raw;
+    const format = { granule: half.granule, ds: setup.ds, oasBits: setup.oasBits, sizeBits };
+    const found = descriptor(value, level, format);
+    if (found.kind === 'invalid') return fault('F_TRANSLATION', level);
+    if (found.tooLarge) return fault('F_ADDR_SIZE', level);
+    if (found.kind === 'table') {
+      table = found.out;
       level += 1;
       if (half.had) continue;
-      if (bit(d, 61)) noUnprivileged = true;
-      if (bit(d, 62)) noWrite = true;
-      if (bit(d, 59)) pxnAbove = true;
-      if (bit(d, 60)) uxnAbove = true;
+      if (bit(value, 61)) above.noUnprivileged = true;
+      if (bit(value, 62)) above.noWrite = true;
+      if (bit(value, 59)) above.pxn = true;
+      if (bit(value, 60)) above.uxn = true;
       continue;
     }
-    if (!bit(d, 10) && !setup.affd) return { record: 'F_ACCESS' };
-    // AP[2:1]: 00 privileged RW; 01 both RW; 10 privileged R; 11 both R.
-    const may = {
-      privileged: { read: true, write: !bit(d, 7) && !noWrite },
-      unprivileged: {
-        read: bit(d, 6) && !noUnprivileged,
-        write: bit(d, 6) && !noUnprivileged && !bit(d, 7) && !noWrite,
-      },
-    };
-    const pxn = bit(d, 53) || pxnAbove;
-    const uxn = bit(d, 54) || uxnAbove;
-    if (!permitted(setup, access, may, pxn, uxn)) return { record: 'F_PERMISSION' };
-    return { pa: out + bits(iova, lo - 1, 0), level, global: setup.regime !== 'EL2' && !bit(d, 11) };
+    const ha = setup.ha ?? false;
+    if (!bit(value, 10) && !ha && !setup.affd) return fault('F_ACCESS', level);
+    // A writable-clean page counts as writable (D8.5.2).
+    const clean = ha && (setup.hd ?? false) && bit(value, 51) && bit(value, 7);
+    if (!permitted(setup, access, value, above, clean)) return fault('F_PERMISSION', level);
+    let next = value;
+    if (ha) next |= 1n << 10n;
+    if (access.write && clean) next &= ~(1n << 7n);
+    if (next !== value) {
+      const again = through(context, address, { ...walked, write: true }, run);
+      if ('record' in again) return again;
+      update(run, { pa: again.pa, old: value, value: next }, setup.bigEndian ? swapped : undefined);
+    }
+    const global = setup.regime !== 'EL2' && !bit(value, 11);
+    return { ipa: found.out + bits(iova, lo - 1, 0), level, global };
   }
 }
 
-interface May {
-  readonly privileged: { readonly read: boolean; readonly write: boolean };
-  readonly unprivileged: { readonly read: boolean; readonly write: boolean };
+function firstTable(setup: Setup, half: Half, n: number, sizeBits: number): { level: number; table: bigint } {
+  const start = START1[half.granule].find(([first, last]) => half.tsz >= first && half.tsz <= last);
+  if (start === undefined) throw new Error(`no start level for TxSZ ${half.tsz}`);
+  const level = start[2];
+  const lowest = INDEX[half.granule][level]?.[1] ?? 0;
+  let align = 8n * 2n ** BigInt(n - lowest);
+  const least = (half.granule === '64KB' ? sizeBits === 52 : setup.ds) ? 64n : 16n;
+  if (align < least) align = least;
+  return { level, table: half.ttb - (half.ttb % align) };
 }
 
-function permitted(
-  setup: Setup,
-  { write, exec, privileged }: Access,
-  may: May,
-  pxn: boolean,
-  uxn: boolean,
-): boolean {
+interface Above {
+  readonly noUnprivileged: boolean;
+  readonly noWrite: boolean;
+  readonly pxn: boolean;
+  readonly uxn: boolean;
+}
+
+/** Whether stage 1 lets the access pass at a leaf, after all that the tables above took away. */
+function permitted(setup: Setup, access: Access, value: bigint, above: Above, clean: boolean): boolean {
+  const { write, exec, privileged } = access;
+  // AP[2:1]: 00 privileged RW; 01 both RW; 10 privileged R; 11 both R.
+  const writable = (!bit(value, 7) || clean) && !above.noWrite;
+  const low = bit(value, 6) && !above.noUnprivileged;
+  const unprivileged = { read: low, write: low && writable };
+  const own = privileged || setup.regime === 'EL2' ? { read: true, write: writable } : unprivileged;
+  const pxn = bit(value, 53) || above.pxn;
+  const uxn = bit(value, 54) || above.uxn;
   if (setup.regime === 'EL2') {
-    if (write) return may.privileged.write;
-    return exec ? !uxn && !(setup.wxn && may.privileged.write) : true;
+    if (write) return own.write;
+    return exec ? !uxn && !(setup.wxn && own.write) : true;
   }
-  const own = privileged ? may.privileged : may.unprivileged;
   if (exec && !write) {
     if (setup.wxn && own.write) return false;
-    return privileged ? !pxn && !may.unprivileged.write : !uxn;
+    return privileged ? !pxn && !unprivileged.write : !uxn;
   }
-  const unprivilegedToo = may.unprivileged.read || may.unprivileged.write || (setup.epan && !uxn);
-  if (privileged && setup.pan && unprivilegedToo) return false;
+  const lowToo = unprivileged.read || unprivileged.write || (setup.epan && !uxn);
+  if (privileged && setup.pan && lowToo) return false;
   return write ? own.write : own.read;
 }

@@ -3,9 +3,8 @@
  * reader can hold beside the specification. Columns are parted by `|`; the first line names them;
  * lines of dashes and empty lines are left out.
  */
-import { type MutableWords, writeBits } from '../../core/layout/field.ts';
+import { type MutableWords, readBits, writeBits } from '../../core/layout/field.ts';
 import type { AnyField } from '../../core/layout/layout.ts';
-import { profiles } from '../../core/smmu/profiles.ts';
 import { registers } from '../../core/smmu/registers.ts';
 
 export type Row<C extends string> = { readonly [K in C]: string };
@@ -20,6 +19,21 @@ export function table<C extends string>(text: string): readonly Row<C>[] {
     if (values.length > names.length) throw new Error(`too many columns: ${line}`);
     return Object.fromEntries(names.map((name, at) => [name, values[at] ?? ''])) as Row<C>;
   });
+}
+
+/**
+ * The first row that covers a point: under each column of the point, `-` covers everything and `a,b`
+ * covers `a` and `b`.
+ */
+export function firstRow<C extends string, P extends C>(
+  rows: readonly Row<C>[],
+  point: { readonly [K in P]: string | number },
+): Row<C> {
+  const names = Object.keys(point) as P[];
+  const covers = (cell: string, value: string): boolean => cell === '-' || cell.split(',').includes(value);
+  const row = rows.find((each) => names.every((name) => covers(each[name], String(point[name]))));
+  if (row === undefined) throw new Error(`no row covers ${JSON.stringify(point)}`);
+  return row;
 }
 
 /** `A=1 B=x` as pairs; a lone name has the value `1`. */
@@ -50,16 +64,28 @@ export function put<W extends MutableWords>(
   return words;
 }
 
-/** The identification registers of the `everything` profile with some fields changed: `SSIDSIZE=0 CD2L=0`. */
-export function idr(text: string): Record<string, number> {
-  const values: Record<string, number> = { ...profiles.everything.idr };
+const identificationRegisters = registers.list.filter(({ name }) => /^(IDR\d|AIDR)$/.test(name));
+
+/** Identification registers with some fields changed: `SSIDSIZE=0 CD2L=0`. */
+export function withFields(base: Readonly<Record<string, number>>, text: string): Record<string, number> {
+  const values: Record<string, number> = { ...base };
   for (const [name, value] of pairs(text)) {
-    const owner = ['IDR0', 'IDR1', 'IDR3', 'IDR5', 'AIDR'].find(
-      (each) => name in registers.byName[each as 'IDR0'].fields,
-    );
+    const owner = identificationRegisters.find(({ fields }) => name in fields);
     if (owner === undefined) throw new Error(`no identification field ${name}`);
-    const fields = registers.byName[owner as 'IDR0'].fields as Readonly<Record<string, AnyField>>;
-    values[owner] = put(fields, [values[owner] ?? 0], `${name}=${value}`)[0] ?? 0;
+    values[owner.name] = put(owner.fields, [values[owner.name] ?? 0], `${name}=${value}`)[0] ?? 0;
   }
   return values;
+}
+
+/** Stage 1 alone, faults terminate; what needs stage 2, ATS, PRI, stalls, HTTU, MSIs or broadcasts is 0. */
+const STAGE_1 = withFields(
+  {},
+  `S1P TTF=2 COHACC ASID16 SEV CD2L TTENDIAN=2 STALL_MODEL=1 ST_LEVEL=1
+   SIDSIZE=16 SSIDSIZE=20 EVENTQS=19 CMDQS=19 ATTR_PERMS_OVR ATTR_TYPES_OVR
+   HAD STT RIL BBML=2 E0PD OAS=5 GRAN4K GRAN16K GRAN64K ArchMinorRev=3`,
+);
+
+/** The identification registers that a test means: those of stage 1 alone with some fields changed. */
+export function idr(text: string): Record<string, number> {
+  return withFields(STAGE_1, text);
 }

@@ -212,7 +212,11 @@ describe('scenario lines', () => {
     [{ op: 'mem.read', pa: 0, bytes: 1 }, 'expected {"op":"machine",...} first, found "mem.read"'],
     [
       { op: 'machine', smmus: [{ profile: 'qemu' }] },
-      'machine: smmus[0].profile: expected "everything" or "minimal" or "qemu-7.2", found "qemu"',
+      'machine: smmus[0].profile: expected "everything" or "minimal" or "qemu-7.2" or "qemu-9" or "qemu-11" or "mmu-600" or "mmu-700" or "fvp-rich", found "qemu"',
+    ],
+    [
+      { op: 'machine', smmus: [{}, { name: 'b', idr: { IDR5: '0x77' } }] },
+      'machine: smmus[1].idr.IDR5: expected OAS of at most 52 bits, 6: 56 bits need VMSAv9-128, which is not modelled (IHI 0070 6.3.6), found 0x77',
     ],
     [
       { op: 'machine', smmus: [{ idr: { IDR9: 1 } }] },

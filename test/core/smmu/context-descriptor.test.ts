@@ -1,12 +1,8 @@
 /**
  * From an STE to the CD (IHI 0070 5.2 S1DSS, S1CDMax and S1Fmt; 5.3, 5.4; 7.3.7, 7.3.9): which CD an
- * access uses, where it stands, what aborts, and every rule that makes a CD ILLEGAL.
+ * access uses, where it stands, what aborts.
  */
 import { describe, expect, it } from 'vitest';
-import { decode } from '../../../core/layout/layout.ts';
-import { CD } from '../../../core/smmu/cd.ts';
-import { brokenCdRule, cdRules } from '../../../core/smmu/cd-rules.ts';
-import { Features } from '../../../core/smmu/features.ts';
 import { STE } from '../../../core/smmu/ste.ts';
 import {
   at,
@@ -22,7 +18,6 @@ import {
   store,
   storeWords,
   tables,
-  write,
 } from '../../support/build.ts';
 import { type Asked, type Given, on, type When } from '../../support/given.ts';
 import { idr, put, table } from '../../support/tables.ts';
@@ -152,109 +147,6 @@ describe('a fetch that aborts is F_CD_FETCH and caches nothing', () => {
 });
 
 describe('a CD', () => {
-  const rows = table<'cd' | 'ste' | 'features' | 'verdict'>(`
-    cd                       | ste          | features       | verdict
-    V=0                      |              |                | v-0
-    S=1                      | S1STALLD=1   | STALL_MODEL=0  | s1stalld-s
-    S=1                      |              | STALL_MODEL=0  | ok
-    S=1                      |              | STALL_MODEL=1  | stall-absent
-    S=0                      |              | STALL_MODEL=2  | stall-forced
-    S=1                      |              | STALL_MODEL=2  | ok
-    A=0                      |              | TERM_MODEL=1   | term-model
-    A=0                      |              | TERM_MODEL=0   | ok
-    ENDI=1                   |              | TTENDIAN=2     | endi
-    ENDI=0                   |              | TTENDIAN=3     | endi
-    ENDI=1                   |              | TTENDIAN=0     | ok
-    ENDI=1 EPD0=1            |              | TTENDIAN=2     | ok
-    AA64=0                   |              |                | aa64-0
-    AA64=1                   |              | TTF=1          | aa64-1
-    HA=1                     |              | HTTU=0         | ha-hd-absent
-    HD=1                     |              | HTTU=0         | ha-hd-absent
-    HD=1                     |              | HTTU=1         | hd-absent
-    HA=1 HD=1                |              | HTTU=2         | ok
-    ASID=256                 |              | ASID16=0       | asid-16-bit
-    ASID=255                 |              | ASID16=0       | ok
-    ASID=256                 |              | ASID16=1       | ok
-    T0SZ=15                  |              |                | txsz-range
-    T0SZ=0                   |              |                | txsz-range
-    T0SZ=39                  |              | STT=0          | ok
-    T0SZ=40                  |              | STT=0          | txsz-range
-    T0SZ=48                  |              | STT=1          | ok
-    T0SZ=49                  |              | STT=1          | txsz-range
-    T0SZ=47 TG0=64KB         |              | STT=1          | ok
-    T0SZ=48 TG0=64KB         |              | STT=1          | txsz-range
-    T0SZ=48 TG0=16KB         |              | STT=1          | ok
-    T0SZ=12 TG0=64KB         |              | VAX=1 OAS=6    | ok
-    T0SZ=11 TG0=64KB         |              | VAX=1 OAS=6    | txsz-range
-    T0SZ=12                  |              | VAX=1 OAS=6    | txsz-range
-    T0SZ=12 DS=1             |              | VAX=1 DS=1     | ok
-    T0SZ=12 DS=1             |              | VAX=1 DS=0     | txsz-range
-    T0SZ=12 DS=1             |              | VAX=0 DS=1     | txsz-range
-    T0SZ=0 EPD0=1            |              |                | ok
-    TG0=3                    |              |                | tg-absent
-    TG0=3 EPD0=1             |              |                | ok
-    TG0=16KB                 |              | GRAN16K=0      | tg-absent
-    TG0=4KB                  |              | GRAN4K=0       | tg-absent
-    TG0=64KB                 |              | GRAN64K=0      | tg-absent
-    EPD1=0 T1SZ=16 TG1=0     |              |                | tg-absent
-    EPD1=0 T1SZ=16 TG1=4KB   |              |                | ok
-    EPD1=0 T1SZ=15 TG1=4KB   |              |                | txsz-range
-    TTB0=0x100000000 IPS=0   |              |                | ttb-too-large
-    TTB0=0xfffffff0 IPS=0    |              |                | ok
-    TTB0=0x1000000000000 IPS=6 |            | OAS=5          | ttb-too-large
-    TTB0=0x1000000000000 IPS=6 |            | OAS=6          | ttb-too-large
-    TTB0=0x1000000000000 IPS=6 TG0=64KB |   | OAS=6          | ok
-    TTB0=0x1000000000000 IPS=6 DS=1 |       | OAS=6 DS=1     | ok
-    TTB0=0x10000000 IPS=7    |              |                | ok
-    TTB1=0x100000000 IPS=0   |              |                | ok
-    TTB1=0x100000000 IPS=0 EPD1=0 T1SZ=16 TG1=4KB | |        | ttb-too-large
-    EPD1=0 TG1=0             | STRW=NS_EL2  | S2P=1 Hyp=1    | ok
-    EPD0=1 TG0=3             | STRW=NS_EL2  | S2P=1 Hyp=1    | tg-absent
-    ASID=256                 | STRW=NS_EL2  | S2P=1 Hyp=1 ASID16=0 | ok
-    WXN=1 PAN=1 EPAN=1 UWXN=1 AFFD=1 |      |                | ok
-  `);
-  it.each(rows)(
-    '$cd, STE $ste, with $features is $verdict',
-    ({ cd: fields, ste: through, features, verdict }) => {
-      const words = put(CD.fields, cd(), fields);
-      const answer = ask(stream(through, features, storeWords(at.cd, words)), '-');
-      const broken = brokenCdRule(
-        decode(CD, words),
-        decode(STE, put(STE.fields, ste(), through)),
-        new Features(idr(features)),
-        false,
-      );
-      expect(broken?.name ?? 'ok').toBe(verdict);
-      answer.then({ type: 'config.filled', cache: 'cd' });
-      const bad = answer.of('record.raised').some(({ record }) => record === 'C_BAD_CD');
-      expect(bad).toBe(verdict !== 'ok');
-      if (verdict === 'ok') return;
-      answer.then({ type: 'access.terminated', result: 'abort', reason: `C_BAD_CD: ${verdict}` });
-      expect(answer.of('access.terminated')[0]?.cd).toBeGreaterThan(0);
-    },
-  );
-
-  it('has a row for every rule', () => {
-    expect(
-      cdRules.map(({ name }) => name).filter((name) => !rows.some((row) => row.verdict === name)),
-    ).toEqual([]);
-  });
-
-  it('of an EL2-E2H stream has two tables and an ASID (5.4.1)', () => {
-    const e2h = (fields: string, features: string) => {
-      const setup = stream(
-        'STRW=NS_EL2',
-        `S2P=1 Hyp=1 ${features}`,
-        storeWords(at.cd, put(CD.fields, cd(), fields)),
-      );
-      return ask(setup.given(write('CR0', 0), write('CR2', 3), write('CR0', 0xd)), '-');
-    };
-    e2h('EPD1=0 T1SZ=16 TG1=0', '').then({ type: 'access.terminated', reason: 'C_BAD_CD: tg-absent' });
-    e2h('ASID=256', 'ASID16=0').then({ type: 'access.terminated', reason: 'C_BAD_CD: asid-16-bit' });
-    e2h('EPD0=1 TG0=3', '').then({ type: 'access.terminated', reason: 'F_TRANSLATION: EPD0=1' });
-    e2h('', '').then({ type: 'tlb.filled', cache: 'tlb', regime: 'EL2_E2H', vmid: 0, asid: 5 });
-  });
-
   it('with V=0 is cached until CMD_CFGI_CD (8.1)', () => {
     const stale = ask(stream('', '', storeWords(at.cd, new Uint32Array(16))), '-').when(
       storeWords(at.cd, cd()),

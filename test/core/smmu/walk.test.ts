@@ -229,7 +229,7 @@ describe('permissions (7.6), by AP[2:1]', () => {
     const { AP1, AP2, PXN, UXN } = attributeBits;
     const attributes =
       (AP[1] === '1' ? AP1 : 0) | (AP[0] === '1' ? AP2 : 0) | (has('PXN') ? PXN : 0) | (has('UXN') ? UXN : 0);
-    const cdContext = { el2: has('el2'), wxn: has('wxn'), pan: has('pan'), epan: has('epan') };
+    const cdContext = { el2: has('el2'), wxn: has('wxn'), pan: has('pan'), epan: has('epan'), hd: has('hd') };
     const may = (access: PermissionAccess, letter: string): string =>
       permits(attributes, access, cdContext) ? letter : '-';
     const column = (privileged: boolean): string =>

@@ -1,0 +1,221 @@
+/**
+ * Stage 2: from an IPA to a PA, for the access itself, for stage 1 descriptors and for CDs (IHI 0070
+ * 3.4, 5.2, 7.3; Arm ARM D8). Tables and rules are one STE's.
+ */
+import { wide } from '../layout/words.ts';
+import type { Context } from '../machine.ts';
+import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts';
+import { addressSizes } from './codes.ts';
+import type { Fault, FaultClass } from './fault.ts';
+import type { Features } from './features.ts';
+import { fillTlb } from './fills.ts';
+import { granuleByName, granules } from './granule.ts';
+import {
+  ACCESS_FLAG,
+  checksAccessFlag,
+  isCacheable,
+  marksDirty,
+  type Updates,
+  updateDescriptor,
+} from './httu.ts';
+import { contextKey } from './keys.ts';
+import { stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
+import type { SmmuState, TlbEntry } from './state.ts';
+import type { Ste } from './ste.ts';
+import { entryAddress, findEntry, type Leaf, type WalkContext, walkTables } from './walker.ts';
+
+/** What one STE says of stage 2. */
+export interface Stage2 {
+  readonly walk: WalkContext;
+  /** STE.S2PTW: a CD or a stage 1 table in Device memory is F_PERMISSION. */
+  readonly ptw: boolean;
+  readonly fwb: boolean;
+  readonly xnx: boolean;
+}
+
+/** A use of stage 2. */
+export interface Access2 {
+  readonly class: FaultClass;
+  readonly write: boolean;
+  readonly exec: boolean;
+  readonly privileged: boolean;
+}
+
+/** A leaf as it serves accesses: from a walk or from the TLB. */
+export interface Entry2 {
+  readonly pa: number;
+  readonly sizeLog2: number;
+  readonly attributes: number;
+  readonly descriptorPa: number;
+  readonly descriptor: bigint;
+  /** seq of the fill; 0 when it was not cached. */
+  readonly fill: number;
+  /** What rests on it may be cached. */
+  readonly cacheable: boolean;
+}
+
+export type Translated2 =
+  | { readonly ok: true; readonly pa: number; readonly entry: Entry2; readonly hit: boolean }
+  | { readonly ok: false; readonly fault: Fault; readonly fill: number };
+
+const remembered = new WeakMap<Ste, Stage2>();
+
+/** The stage 2 of an STE with Config 0b11x. */
+export function stage2Of(ste: Ste, features: Features): Stage2 {
+  const known = remembered.get(ste);
+  if (known !== undefined) return known;
+  const granule = granuleByName[ste.S2TG] ?? granules[12];
+  const inputBits = 64 - ste.S2T0SZ;
+  const ds = ste.S2DS && features.ds && granule.pageLog2 !== 16;
+  const start = stage2StartLevel(granule, ste.S2SL0, ste.S2SL0_2, ds) ?? 3;
+  const wide64 = granule.pageLog2 === 16 && features.oas >= 52;
+  const size = effectiveS2ps(ste, features);
+  const made: Stage2 = {
+    walk: {
+      stage: 2,
+      regime: 'EL1',
+      vmid: ste.S2VMID,
+      asid: 0,
+      aset: false,
+      granule,
+      inputBits,
+      start,
+      tableLog2: stage2TableLog2(granule, start, inputBits),
+      ttb: ste.S2TTB,
+      had: false,
+      bigEndian: ste.S2ENDI,
+      outputBits: granule.pageLog2 === 16 || ds ? size : Math.min(size, 48),
+      wide64,
+      ds,
+      checkAf: !ste.S2AFFD,
+      ha: ste.S2HA && features.httu >= 1,
+      hd: ste.S2HA && ste.S2HD && features.httu >= 2,
+      haft: ste.S2HA && ste.S2HAFT && features.httu === 3,
+      primary: contextKey('EL1', 2, ste.S2VMID, 0, false),
+    },
+    ptw: ste.S2PTW && ste.Config === 'NESTED',
+    fwb: ste.S2FWB && features.fwb,
+    xnx: features.xnx,
+  };
+  remembered.set(ste, made);
+  return made;
+}
+
+/** Output size in bits: the smaller of S2PS and OAS (5.2 S2PS). */
+function effectiveS2ps(ste: Ste, features: Features): number {
+  return Math.min(addressSizes[ste.S2PS] ?? features.oas, features.oas);
+}
+
+/** Takes an IPA through stage 2. */
+export function translateStage2(
+  context: Context,
+  smmu: SmmuState,
+  stage2: Stage2,
+  ipa: number,
+  access: Access2,
+  updates: Updates,
+): Translated2 {
+  const { walk } = stage2;
+  const fault = (record: Fault['record'], why: string, fill = 0): Translated2 => ({
+    ok: false,
+    fault: about({ record, why }, ipa, access),
+    fill,
+  });
+  if (ipa >= 2 ** walk.inputBits) return fault('F_TRANSLATION', 'the IPA is beyond S2T0SZ');
+  const page = Math.floor(ipa / 4096);
+  const held = lookUp(smmu, stage2, page);
+  if (held !== undefined) {
+    const why = refusal(stage2, held.attributes, access, updates);
+    if (why !== undefined) return fault('F_PERMISSION', why, held.id);
+    // A clean page must be marked in memory, so the descriptor is read again (Arm ARM D8.5).
+    const marks = marksDirty(walk, isClean2(held.attributes), access.write, updates);
+    if (!marks)
+      return { ok: true, pa: held.pa + (ipa % 2 ** held.sizeLog2), entry: heldEntry(held), hit: true };
+  }
+  const walked = walkTables(context, smmu, walk, ipa, page, updates);
+  if (!walked.ok) return { ok: false, fault: about(walked.fault, ipa, access), fill: 0 };
+  const { leaf } = walked;
+  if (!leaf.accessFlag && checksAccessFlag(smmu, walk))
+    return fault('F_ACCESS', `AF=0 at level ${leaf.level}`);
+  const why = refusal(stage2, leaf.attributes, access, updates);
+  if (why !== undefined) {
+    const keep = smmu.config.choices['cacheRefusedLeaf'] !== false && isCacheable(walk, leaf);
+    return fault(
+      'F_PERMISSION',
+      `${why} at level ${leaf.level}`,
+      keep ? fill(context, smmu, walk, page, leaf) : 0,
+    );
+  }
+  const marks = marksDirty(walk, isClean2(leaf.attributes), access.write, updates);
+  const now =
+    marks || (walk.ha && updates.af && !leaf.accessFlag) ? touched(context, smmu, walk, leaf, marks) : leaf;
+  const entry: Entry2 = {
+    pa: now.pa,
+    sizeLog2: now.sizeLog2,
+    attributes: now.attributes,
+    descriptorPa: now.descriptorPa,
+    descriptor: wide(now.hi, now.lo),
+    fill: isCacheable(walk, now) ? fill(context, smmu, walk, page, now) : 0,
+    cacheable: isCacheable(walk, now),
+  };
+  return { ok: true, pa: now.pa + (ipa % 2 ** now.sizeLog2), entry, hit: false };
+}
+
+/** What a record of stage 2 tells besides (7.3): the IPA, the class, and of a refused descriptor how it was used. */
+function about(fault: Fault, ipa: number, access: Access2): Fault {
+  const kind = access.class;
+  const ttrnw = fault.record === 'F_PERMISSION' && kind === 'TT' ? { ttrnw: !access.write } : {};
+  return { ...fault, s2: true, class: kind, ipa, ...ttrnw };
+}
+
+/** Why stage 2 refuses the access, or undefined. */
+function refusal(stage2: Stage2, attributes: number, access: Access2, updates: Updates): string | undefined {
+  if (stage2.ptw && access.class !== 'IN' && isDevice2(attributes, stage2.fwb))
+    return 'S2PTW=1 and Device memory';
+  const hd = stage2.walk.hd && updates.dirty !== 'refuse';
+  return permits2(attributes, access, hd, stage2.xnx) ? undefined : 'not permitted by stage 2';
+}
+
+/** Sets AF, and S2AP[1] when the leaf is to be dirty; one store (3.13). */
+function touched(context: Context, smmu: SmmuState, walk: WalkContext, leaf: Leaf, dirty: boolean): Leaf {
+  const lo = (leaf.lo | ACCESS_FLAG | (dirty ? 1 << 7 : 0)) >>> 0;
+  const { descriptorPa: pa, descriptorAddress: address } = leaf;
+  updateDescriptor(context, smmu, walk, { pa, address, lo: leaf.lo, hi: leaf.hi }, lo, leaf.hi);
+  const attributes = dirty ? leaf.attributes | attribute2Bits.WRITE : leaf.attributes;
+  return { ...leaf, lo, attributes, accessFlag: true };
+}
+
+function lookUp(smmu: SmmuState, { walk }: Stage2, page: number): TlbEntry | undefined {
+  const cache = smmu.caches.tlb;
+  if (cache.size === 0) return undefined;
+  for (const sizeLog2 of smmu.spans) {
+    const found = findEntry(cache, walk.primary, page, sizeLog2);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function heldEntry({ pa, sizeLog2, attributes, descriptorPa, descriptor, id }: TlbEntry): Entry2 {
+  return { pa, sizeLog2, attributes, descriptorPa, descriptor, fill: id, cacheable: true };
+}
+
+function fill(context: Context, smmu: SmmuState, walk: WalkContext, page: number, leaf: Leaf): number {
+  return fillTlb(context, smmu, {
+    cache: 'tlb',
+    regime: walk.regime,
+    stage: 2,
+    vmid: walk.vmid,
+    asid: 0,
+    global: false,
+    va: entryAddress(walk, page, leaf.sizeLog2),
+    sizeLog2: leaf.sizeLog2,
+    granuleLog2: walk.granule.pageLog2,
+    level: leaf.level,
+    leaf: true,
+    pa: leaf.pa,
+    attributes: leaf.attributes,
+    descriptorPa: leaf.descriptorPa,
+    descriptor: wide(leaf.hi, leaf.lo),
+    parent: leaf.parent,
+  });
+}
