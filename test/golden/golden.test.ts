@@ -14,7 +14,7 @@ import { initialState } from '../../core/state.ts';
 import { checkHistory } from '../../projections/check.ts';
 import { openLogStore } from '../../snapshots/log-store.ts';
 import { openShell } from '../adapters/cli/backwalk.ts';
-import { digestOf } from '../support/digest.ts';
+import { visibleDigest } from '../support/digest.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'backwalk-golden-'));
@@ -42,7 +42,7 @@ describe.each(logs)('$version/$name', ({ version, name, path }) => {
     const state = fold(initialState(main.machine, resetRegisters), entries);
     await store.close();
     expect(checkHistory(entries, main.machine, main.name).length).toBe(check.out.length);
-    const said = [...log.out, ...check.out, `digest ${digestOf(state)}`, ''].join('\n');
+    const said = [...log.out, ...check.out, `digest ${visibleDigest(state)}`, ''].join('\n');
     await expect(said).toMatchFileSnapshot(path.replace(/\.bw$/, '.txt'));
   });
 });
