@@ -5,6 +5,7 @@ import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { accessDevice } from './smmu/access.ts';
+import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './smmu/units.ts';
@@ -17,6 +18,7 @@ export const deciders: Deciders = {
   dma: accessDevice,
   'endpoint.set': setEndpoint,
   'command.issue': issueCommand,
+  'cpu.tlbi': receiveBroadcast,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

@@ -44,6 +44,22 @@ export const stimuli = {
    * what-if inserts, so that the software's own queue indices stay as they were.
    */
   'command.issue': { smmu: text(), lo: u64(), hi: u64(), ...origin },
+  /** A TLBI of a PE that its interconnect broadcasts; what it carries goes by the operation (3.17). */
+  'cpu.tlbi': {
+    operation: text(),
+    vmid: optional(id('vmid')),
+    asid: optional(id('asid')),
+    va: optional(iova()),
+    ipa: optional(pa()),
+    tg: optional(text<'4KB' | '16KB' | '64KB'>()),
+    num: optional(int()),
+    scale: optional(int()),
+    ttl: optional(int()),
+    /** Of the PE: it has EL2; it is in EL2-E2H. */
+    el2: optional(flag()),
+    e2h: optional(flag()),
+    ...origin,
+  },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

@@ -6,17 +6,16 @@
 import type { Words } from '../layout/field.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
+import { applyScope } from './apply-scope.ts';
 import { cerrors, queues } from './codes.ts';
 import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.ts';
 import { commandLayouts } from './command-layout.ts';
 import { takeEffect } from './effects.ts';
-import type { CacheName } from './events.ts';
 import { isActive, raiseError } from './gerror.ts';
-import { coveredConfigFills, coveredTlbFills, type Scope } from './invalidate.ts';
 import { advance, entryAddress, isConsistent, isEmpty, pointer, type Queue, queueOf } from './queue.ts';
 import { enabled, isE2h, reg, regHigh, regValue, vmidWildcard } from './regs.ts';
 import { retryUntold } from './stalls.ts';
-import { cacheNames, type InFlight, limits, type SmmuState } from './state.ts';
+import { type InFlight, limits, type SmmuState } from './state.ts';
 
 export function commandQueue(smmu: SmmuState): Queue {
   return queueOf(
@@ -126,39 +125,6 @@ export function perform(context: Context, smmu: SmmuState): void {
     command: command.command,
     fetched,
   });
-}
-
-/** Removes what the scope covers; `generous` hardware empties every cache concerned. */
-function applyScope(context: Context, smmu: SmmuState, scope: Scope, fetched: number): void {
-  const generous = smmu.config.invalidation === 'generous';
-  for (const cache of cacheNames) {
-    if (scope.kind === 'tlb' ? cache !== 'tlb' && cache !== 'walk' : !scope.caches.includes(cache)) continue;
-    const removed = generous ? allFills(smmu, cache) : coveredFills(smmu, cache, scope);
-    if (removed.length === 0) continue;
-    context.emit(smmu.config.name, {
-      type: 'cache.invalidated',
-      smmu: smmu.config.name,
-      cache,
-      fetched,
-      removed,
-    });
-  }
-}
-
-function coveredFills(smmu: SmmuState, cache: CacheName, scope: Scope): readonly number[] {
-  if (scope.kind === 'tlb') {
-    const fills =
-      cache === 'walk'
-        ? coveredTlbFills(smmu.caches.walk, scope)
-        : coveredTlbFills(smmu.caches.tlb, scope, smmu.fragmented);
-    return fills.map((entry) => entry.id);
-  }
-  if (cache === 'tlb' || cache === 'walk') return [];
-  return coveredConfigFills(smmu.caches[cache], scope).map((entry) => entry.id);
-}
-
-function allFills(smmu: SmmuState, cache: CacheName): readonly number[] {
-  return [...smmu.caches[cache].fills.range()].map(([id]) => id);
 }
 
 /**

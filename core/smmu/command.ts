@@ -143,7 +143,7 @@ function el2(env: ScopeEnv): Pick<TlbScope, 'regimes' | 'stages'> {
 }
 
 /** Address, range, granule and level hint (4.4.1.1). */
-function ranged(
+export function ranged(
   c: Ranged,
   { features }: ScopeEnv,
 ): Pick<TlbScope, 'range' | 'granuleLog2' | 'level' | 'leafOnly'> {

@@ -100,6 +100,7 @@ export const smmuEvents = {
     vmid: optional(id('vmid')),
     asid: optional(id('asid')),
     va: optional(iova()),
+    ipa: optional(pa()),
     why: optional(text()),
   },
 

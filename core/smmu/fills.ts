@@ -3,14 +3,14 @@
  * A cache of capacity 0 takes nothing.
  */
 import type { Capacity } from '../config.ts';
-import type { Event } from '../event.ts';
+import type { Event, EventOf } from '../event.ts';
 import type { Context } from '../machine.ts';
 import type { CacheName } from './events.ts';
 import { contextKey, vaKey } from './keys.ts';
-import { type ConfigEntry, cacheNames, type SmmuState, type TlbEntry } from './state.ts';
+import { type ConfigEntry, cacheNames, type SmmuState } from './state.ts';
 
 type ConfigFill = Omit<ConfigEntry, 'id' | 'smmu'>;
-type TlbFill = Omit<TlbEntry, 'id' | 'smmu'>;
+type TlbFill = EventOf<'tlb.filled'>;
 
 /** Which configured capacity holds for each cache. */
 const capacityOf: Readonly<Record<CacheName, 'ste' | 'cd' | 'tlb' | 'walk'>> = {
@@ -28,11 +28,16 @@ export function fillConfig(context: Context, smmu: SmmuState, fill: ConfigFill):
   return put(context, smmu, fill.cache, held?.id, { type: 'config.filled', smmu: smmu.config.name, ...fill });
 }
 
+/** Whether the cache takes anything. */
+export function takesFills(smmu: SmmuState, cache: CacheName): boolean {
+  return smmu.config.caches[capacityOf[cache]] !== 0;
+}
+
 /** Caches a translation or a table. Returns the seq of the fill, 0 when the cache takes nothing. */
 export function fillTlb(context: Context, smmu: SmmuState, fill: TlbFill): number {
   const primary = contextKey(fill.regime, fill.stage, fill.vmid, fill.asid, fill.global, fill.aset);
   const held = smmu.caches[fill.cache as 'tlb'].find(primary, vaKey(fill.va, fill.sizeLog2));
-  return put(context, smmu, fill.cache, held?.id, { type: 'tlb.filled', smmu: smmu.config.name, ...fill });
+  return put(context, smmu, fill.cache, held?.id, fill);
 }
 
 function put(

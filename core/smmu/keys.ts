@@ -4,11 +4,14 @@
  */
 import { present } from '../assert.ts';
 import type { Regime } from './events.ts';
-import { entrySpans } from './granule.ts';
+import { entrySpans, pow2 } from './granule.ts';
 
 const regimes: Readonly<Record<Regime, number>> = { EL1: 0, EL2: 1, EL2_E2H: 2 };
 const stages: Readonly<Record<number, number>> = { 1: 0, 2: 1, 12: 2 };
-const spanCodes = new Map(entrySpans.map((sizeLog2, code) => [sizeLog2, code]));
+/** Code of each span by its log2. */
+const spanCodes: readonly (number | undefined)[] = Array.from({ length: 64 }, (_, sizeLog2) =>
+  entrySpans.includes(sizeLog2) ? entrySpans.indexOf(sizeLog2) : undefined,
+);
 
 const GLOBAL = 0x1ffff;
 /** Global entries of CDs with ASET=1: a global entry is for contexts of its own ASET alone (3.17). */
@@ -33,12 +36,12 @@ export function pageOf(va: bigint): number {
 }
 
 export function spanCode(sizeLog2: number): number {
-  return present(spanCodes.get(sizeLog2), `entry span 2^${sizeLog2}`);
+  return present(spanCodes[sizeLog2], 'a span that entries have');
 }
 
 /** The first page of the span that holds `page`. */
 export function spanStart(page: number, sizeLog2: number): number {
-  return page - (page % 2 ** (sizeLog2 - 12));
+  return page - (page % pow2(sizeLog2 - 12));
 }
 
 /** Key of the entry of that span that holds `page`. Entries of one page and different spans stand side by side. */

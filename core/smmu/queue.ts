@@ -12,11 +12,20 @@ export interface Queue {
 
 const TWO32 = 0x1_0000_0000;
 
-/** The queue a *_BASE register describes; LOG2SIZE is capped at `sizeLog2Max`. */
-export function queueOf(baseLo: number, baseHi: number, entryBytes: number, sizeLog2Max: number): Queue {
+/**
+ * The queue a *_BASE register describes; LOG2SIZE is capped at `sizeLog2Max`.
+ * @param oas bits of a physical address: those above are not looked at (3.4.3).
+ */
+export function queueOf(
+  baseLo: number,
+  baseHi: number,
+  entryBytes: number,
+  sizeLog2Max: number,
+  oas = 56,
+): Queue {
   const sizeLog2 = Math.min(baseLo & 0x1f, sizeLog2Max);
   const align = Math.max(32, entryBytes * 2 ** sizeLog2);
-  const address = (baseHi & 0x00ff_ffff) * TWO32 + ((baseLo & 0xffff_ffe0) >>> 0);
+  const address = ((baseHi & 0x00ff_ffff) * TWO32 + ((baseLo & 0xffff_ffe0) >>> 0)) % 2 ** oas;
   return { base: address - (address % align), sizeLog2, entryBytes };
 }
 

@@ -10,12 +10,12 @@ import { effectiveIps, type Half, halfOf, isEl2 } from './cd-rules.ts';
 import type { Regime } from './events.ts';
 import type { Fault } from './fault.ts';
 import type { Features } from './features.ts';
-import { type Granule, granuleByName, granules, spanLog2, startLevel } from './granule.ts';
+import { type Granule, granuleByName, granules, pow2, spanLog2, startLevel } from './granule.ts';
 import { ACCESS_FLAG, checksAccessFlag, marksDirty, type Updates, updateDescriptor } from './httu.ts';
 import { contextKey } from './keys.ts';
 import type { SmmuState } from './state.ts';
 import type { Ste } from './ste.ts';
-import { type Leaf, type Resolve, type WalkContext, type Walked, walkTables } from './walker.ts';
+import { type Leaf, type Resolve, tableBase, type WalkContext, type Walked, walkTables } from './walker.ts';
 
 /** One of the two tables of a CD as a stream uses it. */
 export interface Stage1 {
@@ -75,6 +75,10 @@ function makeStage1(cd: Cd, ste: Ste, features: Features, regime: Regime, upper:
   const vmid = features.s2p && regime === 'EL1' ? ste.S2VMID : 0;
   const asid = regime === 'EL2' ? 0 : cd.ASID;
   const aset = regime !== 'EL2' && cd.ASET;
+  const tableLog2 = inputBits - spanLog2(granule, start) + 3;
+  const wide64 = granule.pageLog2 === 16 && features.oas >= 52;
+  const ds = cd.DS && features.ds && granule.pageLog2 !== 16;
+  const bits = outputBits(cd, granule, features);
   return {
     half,
     upper,
@@ -93,13 +97,13 @@ function makeStage1(cd: Cd, ste: Ste, features: Features, regime: Regime, upper:
       granule,
       inputBits,
       start,
-      tableLog2: inputBits - spanLog2(granule, start) + 3,
-      ttb: half.ttb,
+      firstEntries: pow2(tableLog2 - 3),
+      base: tableBase(half.ttb, tableLog2, ds || (wide64 && bits > 48)),
       had: half.had && features.had,
       bigEndian: cd.ENDI,
-      outputBits: outputBits(cd, granule, features),
-      wide64: granule.pageLog2 === 16 && features.oas >= 52,
-      ds: cd.DS && features.ds && granule.pageLog2 !== 16,
+      outputBits: bits,
+      wide64,
+      ds,
       checkAf: !cd.AFFD,
       ha: cd.HA && features.httu >= 1,
       hd: cd.HA && cd.HD && features.httu >= 2,

@@ -8,8 +8,8 @@ import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts'
 import { addressSizes } from './codes.ts';
 import type { Fault, FaultClass } from './fault.ts';
 import type { Features } from './features.ts';
-import { fillTlb } from './fills.ts';
-import { granuleByName, granules } from './granule.ts';
+import { fillTlb, takesFills } from './fills.ts';
+import { granuleByName, granules, pow2 } from './granule.ts';
 import {
   ACCESS_FLAG,
   checksAccessFlag,
@@ -22,7 +22,7 @@ import { contextKey } from './keys.ts';
 import { stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { entryAddress, findEntry, type Leaf, type WalkContext, walkTables } from './walker.ts';
+import { entryAddress, findEntry, type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
 
 /** What one STE says of stage 2. */
 export interface Stage2 {
@@ -70,6 +70,8 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
   const start = stage2StartLevel(granule, ste.S2SL0, ste.S2SL0_2, ds) ?? 3;
   const wide64 = granule.pageLog2 === 16 && features.oas >= 52;
   const size = effectiveS2ps(ste, features);
+  const bits = granule.pageLog2 === 16 || ds ? size : Math.min(size, 48);
+  const tableLog2 = stage2TableLog2(granule, start, inputBits);
   const made: Stage2 = {
     walk: {
       stage: 2,
@@ -80,11 +82,11 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
       granule,
       inputBits,
       start,
-      tableLog2: stage2TableLog2(granule, start, inputBits),
-      ttb: ste.S2TTB,
+      firstEntries: pow2(tableLog2 - 3),
+      base: tableBase(ste.S2TTB, tableLog2, ds || (wide64 && bits > 48)),
       had: false,
       bigEndian: ste.S2ENDI,
-      outputBits: granule.pageLog2 === 16 || ds ? size : Math.min(size, 48),
+      outputBits: bits,
       wide64,
       ds,
       checkAf: !ste.S2AFFD,
@@ -121,7 +123,7 @@ export function translateStage2(
     fault: about({ record, why }, ipa, access),
     fill,
   });
-  if (ipa >= 2 ** walk.inputBits) return fault('F_TRANSLATION', 'the IPA is beyond S2T0SZ');
+  if (ipa >= pow2(walk.inputBits)) return fault('F_TRANSLATION', 'the IPA is beyond S2T0SZ');
   const page = Math.floor(ipa / 4096);
   const held = lookUp(smmu, stage2, page);
   if (held !== undefined) {
@@ -130,7 +132,7 @@ export function translateStage2(
     // A clean page must be marked in memory, so the descriptor is read again (Arm ARM D8.5).
     const marks = marksDirty(walk, isClean2(held.attributes), access.write, updates);
     if (!marks)
-      return { ok: true, pa: held.pa + (ipa % 2 ** held.sizeLog2), entry: heldEntry(held), hit: true };
+      return { ok: true, pa: held.pa + (ipa % pow2(held.sizeLog2)), entry: heldEntry(held), hit: true };
   }
   const walked = walkTables(context, smmu, walk, ipa, page, updates);
   if (!walked.ok) return { ok: false, fault: about(walked.fault, ipa, access), fill: 0 };
@@ -158,7 +160,7 @@ export function translateStage2(
     fill: isCacheable(walk, now) ? fill(context, smmu, walk, page, now) : 0,
     cacheable: isCacheable(walk, now),
   };
-  return { ok: true, pa: now.pa + (ipa % 2 ** now.sizeLog2), entry, hit: false };
+  return { ok: true, pa: now.pa + (ipa % pow2(now.sizeLog2)), entry, hit: false };
 }
 
 /** What a record of stage 2 tells besides (7.3): the IPA, the class, and of a refused descriptor how it was used. */
@@ -200,7 +202,10 @@ function heldEntry({ pa, sizeLog2, attributes, descriptorPa, descriptor, id }: T
 }
 
 function fill(context: Context, smmu: SmmuState, walk: WalkContext, page: number, leaf: Leaf): number {
+  if (!takesFills(smmu, 'tlb')) return 0;
   return fillTlb(context, smmu, {
+    type: 'tlb.filled',
+    smmu: smmu.config.name,
     cache: 'tlb',
     regime: walk.regime,
     stage: 2,

@@ -4,13 +4,15 @@
  * `combinedEntries`); what stage 2 did for descriptors and CDs is always an entry of stage 2.
  */
 import { assert } from '../assert.ts';
+import type { EventOf } from '../event.ts';
 import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { isClean } from './attributes.ts';
 import { isClean2, permits2 } from './attributes2.ts';
 import type { Cd } from './cd.ts';
 import type { Fault } from './fault.ts';
-import { fillTlb } from './fills.ts';
+import { fillTlb, takesFills } from './fills.ts';
+import { pow2 } from './granule.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
 import { allows1, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
@@ -263,36 +265,39 @@ function descriptorsThrough(context: Context, smmu: SmmuState, stage2: Stage2, u
   };
 }
 
-/** The tags and the descriptor of a stage 1 leaf, as every entry made of it has them. */
-function tagsOf({ walk }: Stage1, leaf: Leaf) {
+type Fill = { -readonly [K in keyof EventOf<'tlb.filled'>]: EventOf<'tlb.filled'>[K] };
+
+/** The entry of a stage 1 leaf, of the size of the leaf. */
+function entryOf(smmu: SmmuState, { walk }: Stage1, page: number, leaf: Leaf, sizeLog2: number): Fill {
   return {
+    type: 'tlb.filled',
+    smmu: smmu.config.name,
     cache: 'tlb',
     regime: walk.regime,
+    stage: 1,
     vmid: walk.vmid,
     asid: walk.asid,
     // nG has no effect in EL2 (3.17).
     global: leaf.global && walk.regime !== 'EL2',
+    va: entryAddress(walk, page, sizeLog2),
+    sizeLog2,
     granuleLog2: walk.granule.pageLog2,
     level: leaf.level,
     leaf: true,
+    pa: leaf.pa,
     attributes: leaf.attributes,
     descriptorPa: leaf.descriptorPa,
     descriptor: wide(leaf.hi, leaf.lo),
     parent: leaf.parent,
-    ...(walk.aset ? { aset: true } : {}),
-  } as const;
+  };
 }
 
 function fillStage1(context: Context, smmu: SmmuState, stage1: Stage1, page: number, leaf: Leaf): number {
-  const { sizeLog2, pa, rests } = leaf;
-  return fillTlb(context, smmu, {
-    ...tagsOf(stage1, leaf),
-    stage: 1,
-    va: entryAddress(stage1.walk, page, sizeLog2),
-    sizeLog2,
-    pa,
-    ...(rests.length === 0 ? {} : { rests }),
-  });
+  if (!takesFills(smmu, 'tlb')) return 0;
+  const entry = entryOf(smmu, stage1, page, leaf, leaf.sizeLog2);
+  if (stage1.walk.aset) entry.aset = true;
+  if (leaf.rests.length > 0) entry.rests = leaf.rests;
+  return fillTlb(context, smmu, entry);
 }
 
 /** One entry for both stages: of the smaller of the two leaves. */
@@ -304,23 +309,22 @@ function fillCombined(
   leaf: Leaf,
   ipa: number,
   pa: number,
-  entry: Entry2,
+  second: Entry2,
 ): number {
-  const sizeLog2 = Math.min(leaf.sizeLog2, entry.sizeLog2);
-  const size = 2 ** sizeLog2;
-  const rests = entry.fill === 0 ? leaf.rests : [...leaf.rests, entry.fill];
-  return fillTlb(context, smmu, {
-    ...tagsOf(stage1, leaf),
-    stage: 12,
-    va: entryAddress(stage1.walk, page, sizeLog2),
-    sizeLog2,
-    pa: pa - (pa % size),
-    ...(leaf.sizeLog2 > sizeLog2 ? { blockLog2: leaf.sizeLog2 } : {}),
-    ...(rests.length === 0 ? {} : { rests }),
-    ipa: ipa - (ipa % size),
-    attributes2: entry.attributes,
-    size2Log2: entry.sizeLog2,
-    descriptor2Pa: entry.descriptorPa,
-    descriptor2: entry.descriptor,
-  });
+  if (!takesFills(smmu, 'tlb')) return 0;
+  const sizeLog2 = Math.min(leaf.sizeLog2, second.sizeLog2);
+  const size = pow2(sizeLog2);
+  const entry = entryOf(smmu, stage1, page, leaf, sizeLog2);
+  entry.stage = 12;
+  entry.pa = pa - (pa % size);
+  entry.ipa = ipa - (ipa % size);
+  entry.attributes2 = second.attributes;
+  entry.size2Log2 = second.sizeLog2;
+  entry.descriptor2Pa = second.descriptorPa;
+  entry.descriptor2 = second.descriptor;
+  if (stage1.walk.aset) entry.aset = true;
+  if (leaf.sizeLog2 > sizeLog2) entry.blockLog2 = leaf.sizeLog2;
+  const rests = second.fill === 0 ? leaf.rests : [...leaf.rests, second.fill];
+  if (rests.length > 0) entry.rests = rests;
+  return fillTlb(context, smmu, entry);
 }

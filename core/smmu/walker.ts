@@ -10,7 +10,7 @@ import { leafAttributes2 } from './attributes2.ts';
 import type { Regime } from './events.ts';
 import type { Fault } from './fault.ts';
 import { fillTlb } from './fills.ts';
-import { type Granule, spanLog2 } from './granule.ts';
+import { type Granule, pow2, spanLog2 } from './granule.ts';
 import { ACCESS_FLAG, type Updates, updateDescriptor } from './httu.ts';
 import { pageKey, spanStart } from './keys.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
@@ -28,9 +28,10 @@ export interface WalkContext {
   /** Input bits: 64 - TxSZ. */
   readonly inputBits: number;
   readonly start: number;
-  /** log2 of the bytes of the first table, or of the concatenated first tables. */
-  readonly tableLog2: number;
-  readonly ttb: number;
+  /** Entries of the first table, or of the concatenated first tables. */
+  readonly firstEntries: number;
+  /** The first table, aligned as it must be. */
+  readonly base: number;
   /** Hierarchical attributes are off. */
   readonly had: boolean;
   readonly bigEndian: boolean;
@@ -99,10 +100,10 @@ export function walkTables(
   const { granule } = walk;
   let { level, table, above, parent } = beginning(smmu, walk, page);
   let rests = NO_RESTS;
+  const keeps = smmu.config.caches.walk !== 0;
   for (; level <= 3; level += 1) {
-    const indexBits = level === walk.start ? walk.tableLog2 - 3 : granule.stride;
-    const index = Math.floor(input / 2 ** spanLog2(granule, level)) % 2 ** indexBits;
-    const address = table + index * 8;
+    const entries = level === walk.start ? walk.firstEntries : pow2(granule.stride);
+    const address = table + (Math.floor(input / pow2(spanLog2(granule, level))) % entries) * 8;
     let pa = address;
     if (resolve !== undefined) {
       const place = resolve(address, false);
@@ -118,7 +119,7 @@ export function walkTables(
     const kind = descriptorKind(walk, level, lo);
     if (kind === 'invalid') return fail(walk, 'F_TRANSLATION', `level ${level} descriptor is invalid`);
     const output = outputAddress(walk, level, kind, hi, lo);
-    if (output >= 2 ** walk.outputBits)
+    if (output >= pow2(walk.outputBits))
       return fail(
         walk,
         'F_ADDR_SIZE',
@@ -158,7 +159,17 @@ export function walkTables(
       lo |= ACCESS_FLAG;
     }
     if (walk.stage === 1) above = walk.had ? 0 : tableAttributes(above, hi);
-    parent = fillTable(context, smmu, walk, page, { level, pa, lo, hi, next: output, above, parent, rests });
+    if (keeps)
+      parent = fillTable(context, smmu, walk, page, {
+        level,
+        pa,
+        lo,
+        hi,
+        next: output,
+        above,
+        parent,
+        rests,
+      });
     table = output;
   }
   return fail(walk, 'F_TRANSLATION', 'no leaf');
@@ -186,10 +197,15 @@ function beginning(smmu: SmmuState, walk: WalkContext, page: number): Position {
       }
     }
   }
-  // 52-bit outputs need a base aligned to 64 bytes (5.4 TTB0, 5.2 S2TTB).
-  const wide = walk.ds || (walk.wide64 && walk.outputBits > 48);
-  const align = 2 ** Math.max(walk.tableLog2, wide ? 6 : 4);
-  return { level: walk.start, table: walk.ttb - (walk.ttb % align), above: 0, parent: 0 };
+  return { level: walk.start, table: walk.base, above: 0, parent: 0 };
+}
+
+/**
+ * A table base register's address, aligned down to the size of its table; 52-bit outputs need 64 bytes at
+ * least (5.4 TTB0, 5.2 S2TTB).
+ */
+export function tableBase(ttb: number, tableLog2: number, wide: boolean): number {
+  return ttb - (ttb % pow2(Math.max(tableLog2, wide ? 6 : 4)));
 }
 
 /** The entry of span `sizeLog2` that holds `page`. */
@@ -247,7 +263,7 @@ function outputAddress(
   else if (walk.wide64) high += ((lo >>> 12) & 0xf) * 2 ** 16;
   const low = ((lo >>> pageLog2) << pageLog2) >>> 0;
   const address = high * TWO32 + low;
-  return kind === 'table' ? address : address - (address % 2 ** spanLog2(walk.granule, level));
+  return kind === 'table' ? address : address - (address % pow2(spanLog2(walk.granule, level)));
 }
 
 interface TableStep {
@@ -269,9 +285,11 @@ function fillTable(
   page: number,
   step: TableStep,
 ): number {
-  if (smmu.config.caches.walk === 0 || step.level < 0) return 0;
+  if (step.level < 0) return 0;
   const sizeLog2 = spanLog2(walk.granule, step.level);
   return fillTlb(context, smmu, {
+    type: 'tlb.filled',
+    smmu: smmu.config.name,
     cache: 'walk',
     regime: walk.regime,
     stage: walk.stage,

@@ -14,6 +14,7 @@ interface Part {
 const parts: Readonly<Record<string, () => Promise<Part>>> = {
   store: () => import('./store.ts'),
   machine: () => import('./machine.ts'),
+  smmu: () => import('./smmu.ts'),
   pipeline: () => import('./pipeline.ts'),
   import: () => import('./import.ts'),
 };

@@ -1,0 +1,44 @@
+/**
+ * What parts with errata make of the invalidations that a command obliges them to. The rules of the
+ * architecture are not asked here: what a driver may rely on stays what the command says. The exact
+ * conditions of most errata are not public; each choice says what is taken instead.
+ */
+import type { SmmuConfig } from '../config.ts';
+import type { Scope, TlbScope } from './invalidate.ts';
+
+/** The entries that both stages made. */
+const COMBINED = 12;
+
+/**
+ * The scopes that are carried out.
+ * @param command the name of the command that asks for them.
+ * @param before the invalidation consumed before it with no CMD_SYNC between, if any.
+ */
+export function carriedOut(
+  scopes: readonly Scope[],
+  choices: SmmuConfig['choices'],
+  command: string,
+  before: string | undefined,
+): readonly Scope[] {
+  if (choices['erratumMixedRuns'] === true && before !== undefined && before !== command) return [];
+  return scopes.map((scope) => {
+    if (scope.kind !== 'tlb' || scope.range === undefined) return scope;
+    const nested = choices['erratumNestedInvalidation'] === true ? withoutCombined(scope) : scope;
+    return choices['erratumRangeInvalidation'] === true ? firstWhenCrooked(nested) : nested;
+  });
+}
+
+function withoutCombined(scope: TlbScope): TlbScope {
+  return { ...scope, stages: scope.stages.filter((stage) => stage !== COMBINED) };
+}
+
+/** A range form (those have a granule) whose start is not aligned to its size, rounded up to a power of two. */
+function firstWhenCrooked(scope: TlbScope): TlbScope {
+  const { range, granuleLog2 } = scope;
+  if (range === undefined || granuleLog2 === undefined) return scope;
+  let size = 1n << BigInt(granuleLog2);
+  const granule = size;
+  while (size < range.end - range.start) size *= 2n;
+  if (range.start % size === 0n) return scope;
+  return { ...scope, range: { start: range.start, end: range.start + granule } };
+}

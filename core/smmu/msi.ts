@@ -1,0 +1,32 @@
+/**
+ * Message-signalled interrupts: a 4-byte little-endian store of the data to the address, where MSIs are
+ * implemented and the address is not 0. IHI 0070 3.18, 4.7.3. What an abort of the store activates is
+ * not here, nor the attributes of the store.
+ */
+import type { Context } from '../machine.ts';
+import { storeBytes } from '../memory/access.ts';
+import type { SmmuState } from './state.ts';
+
+/** What became of a message: `none` was sent, it is visible, or the store aborted. */
+export type MsiFate = 'none' | 'landed' | 'aborted';
+
+export interface Msi {
+  /** CMD_SYNC, GERROR, EVENTQ or PRIQ. */
+  readonly source: string;
+  /** ADDR or MSIAddress, bits [55:2]: the address divided by 4; it is truncated to the OAS (3.4.3). */
+  readonly address: bigint;
+  readonly data: number;
+}
+
+/** Stores the message; the entry of its sending comes first. An address of 0 means that none is wanted. */
+export function sendMsi(context: Context, smmu: SmmuState, { source, address, data }: Msi): MsiFate {
+  if (!smmu.features.msi || address === 0n) return 'none';
+  const name = smmu.config.name;
+  const pa = Number(BigInt.asUintN(smmu.features.oas, address << 2n));
+  const aborts = !context.state.memory.isRam(pa, 4);
+  context.emit(name, { type: 'msi.sent', smmu: name, source, pa, data });
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, data, true);
+  storeBytes(context, name, pa, bytes);
+  return aborts ? 'aborted' : 'landed';
+}
