@@ -23,7 +23,7 @@ const access = fc.record({
   privileged: fc.boolean(),
 });
 const action: fc.Arbitrary<NestedAction> = fc.oneof(
-  { weight: 5, arbitrary: access },
+  { weight: 14, arbitrary: access },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -70,7 +70,7 @@ const stories: fc.Arbitrary<NestedStory> = fc.record({
   smmu: machines,
   schedule: fc.constantFrom('eager' as const, 'seeded' as const),
   seed: fc.nat(),
-  actions: fc.array(action, { minLength: 10, maxLength: 60 }),
+  actions: fc.array(action, { minLength: 30, maxLength: 120, size: 'max' }),
 });
 
 const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
@@ -89,5 +89,13 @@ describe('a correct guest on a correct host', () => {
       }),
       { numRuns: runs },
     );
+  });
+
+  it('would see the caches if they forgot to invalidate', () => {
+    const differ = fc.sample(stories, { numRuns: 40, seed: 7 }).filter((story) => {
+      const careless = { ...story, careless: true };
+      return playNested(careless).seen.join() !== playNested(withoutCaches(careless)).seen.join();
+    });
+    expect(differ.length).toBeGreaterThan(10);
   });
 });

@@ -8,11 +8,13 @@ import type { Entry } from '../../core/event.ts';
 import { openSession } from '../../core/machine.ts';
 import { runTurns } from '../../core/run.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
-import { ASID, at, bringUp, cd, command, issue, reset, SID, ste, store, storeWords } from './build.ts';
+import { ASID, at, bringUp, cd, command, issue, reset, SID, ste, store, storeWords, write } from './build.ts';
 import { GUEST, nestedMachine, nestedSte, S2_RW, s2LeafPa, s2Tables, stage2Fields, VMID } from './nested.ts';
 
 /** Pages of input address and of guest memory that stories use. */
 export const PAGES = 6;
+/** The page that may be global. */
+const GLOBAL = PAGES - 1;
 /** IPAs of what the host moves about: six data pages, a table of each context, the CDs. */
 const DATA = 0x40_0000;
 const tableOf = (context: number, level: number): number => 0x10_0000 + context * 0x10000 + level * 0x1000;
@@ -64,6 +66,8 @@ export interface NestedStory {
   readonly schedule: MachineConfig['schedule'];
   readonly seed: number;
   readonly actions: readonly NestedAction[];
+  /** It forgets all invalidations. */
+  readonly careless?: boolean;
 }
 
 /** Plays the story; what devices saw, a line a piece, and the data at the end. */
@@ -101,6 +105,7 @@ export function playNested(story: NestedStory): {
     }
   };
   const clean = (...commands: Uint32Array[]): void => {
+    if (story.careless === true) return;
     const words = [...commands, command('CMD_SYNC')];
     put(...issue(prod, ...words));
     prod = (prod + words.length) % 512;
@@ -116,13 +121,19 @@ export function playNested(story: NestedStory): {
     map: ({ context, page, frame, bits }) => {
       const key = context * PAGES + page;
       if (mapped.has(key) || blocks.has(context)) return;
+      // A global page is one in all contexts.
+      if (bits === 'global' && !(context === 0 && page === GLOBAL && blocks.size === 0)) return;
+      if ((bits === 'global') !== (page === GLOBAL)) return;
       mapped.add(key);
       const nG = bits === 'global' ? 0n : 1n << 11n;
-      guestStore(leafIpa(context, page), BigInt(DATA + frame * 4096) | leafBits[bits] | nG);
+      const leaf = BigInt(DATA + frame * 4096) | leafBits[bits] | nG;
+      if (bits === 'global') guestStore(leafIpa(1, page), leaf);
+      guestStore(leafIpa(context, page), leaf);
     },
     unmap: ({ context, page, by }) => {
       if (!mapped.delete(context * PAGES + page)) return;
       guestStore(leafIpa(context, page), 0n);
+      if (page === GLOBAL) guestStore(leafIpa(1, page), 0n);
       const address = { VMID, Address: page * 4096 };
       if (by === 'VA') clean(command('CMD_TLBI_NH_VA', { ...address, ASID: asidOf(context), Leaf: true }));
       // A global leaf is not the ASID's (8.2).
@@ -135,6 +146,7 @@ export function playNested(story: NestedStory): {
     },
     block: ({ context }) => {
       // Break before make; one address removes a block and all its fragments (Arm ARM D8.17).
+      if (mapped.has(GLOBAL)) return;
       const make = !blocks.has(context);
       guestStore(tableOf(context, 2), 0n);
       const range = { VMID, ASID: asidOf(context), Address: 0x3000 };
@@ -178,8 +190,8 @@ export function playNested(story: NestedStory): {
       isBlock = !isBlock;
       put(store(entry, isBlock ? BigInt(GUEST + DATA) | 0x7fdn : BigInt(s2LeafPa(DATA)) | 3n));
     },
-    dma: ({ device, page, write, privileged }) => {
-      const data = write ? { data: new Uint8Array(8).fill(page + 1) } : {};
+    dma: ({ device, page, write: writes, privileged }) => {
+      const data = writes ? { data: new Uint8Array(8).fill(page + 1) } : {};
       const iova = device === 2 ? BigInt(DATA + page * 4096) : BigInt(page * 4096);
       const ssid = device === 1 ? { ssid: 1 } : {};
       const from = entries.length;
@@ -188,7 +200,7 @@ export function playNested(story: NestedStory): {
         endpoint: device === 2 ? 'dev1' : 'dev0',
         iova,
         size: 8,
-        access: write ? 'write' : 'read',
+        access: writes ? 'write' : 'read',
         privileged,
         ...ssid,
         ...data,
@@ -199,11 +211,8 @@ export function playNested(story: NestedStory): {
         if (entry.type === 'record.written')
           seen.push(`${entry.record} ${session.state.memory.readBytes(entry.pa, 32).join()}`);
       }
-      const { value } =
-        session.state.smmus['smmu0']?.regs['EVENTQ_PROD'] === undefined
-          ? { value: 0n }
-          : { value: BigInt(session.state.smmus['smmu0'].regs['EVENTQ_PROD']) };
-      put({ type: 'mmio.write', smmu: 'smmu0', offset: 0x100ac, size: 4, value });
+      const value = BigInt(session.state.smmus['smmu0']?.regs['EVENTQ_PROD'] ?? 0);
+      put(write('EVENTQ_CONS', value));
     },
   };
 
@@ -219,6 +228,10 @@ export function playNested(story: NestedStory): {
       guestStore(tableOf(context, level), BigInt(tableOf(context, level + 1)) | 3n);
   }
   // SSID 0 is what S1DSS=2 forbids, so context 0 is for accesses without one.
+  for (const context of [0, 1]) {
+    for (let page = 0; page < PAGES - 2; page += 1)
+      steps.map({ do: 'map', context, page, frame: page, bits: 'rw' });
+  }
   for (const action of story.actions) (steps[action.do] as (action: NestedAction) => void)(action);
   for (const ipa of MOVABLE.slice(0, PAGES))
     seen.push(session.state.memory.readBytes(placed.get(ipa) ?? 0, 64).join());
