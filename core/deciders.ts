@@ -1,10 +1,12 @@
 /** Joins the deciders of the parts: what each stimulus asks for. */
 
+import { requestTranslation } from './endpoint/ats.ts';
+import { requestPages } from './endpoint/pri.ts';
+import { accessMemory } from './endpoint/translated.ts';
 import type { Event } from './event.ts';
 import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
-import { accessDevice } from './smmu/access.ts';
 import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
@@ -15,7 +17,9 @@ export const deciders: Deciders = {
   'mmio.read': readRegister,
   'mem.write': writeMemory,
   'mem.read': readMemory,
-  dma: accessDevice,
+  dma: accessMemory,
+  'ats.translate': requestTranslation,
+  'pri.request': requestPages,
   'endpoint.set': setEndpoint,
   'command.issue': issueCommand,
   'cpu.tlbi': receiveBroadcast,

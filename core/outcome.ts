@@ -1,7 +1,9 @@
 /**
  * What a scenario line answers, made from the entries of its step: `{value}` of a
- * register read, `{hex}` of a memory read, `{result, pa, event}` of a DMA.
+ * register read, `{hex}` of a memory read, `{result, pa, event}` of a DMA, `{result, pa, bytes, perms}` of a
+ * Translation Request.
  */
+import type { AtsStatus } from './endpoint/events.ts';
 import type { Entry } from './event.ts';
 import { hexOf } from './schema.ts';
 import type { State } from './state.ts';
@@ -30,6 +32,8 @@ export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly En
   if (stimulus.type === 'mem.write' && entries.some((entry) => entry.type === 'memory.aborted'))
     return { result: 'bus-error' };
   if (stimulus.type === 'dma') return dmaOutcome(state, stimulus.access, entries);
+  if (stimulus.type === 'ats.translate') return completionOutcome(stimulus.iova, entries);
+  if (stimulus.type === 'pri.request') return isWithheld(entries) ? { result: 'off' } : {};
   if (stimulus.type === 'turn') return { moved: !entries.some((entry) => entry.type === 'turn.passed') };
   return {};
 }
@@ -56,6 +60,7 @@ export function piecesOf(entries: readonly Entry[]): readonly Piece[] {
 }
 
 function dmaOutcome(state: State, access: string, entries: readonly Entry[]): Outcome {
+  if (isWithheld(entries)) return { result: 'off' };
   const pieces = piecesOf(entries);
   const worst = pieces.find((piece) => piece.result !== 'ok') ?? pieces[0];
   if (worst === undefined) return { result: 'bus-error' };
@@ -70,5 +75,35 @@ function dmaOutcome(state: State, access: string, entries: readonly Entry[]): Ou
     ...(access === 'read' && worst.result === 'ok' ? { hex: pieces.map(hex).join('') } : {}),
     ...(worst.event === undefined ? {} : { event: worst.event }),
     ...(pieces.length > 1 ? { pieces } : {}),
+  };
+}
+
+/** The endpoint cannot ask: ATS or PRI is off. */
+function isWithheld(entries: readonly Entry[]): boolean {
+  return entries.some((entry) => entry.type === 'request.withheld');
+}
+
+const results: Readonly<Record<AtsStatus, string>> = { success: 'ok', ur: 'ur', ca: 'ca' };
+
+/** `pa` is the translation of the address asked, `bytes` the span the answer holds for. */
+function completionOutcome(asked: bigint, all: readonly Entry[]): Outcome {
+  if (isWithheld(all)) return { result: 'off' };
+  const answers = all.filter((entry) => entry.type === 'ats.answered');
+  const first = answers[0];
+  if (first === undefined) return { result: 'off' };
+  const raised = all.find((entry) => entry.type === 'record.raised');
+  const event = raised?.type === 'record.raised' ? { event: raised.record } : {};
+  if (first.answer !== 'success') return { result: results[first.answer], ...event };
+  const entries = answers.map(({ iova, pa, sizeLog2, permissions }) => {
+    const perms = permissions.replace('p', '');
+    return { iova, ...(perms === '' ? {} : { pa }), bytes: 2 ** sizeLog2, perms };
+  });
+  const [given] = entries;
+  return {
+    result: results.success,
+    ...(given?.pa === undefined ? {} : { pa: given.pa + Number(asked - first.iova) }),
+    bytes: given?.bytes,
+    perms: given?.perms,
+    ...(entries.length > 1 ? { entries } : {}),
   };
 }

@@ -7,7 +7,7 @@
 import type { Entry } from './event.ts';
 import type { Session } from './machine.ts';
 import { draw } from './random.ts';
-import { smmuUnits } from './smmu/units.ts';
+import { unitsOf } from './smmu/units.ts';
 import type { State } from './state.ts';
 
 /** No run goes on for longer; a run that does is reported as not quiet. */
@@ -35,7 +35,7 @@ export function mayWake(entries: readonly Entry[]): boolean {
 export function readyUnits(state: State): readonly string[] {
   const ready: string[] = [];
   for (const [name, smmu] of Object.entries(state.smmus)) {
-    for (const unit of smmuUnits) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
+    for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
   }
   return ready;
 }
@@ -52,7 +52,7 @@ function firstReady({ smmus }: State): string | undefined {
   for (const name in smmus) {
     const smmu = smmus[name];
     if (smmu === undefined) continue;
-    for (const unit of smmuUnits) if (unit.ready(smmu)) return `${name}.${unit.name}`;
+    for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) return `${name}.${unit.name}`;
   }
   return undefined;
 }

@@ -4,16 +4,19 @@
  */
 
 import type { Capacity } from './config.ts';
+import { aboutEndpoint, emptyAtc, findEndpoint } from './endpoint/atc.ts';
+import type { EndpointState } from './endpoint/state.ts';
 import { own } from './lookup.ts';
 import type { Context, Decider } from './machine.ts';
 import { shrinkCaches } from './smmu/fills.ts';
+import type { SmmuState } from './smmu/state.ts';
 import type { State } from './state.ts';
 
 /** Why a value cannot stand at a path, or undefined when it can. Adapters ask before they say `set`. */
 export function settingProblem(state: State, path: string, value: unknown): string | undefined {
   const found = locate(state, path);
   if (found === undefined) {
-    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, ENDPOINT.ats|pri, or schedule';
+    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, ENDPOINT.ats|pri|silent, or schedule';
   }
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
@@ -24,16 +27,44 @@ export const changeSetting: Decider<'set'> = (context, { path, value }) => {
   context.emit('outside', { type: 'value.set', path, value, old: found.get() });
   const smmu = own(context.state.smmus, path.split('.')[0] ?? '');
   if (smmu !== undefined) shrinkCaches(context, smmu);
+  else settleEndpoint(context, path.split('.')[0] ?? '');
 };
 
-export const setEndpoint: Decider<'endpoint.set'> = (context: Context, { endpoint, set }) => {
-  for (const [name, value] of Object.entries(set)) {
-    const found = locate(context.state, `${endpoint}.${name}`);
-    if (found?.accepts(value)) {
-      context.emit(endpoint, { type: 'value.set', path: `${endpoint}.${name}`, value, old: found.get() });
-    }
-  }
+export const setEndpoint: Decider<'endpoint.set'> = (context: Context, { endpoint: name, set }) => {
+  const found = findEndpoint(context.state, name);
+  if (found === undefined) return;
+  const { reset, ...switches } = set;
+  if (reset === true) resetFunction(context, found.smmu, found.endpoint);
+  for (const [each, value] of Object.entries(switches)) putSwitch(context, name, each, value);
+  settleEndpoint(context, name);
 };
+
+function putSwitch(context: Context, endpoint: string, name: string, value: boolean): void {
+  const path = `${endpoint}.${name}`;
+  const found = locate(context.state, path);
+  if (found?.accepts(value)) context.emit(endpoint, { type: 'value.set', path, value, old: found.get() });
+}
+
+/** A function level reset: ATS and PRI off, the ATC empty, Page Requests on their way and their groups forgotten. */
+function resetFunction(context: Context, smmu: SmmuState, endpoint: EndpointState): void {
+  const { name } = endpoint.config;
+  putSwitch(context, name, 'ats', false);
+  putSwitch(context, name, 'pri', false);
+  emptyAtc(context, endpoint, 'function reset');
+  for (const { endpoint: from, streamId, substreamId, prgIndex, id: requested } of smmu.pageRequests) {
+    if (from !== name) continue;
+    const pasid = substreamId === undefined ? {} : { substreamId };
+    const about = { smmu: smmu.config.name, endpoint: from, streamId, ...pasid, prgIndex };
+    context.emit(name, { type: 'page.dropped', ...about, requested, why: 'function reset' });
+  }
+  context.emit(name, { type: 'endpoint.reset', ...aboutEndpoint(endpoint) });
+}
+
+/** An endpoint without ATS holds no translations (3.9.2). */
+function settleEndpoint(context: Context, name: string): void {
+  const endpoint = own(context.state.endpoints, name);
+  if (endpoint !== undefined && !endpoint.ats) emptyAtc(context, endpoint, 'ATS was turned off');
+}
 
 /** Evolves `value.set`. */
 export function setPath(state: State, path: string, value: unknown): void {
@@ -61,7 +92,7 @@ function locate(state: State, path: string): Setting | undefined {
     );
   }
   const endpoint = own(state.endpoints, head);
-  if (endpoint !== undefined && (group === 'ats' || group === 'pri') && name === '') {
+  if (endpoint !== undefined && ['ats', 'pri', 'silent'].includes(group) && name === '') {
     return field(
       endpoint as unknown as Record<string, unknown>,
       group,

@@ -38,6 +38,29 @@ export const stimuli = {
     assumed: optional(text()),
     ...origin,
   },
+  /** A Translation Request; `access` says whether the endpoint means to write (NW=0). */
+  'ats.translate': {
+    endpoint: text('endpoint'),
+    iova: iova(),
+    size: int(),
+    access: text<'read' | 'write'>(),
+    ssid: optional(id()),
+    exec: optional(flag()),
+    privileged: optional(flag()),
+    ...origin,
+  },
+  /** A Page Request; `none` with `last` and a SubstreamID is a Stop PASID marker. */
+  'pri.request': {
+    endpoint: text('endpoint'),
+    iova: iova(),
+    access: text<'read' | 'write' | 'read-write' | 'none'>(),
+    prgIndex: int(),
+    last: flag(),
+    ssid: optional(id()),
+    exec: optional(flag()),
+    privileged: optional(flag()),
+    ...origin,
+  },
   'endpoint.set': { endpoint: text('endpoint'), set: json<Readonly<Record<string, boolean>>>(), ...origin },
   /**
    * A command given to the SMMU beside its Command queue, as from a queue of somebody else: what a

@@ -165,6 +165,9 @@ function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'acto
 
 function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>): void {
   state.watch.hardwareTick = entry.tick;
+  // A Translated transaction rests on an answer of before, not on what the tables say now.
+  const asked = state.stimulus;
+  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) return;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
   const request = requestOf(state, entry);

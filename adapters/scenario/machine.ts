@@ -52,6 +52,7 @@ const endpointFields = {
   pri:      { kind: flag, optional: true, doc: 'PRI enabled' },
   ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits' },
   atc:      { kind: capacity, optional: true, doc: 'entries of its ATC' },
+  stall:    { kind: flag, optional: true, doc: 'its accesses may stall (3.12); true when left out' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -114,8 +115,9 @@ function registerBytes({ idr }: SmmuConfig): number {
 }
 
 function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): EndpointConfig {
-  const { name: called, streamId, ats = false, pri = false, ssidBits = 0, atc = 0 } = given;
-  return { name: called, smmu: given.smmu ?? smmu, streamId, ats, pri, ssidBits, atc };
+  const { name: called, streamId, ats = false, pri = false, ssidBits = 0, atc = 0, stall } = given;
+  const may = stall === undefined ? {} : { stall };
+  return { name: called, smmu: given.smmu ?? smmu, streamId, ats, pri, ssidBits, atc, ...may };
 }
 
 interface Range {

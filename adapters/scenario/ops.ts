@@ -6,9 +6,10 @@ import { isPathProblem, pathProblem, resolvePath } from '../../core/path.ts';
 import { settingProblem } from '../../core/settings.ts';
 import type { Simulation } from '../../core/simulation.ts';
 import { registers } from '../../core/smmu/registers.ts';
-import { findUnit, smmuUnits } from '../../core/smmu/units.ts';
+import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { type Place, showFound } from '../input-error.ts';
+import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
 import { refuse, unknownName } from './parse.ts';
@@ -49,29 +50,34 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   dma: (line, context) => {
     const { endpoint, iova, bytes: size, access, ssid, exec, privileged, translated, hex: data } = line;
     knownEndpoint(context, line.op, endpoint);
-    if (translated === true)
-      throw refuse(
-        context.place,
-        line.op,
-        'translated',
-        'expected false: ATS is not in this version of Backwalk',
-      );
     if (data !== undefined && access === 'read') {
       throw refuse(context.place, line.op, 'hex', 'expected data with access "write" only');
     }
     if (data !== undefined && data.length !== size) {
       throw refuse(context.place, line.op, 'hex', `expected ${size} bytes, found ${data.length}`);
     }
-    if (iova + BigInt(size) > 2n ** 64n)
-      throw refuse(context.place, line.op, 'bytes', 'expected an end within 64 bits');
+    within64Bits(line, iova, size, context);
     const options = defined({ ssid, exec, privileged, translated, data });
     return dispatch(context, { type: 'dma', endpoint, iova, size, access, ...options } as Stimulus);
   },
-  'endpoint.set': ({ op, endpoint, ats, pri, reset }, context) => {
-    const known = knownEndpoint(context, op, endpoint);
-    const initial = reset === true ? { ats: known.config.ats, pri: known.config.pri } : {};
-    const set = { ...initial, ...defined({ ats, pri }) } as Record<string, boolean>;
-    if (Object.keys(set).length === 0) throw refuse(context.place, op, '', 'expected ats, pri or reset');
+  'ats.translate': (line, context) => {
+    const { op: type, endpoint, iova, bytes: size = 1, access, ssid, exec, privileged } = line;
+    knownEndpoint(context, type, endpoint);
+    within64Bits(line, iova, size, context);
+    const options = defined({ ssid, exec, privileged });
+    return dispatch(context, { type, endpoint, iova, size, access, ...options } as Stimulus);
+  },
+  'pri.request': (line, context) => {
+    const { op: type, endpoint, iova, access, prgIndex, last, ssid, exec, privileged } = line;
+    knownEndpoint(context, type, endpoint);
+    const options = defined({ ssid, exec, privileged });
+    return dispatch(context, { type, endpoint, iova, access, prgIndex, last, ...options } as Stimulus);
+  },
+  'endpoint.set': ({ op, endpoint, ats, pri, silent, reset }, context) => {
+    knownEndpoint(context, op, endpoint);
+    const set = defined({ reset, ats, pri, silent }) as Record<string, boolean>;
+    if (Object.keys(set).length === 0)
+      throw refuse(context.place, op, '', 'expected ats, pri, silent or reset');
     return dispatch(context, { type: 'endpoint.set', endpoint, set });
   },
   'command.issue': ({ op, smmu, command, fields }, context) => {
@@ -82,10 +88,19 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     if ('problem' in encoded) throw refuse(context.place, op, encoded.field, encoded.problem);
     return dispatch(context, { type: 'command.issue', smmu, ...encoded });
   },
+  'cpu.tlbi': (line, context) => {
+    const problem = operandProblem(line);
+    if (problem !== undefined) throw refuse(context.place, line.op, problem.field, problem.message);
+    const { op: type, operation, vmid, asid, va, ipa, tg, num, scale, ttl, el2, e2h } = line;
+    const operands = defined({ vmid, asid, va, ipa, tg, num, scale, ttl, el2, e2h });
+    return dispatch(context, { type, operation, ...operands } as Stimulus);
+  },
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;
     if (findUnit(smmus, unit) === undefined) {
-      const units = Object.keys(smmus).flatMap((smmu) => smmuUnits.map(({ name }) => `${smmu}.${name}`));
+      const units = Object.entries(smmus).flatMap(([name, smmu]) =>
+        unitsOf(smmu).map((unit) => `${name}.${unit.name}`),
+      );
       throw refuse(context.place, op, 'unit', unknownName(unit, units));
     }
     return dispatch(context, { type: 'turn', unit });
@@ -152,6 +167,15 @@ function registerAccess(
   const register = registers.list.find(({ name }) => name === line.reg);
   if (register === undefined) return { smmu: line.smmu, offset: line.offset ?? 0, size: line.size ?? 4 };
   return { smmu: line.smmu, offset: register.offset, size: line.size ?? register.width / 8 };
+}
+
+function within64Bits(
+  { op }: { readonly op: string },
+  iova: bigint,
+  size: number,
+  { place }: OpContext,
+): void {
+  if (iova + BigInt(size) > 2n ** 64n) throw refuse(place, op, 'bytes', 'expected an end within 64 bits');
 }
 
 function knownEndpoint(context: OpContext, op: string, name: string) {

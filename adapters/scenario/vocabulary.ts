@@ -4,6 +4,7 @@
  */
 
 import { meant } from '../../core/path/near.ts';
+import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registers } from '../../core/smmu/registers.ts';
 import { machineFields } from './machine.ts';
 import {
@@ -56,6 +57,9 @@ const size = {
   optional: true,
   doc: 'bytes: the width of the register, 4 for an offset',
 } as const;
+const tlbi = kindOf('a TLBI such as VAE1, ASIDE1 or RVALE1 (`help smmu` lists them)', (raw) =>
+  typeof raw === 'string' && Object.hasOwn(broadcasts, raw) ? raw : undefined,
+);
 const address = { kind: pa, doc: 'physical address' } as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
@@ -86,7 +90,7 @@ export const vocabulary = {
     fields: { pa: address, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
   },
   dma: {
-    summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error", pa?, hex?, event?, pieces?}',
+    summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
     fields: {
       endpoint,
       iova: { kind: iova, doc: 'address the endpoint uses' },
@@ -95,8 +99,34 @@ export const vocabulary = {
       ssid,
       exec: { kind: flag, optional: true, doc: 'an instruction fetch' },
       privileged: { kind: flag, optional: true, doc: 'a privileged access' },
-      translated: { kind: flag, optional: true, doc: 'the address is already translated (ATS)' },
+      translated: { kind: flag, optional: true, doc: 'sent with the address that the ATC holds for it, or as it stands where the ATC holds none' },
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'data written, as many bytes as `bytes`' },
+    },
+  },
+  'ats.translate': {
+    summary: 'An endpoint sends a Translation Request; its ATC keeps what is granted',
+    outcome: '{result:"ok"|"ur"|"ca"|"off", pa?, bytes?, perms?, entries?, event?}',
+    fields: {
+      endpoint,
+      iova: { kind: iova, doc: 'address to translate; pa is its translation, bytes the span that it holds for' },
+      bytes: { kind: count(1, BYTES_MAX), optional: true, doc: 'how many are asked for; 1 when left out' },
+      access: { kind: oneOf('read', 'write'), doc: 'what is meant; write: NW=0' },
+      ssid,
+      exec: { kind: flag, optional: true, doc: 'to execute too (with ssid only)' },
+      privileged: { kind: flag, optional: true, doc: 'for privileged accesses (with ssid only)' },
+    },
+  },
+  'pri.request': {
+    summary: 'An endpoint sends a Page Request', outcome: '{}, or {result:"off"} where PRI is off',
+    fields: {
+      endpoint,
+      iova: { kind: iova, doc: 'address in the page' },
+      access: { kind: oneOf('read', 'write', 'read-write', 'none'), doc: 'what is asked for; none with last and ssid is a Stop PASID marker' },
+      prgIndex: { kind: count(0, 511), doc: 'Page Request Group' },
+      last: { kind: flag, doc: 'last of its group' },
+      ssid,
+      exec: { kind: flag, optional: true, doc: 'to execute (with ssid only)' },
+      privileged: { kind: flag, optional: true, doc: 'for privileged accesses (with ssid only)' },
     },
   },
   'endpoint.set': {
@@ -105,7 +135,8 @@ export const vocabulary = {
       endpoint,
       ats: { kind: flag, optional: true, doc: 'ATS enabled' },
       pri: { kind: flag, optional: true, doc: 'PRI enabled' },
-      reset: { kind: yes, optional: true, doc: 'back to what the machine line said' },
+      silent: { kind: flag, optional: true, doc: 'answers no CMD_ATC_INV: each of them times out' },
+      reset: { kind: yes, optional: true, doc: 'function level reset, before all else: ATS and PRI off, ATC and Page Requests gone' },
     },
   },
   'command.issue': {
@@ -114,6 +145,22 @@ export const vocabulary = {
       smmu,
       command: { kind: text, doc: 'by the name of the specification, as in CMD_TLBI_NH_VA' },
       fields: { kind: mapOf(undefined, anything), optional: true, doc: 'its fields by name; absent ones are 0' },
+    },
+  },
+  'cpu.tlbi': {
+    summary: 'A PE broadcasts a TLBI; every SMMU with IDR0.BTM=1 and CR2.PTM=0 acts on it', outcome: '{}',
+    fields: {
+      operation: { kind: tlbi, doc: 'as the instruction, without IS or OS; R... take a range' },
+      vmid: { kind: count(0, 0xffff), optional: true, doc: 'of the PE, where the operation is for one VMID' },
+      asid: { kind: count(0, 0xffff), optional: true, doc: 'where it is for one ASID' },
+      va: { kind: iova, optional: true, doc: 'where it is for a virtual address' },
+      ipa: { kind: pa, optional: true, doc: 'where it is for an intermediate address' },
+      tg: { kind: oneOf('4KB', '16KB', '64KB'), optional: true, doc: 'of a range: its granule' },
+      num: { kind: count(0, 31), optional: true, doc: 'of a range: (num + 1) * 2^(5 * scale + 1) granules' },
+      scale: { kind: count(0, 3), optional: true, doc: 'of a range' },
+      ttl: { kind: count(0, 3), optional: true, doc: 'of a range: level hint' },
+      el2: { kind: flag, optional: true, doc: 'the PE has EL2 (true when left out); without it the VMID is 0' },
+      e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },
   },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
@@ -160,7 +207,7 @@ export type Line = { [O in Op]: LineOf<O> }[Op];
 /** Ops of the design that later versions will have. */
 // biome-ignore format: a table
 export const laterOps: readonly string[] = [
-  'mem.alloc', 'mem.free', 'mem.memfd', 'ats.translate', 'pri.request', 'ioctl', 'open', 'close', 'read', 'write',
+  'mem.alloc', 'mem.free', 'mem.memfd', 'ioctl', 'open', 'close', 'read', 'write',
   'vm.create', 'guest.attach', 'guest.map', 'guest.unmap',
 ];
 

@@ -1,30 +1,28 @@
 /**
  * What endpoints state: their Translation Requests and what their address translation caches hold (IHI
- * 0070 3.9). An entry of an ATC is named by the seq of the event that filled it.
+ * 0070 3.9), and what they do not send. An entry of an ATC is named by the seq of the event that filled it.
  */
 import { id, int, iova, optional, pa, seq, seqs, text } from '../schema.ts';
 
-const asked = {
-  smmu: text(),
-  endpoint: text('endpoint'),
-  streamId: id('sid'),
-  substreamId: optional(id()),
-};
+const endpoint = { smmu: text(), endpoint: text('endpoint'), streamId: id('sid') };
+const asked = { ...endpoint, substreamId: optional(id()) };
 /** What the answer rests on: the fills of the STE, the CD and the TLB entries; 0 for none. */
 const basis = { ste: seq(), cd: seq(), tlb: seq(), tlb2: optional(seq()) };
 
-export type AtsAnswer = 'success' | 'ur' | 'ca';
+/** How a Translation Request ends: Success, Unsupported Request, Completer Abort. */
+export type AtsStatus = 'success' | 'ur' | 'ca';
 
 export const endpointEvents = {
-  /** A Translation Request was answered. */
+  /** A Translation Request was answered: one event for each entry of the completion. */
   'ats.answered': {
     ...asked,
+    /** First address of the span that the answer holds for. */
     iova: iova(),
-    /** `success`, `ur` (Unsupported Request), `ca` (Completer Abort). */
-    answer: text(),
+    answer: text<AtsStatus>(),
+    /** Of the first address: a PA, an IPA with split-stage ATS; 0 where nothing is permitted. */
     pa: pa(),
     sizeLog2: int(),
-    /** Letters of `rwxp`: read, write, execute, privileged. */
+    /** Letters of `rwxp`: read, write, execute; privileged, as it was asked. */
     permissions: text(),
     reason: text(),
     ...basis,
@@ -37,6 +35,18 @@ export const endpointEvents = {
     permissions: text(),
     ...basis,
   },
-  'atc.invalidated': { ...asked, fetched: seq(), why: text(), removed: seqs() },
-  'atc.evicted': { ...asked, why: text(), removed: seqs() },
+  /** The endpoint did what a CMD_ATC_INV asks, and answered (4.5.1). */
+  'atc.invalidated': { ...asked, fetched: seq(), removed: seqs() },
+  /** The endpoint dropped entries on its own. */
+  'atc.evicted': { ...endpoint, why: text(), removed: seqs() },
+  /** The endpoint cannot ask what it was to ask: nothing went out. */
+  'request.withheld': {
+    ...asked,
+    /** `translation`, `translated` or `page`. */
+    request: text(),
+    iova: iova(),
+    why: text(),
+  },
+  /** A function level reset: ATS and PRI are off, and nothing asked is waited for. */
+  'endpoint.reset': endpoint,
 } as const;

@@ -2,13 +2,10 @@
 import { assert } from '../assert.ts';
 import type { Handlers } from '../machine.ts';
 import type { Cache } from '../smmu/cache.ts';
-import { vaKey } from '../smmu/keys.ts';
 import type { State } from '../state.ts';
+import { atcKeys } from './atc-keys.ts';
 import type { endpointEvents } from './events.ts';
 import type { AtcEntry, EndpointState } from './state.ts';
-
-/** What stands in the index for translations without a PASID. */
-export const NO_PASID = 2 ** 20;
 
 const nothing = (): void => {};
 
@@ -16,12 +13,30 @@ export const endpointHandlers: Pick<Handlers, keyof typeof endpointEvents> = {
   'ats.answered': nothing,
   'atc.filled': (state, entry) => {
     const { seq, tick, cause, actor, type, ...kept } = entry;
-    const { substreamId = NO_PASID, iova, sizeLog2 } = kept;
-    writable(of(state, entry.endpoint)).add({ ...kept, id: seq }, substreamId, vaKey(iova, sizeLog2));
+    const endpoint = of(state, entry.endpoint);
+    writable(endpoint).add({ ...kept, id: seq }, ...atcKeys(kept));
+    if (!endpoint.spans.includes(kept.sizeLog2))
+      endpoint.spans = [...endpoint.spans, kept.sizeLog2].sort((a, b) => a - b);
   },
   'atc.invalidated': (state, { endpoint, removed }) => remove(of(state, endpoint), removed),
   'atc.evicted': (state, { endpoint, removed }) => remove(of(state, endpoint), removed),
+  'request.withheld': nothing,
+  'endpoint.reset': (state, { endpoint: name }) => {
+    of(state, name).groups = [];
+  },
 };
+
+/** A Page Request of the group was sent: its response is waited for. */
+export function openGroup(state: State, name: string, prgIndex: number): void {
+  const endpoint = of(state, name);
+  if (!endpoint.groups.includes(prgIndex)) endpoint.groups.push(prgIndex);
+}
+
+/** The group has its response. */
+export function closeGroup(state: State, name: string, prgIndex: number): void {
+  const endpoint = of(state, name);
+  endpoint.groups = endpoint.groups.filter((each) => each !== prgIndex);
+}
 
 function of(state: State, name: string): EndpointState {
   const endpoint = state.endpoints[name];
@@ -36,9 +51,10 @@ function writable(endpoint: EndpointState): Cache<AtcEntry> {
 }
 
 function remove(endpoint: EndpointState, removed: readonly number[]): void {
+  if (removed.length === 0) return;
   const atc = writable(endpoint);
   for (const id of removed) {
     const entry = atc.fills.get(id);
-    if (entry !== undefined) atc.remove(id, entry.substreamId ?? NO_PASID, vaKey(entry.iova, entry.sizeLog2));
+    if (entry !== undefined) atc.remove(id, ...atcKeys(entry));
   }
 }

@@ -1,4 +1,4 @@
-/** What an endpoint remembers: its switches, and its address translation cache. */
+/** What an endpoint remembers: its switches, its address translation cache, its Page Request groups. */
 import type { EndpointConfig } from '../config.ts';
 import type { Payload } from '../schema.ts';
 import { Cache, type CacheEntry } from '../smmu/cache.ts';
@@ -13,11 +13,16 @@ export interface EndpointState {
   pri: boolean;
   /** It answers no CMD_ATC_INV: each of them times out (3.9.1.4). */
   silent: boolean;
-  /** By PASID (`NO_PASID` without one), then by address and size. */
+  /** By PASID, privilege and size, then by address: see `atcKeys`. */
   atc: Cache<AtcEntry>;
+  /** Sizes (log2) of the entries ever cached, smallest first: what a look-up has to try. */
+  spans: number[];
+  /** Page Request groups that wait for their response, by index. */
+  groups: number[];
 }
 
 /** A reset endpoint. */
 export function initialEndpoint(config: EndpointConfig): EndpointState {
-  return { config, ats: config.ats, pri: config.pri, silent: false, atc: new Cache<AtcEntry>() };
+  const atc = new Cache<AtcEntry>();
+  return { config, ats: config.ats, pri: config.pri, silent: false, atc, spans: [], groups: [] };
 }

@@ -28,6 +28,7 @@ export type Guard =
   | 'PRIQ_IRQEN'
   | 'TABLES_PRESET'
   | 'QUEUES_PRESET'
+  | 'DPT_WALK_EN'
   | 'GBPA.Update'
   | 'GMPAM.Update'
   | 'GBPMPAM.Update'

@@ -1,8 +1,10 @@
 /**
  * The caches in paths: `smmu0.tlb` is its entries, `smmu0.tlb[41]` the one that entry 41 of the log
- * filled. Names and forms of the fields are those of the fill event.
+ * filled; `nic0.atc` likewise. Names and forms of the fields are those of the fill event.
  */
 
+import { endpointEvents } from '../endpoint/events.ts';
+import type { EndpointState } from '../endpoint/state.ts';
 import { type AnyField, type Layout, show } from '../layout/layout.ts';
 import { jsonValue, type Kind, type Schema, showValue } from '../schema.ts';
 import type { Cache, CacheEntry } from '../smmu/cache.ts';
@@ -14,7 +16,7 @@ import { absent, group, leaf, type PathNode, type Watched } from './node.ts';
 
 interface CacheRow {
   readonly schema: Schema;
-  readonly fill: 'tlb.filled' | 'config.filled';
+  readonly fill: 'tlb.filled' | 'config.filled' | 'atc.filled';
   /** What the words of a configuration cache's entry are. */
   readonly layout?: Layout<Record<string, AnyField>>;
 }
@@ -30,17 +32,28 @@ export const cacheRows: Readonly<Record<CacheName, CacheRow>> = {
 };
 
 /** Fields that every entry of one cache has alike. */
-const SAME: readonly string[] = ['smmu', 'cache'];
+const SAME: readonly string[] = ['smmu', 'cache', 'endpoint'];
 
-/** `item`, when given, is what an index leads to instead of an entry. */
-export function cacheNode(
-  smmu: SmmuState,
-  name: CacheName,
-  index?: { readonly means: string; item(at: number): PathNode },
-): PathNode {
-  const cache = smmu.caches[name] as Cache<CacheEntry>;
+const atcRow: CacheRow = { schema: endpointEvents['atc.filled'], fill: 'atc.filled' };
+
+/** The address translation cache of an endpoint. */
+export function atcNode({ atc }: EndpointState): PathNode {
+  return entriesNode(atc, atcRow, watchedFor('atc.filled', 'atc.invalidated', 'atc.evicted'));
+}
+
+interface Index {
+  readonly means: string;
+  item(at: number): PathNode;
+}
+
+/** `index`, when given, is what an index leads to instead of an entry. */
+export function cacheNode(smmu: SmmuState, name: CacheName, index?: Index): PathNode {
   const row = cacheRows[name];
-  const watched = cacheWatched(row.fill);
+  const watched = watchedFor(row.fill, 'cache.invalidated', 'cache.evicted');
+  return entriesNode(smmu.caches[name] as Cache<CacheEntry>, row, watched, index);
+}
+
+function entriesNode(cache: Cache<CacheEntry>, row: CacheRow, watched: Watched, index?: Index): PathNode {
   const entries = (): CacheEntry[] => [...cache.fills.range()].map(([, entry]) => entry);
   return {
     json: () => entries().map((entry) => entryJson(row, entry)),
@@ -58,8 +71,8 @@ export function cacheNode(
   };
 }
 
-function cacheWatched(fill: string): Watched {
-  return { keys: [fill, 'cache.invalidated', 'cache.evicted'].map((type) => `type:${type}`), spans: [] };
+function watchedFor(...types: readonly string[]): Watched {
+  return { keys: types.map((type) => `type:${type}`), spans: [] };
 }
 
 /** One cached entry as JSON: `id` is the seq of its fill. */

@@ -4,12 +4,13 @@ import type { EndpointState } from '../endpoint/state.ts';
 import { touchKey } from '../history/touch.ts';
 import type { Register } from '../layout/register.ts';
 import { CD } from '../smmu/cd.ts';
-import { type RegisterName, registers } from '../smmu/registers.ts';
+import { registersOf } from '../smmu/register-blocks.ts';
+import { type HeldName, registers } from '../smmu/registers.ts';
 import { activeErrors, regValue, regWords } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { STE } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
-import { cacheNode } from './caches.ts';
+import { atcNode, cacheNode } from './caches.ts';
 import {
   absent,
   type Children,
@@ -21,7 +22,7 @@ import {
   structure,
   type Watched,
 } from './node.ts';
-import { queueNode } from './queue.ts';
+import { enhancedQueuesNode, queueNode } from './queue.ts';
 import { findCd, findSte, memoryRead, type Placed, registersRead } from './structures.ts';
 
 /** The whole machine: where every path begins. */
@@ -48,6 +49,7 @@ function smmuNode(state: State, smmu: SmmuState): PathNode {
     cmdq: () => queueNode(memory, smmu, 'CMDQ'),
     evtq: () => queueNode(memory, smmu, 'EVENTQ'),
     ...(smmu.features.pri ? { priq: () => queueNode(memory, smmu, 'PRIQ') } : {}),
+    ...(smmu.features.ecmdq ? { ecmdq: () => enhancedQueuesNode(memory, smmu) } : {}),
     gerror: () => errorsNode(smmu),
     tlb: () => cacheNode(smmu, 'tlb'),
     walk: () => cacheNode(smmu, 'walk'),
@@ -69,15 +71,15 @@ function smmuNode(state: State, smmu: SmmuState): PathNode {
 }
 
 function registersNode(smmu: SmmuState): PathNode {
+  const all = registersOf(smmu);
   const children = Object.fromEntries(
-    registers.list.map((register) => [register.name, () => registerNode(smmu, register)]),
+    all.map((register) => [register.name, () => registerNode(smmu, register)]),
   );
-  const all = group(children);
+  const node = group(children);
   // Fifty registers that are 0 tell nothing: people see the others, programs see all.
-  const held = (): Register[] =>
-    registers.list.filter(({ name }) => regValue(smmu, name as RegisterName) !== 0n);
+  const held = (): Register[] => all.filter(({ name }) => regValue(smmu, name as HeldName) !== 0n);
   return {
-    ...all,
+    ...node,
     lines: () =>
       held().flatMap((register) =>
         registerNode(smmu, register)
@@ -88,7 +90,7 @@ function registersNode(smmu: SmmuState): PathNode {
 }
 
 function registerNode(smmu: SmmuState, register: Register): PathNode {
-  const name = register.name as RegisterName;
+  const name = register.name as HeldName;
   const value = regValue(smmu, name);
   const raw = `0x${value.toString(16).padStart(register.width / 4, '0')}`;
   return structure(register, regWords(smmu, name), registersRead(smmu, name), { value: hex(value), raw });
@@ -156,6 +158,9 @@ function recordsNode(smmu: SmmuState): PathNode {
   return leaf(all, watched, all.length === 0 ? 'none waiting' : all.map(({ record }) => record).join(' '));
 }
 
+/** What opens and closes Page Request groups. */
+const GROUP_KEYS = ['page.requested', 'page.responded', 'endpoint.reset'].map((type) => `type:${type}`);
+
 function endpointNode(endpoint: EndpointState): PathNode {
   const { name, smmu, streamId, ssidBits, atc } = endpoint.config;
   return group({
@@ -165,7 +170,9 @@ function endpointNode(endpoint: EndpointState): PathNode {
     ats: () => setting(`${name}.ats`, endpoint.ats),
     pri: () => setting(`${name}.pri`, endpoint.pri),
     atcCapacity: () => leaf(atc, NOTHING),
-    atc: () => absent('ATS is not in this version', NOTHING),
+    atc: () => atcNode(endpoint),
+    silent: () => setting(`${name}.silent`, endpoint.silent),
+    groups: () => leaf(endpoint.groups, { keys: GROUP_KEYS, spans: [] }),
   });
 }
 

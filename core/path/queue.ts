@@ -8,9 +8,10 @@ import { showRaw } from '../layout/layout.ts';
 import type { Memory } from '../memory/memory.ts';
 import { type QueueName, queues } from '../smmu/codes.ts';
 import { commandByOpcode } from '../smmu/command-layout.ts';
+import { enhancedCount } from '../smmu/ecmdq-registers.ts';
 import { eventRecordByNumber, PRI_ENTRY } from '../smmu/event-record.ts';
 import { entryAddress, indexOf, isConsistent, type Queue, queueOf, used } from '../smmu/queue.ts';
-import { registers } from '../smmu/registers.ts';
+import { ecmdqRegisters, registers } from '../smmu/registers.ts';
 import { reg, regHigh, regWords } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { absent, group, hex, joinWatched, leaf, type PathNode, structure } from './node.ts';
@@ -29,9 +30,40 @@ const kinds: Readonly<Record<QueueName, EntryKind>> = {
   PRIQ:   { label: 'request', layoutOf: () => PRI_ENTRY },
 };
 
+/** What a queue holds, and the start of its registers' names: `CMDQ`, `ECMDQ3`. */
+interface Held {
+  readonly kind: QueueName;
+  readonly prefix: QueueName | `ECMDQ${number}`;
+}
+
 /** The queue with its pointers, and its entries by slot. */
 export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): PathNode {
-  const queue = queueIn(smmu, name);
+  return heldNode(memory, smmu, { kind: name, prefix: name });
+}
+
+/** `smmu0.ecmdq[3]`: the enhanced command queues by number (3.5.6). */
+export function enhancedQueuesNode(memory: Memory, smmu: SmmuState): PathNode {
+  const count = enhancedCount(smmu.features);
+  const item = (index: number): PathNode | undefined =>
+    index < count ? heldNode(memory, smmu, { kind: 'CMDQ', prefix: `ECMDQ${index}` }) : undefined;
+  const all = Array.from({ length: count }, (_, index) => ({ index, node: item(index) }));
+  return {
+    json: () => all.map(({ node }) => node?.json()),
+    lines: () =>
+      all.flatMap(({ index, node }) =>
+        (node?.lines(true) ?? []).map(({ text }) => ({ below: `[${index}]`, text })),
+      ),
+    watched: () => joinWatched(all.flatMap(({ node }) => (node === undefined ? [] : [node.watched()]))),
+    names: [],
+    index: 'number of the queue',
+    child: () => undefined,
+    item,
+  };
+}
+
+function heldNode(memory: Memory, smmu: SmmuState, held: Held): PathNode {
+  const name = held.prefix;
+  const queue = ringIn(smmu, held);
   const prod = reg(smmu, `${name}_PROD`);
   const cons = reg(smmu, `${name}_CONS`);
   const size = used(queue, prod, cons);
@@ -41,9 +73,10 @@ export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): Pat
   const slots = consistent ? Array.from({ length: size }, (_, at) => indexOf(queue, cons + at)) : [];
   const item = (slot: number): PathNode =>
     slot < 2 ** queue.sizeLog2
-      ? entryNode(memory, smmu, name, queue, slot)
+      ? entryNode(memory, smmu, held, queue, slot)
       : absent(`the queue has ${2 ** queue.sizeLog2} entries`, base);
-  const flags: Record<string, () => PathNode> = name === 'CMDQ' ? { err: () => commandError(smmu) } : {};
+  const flags: Record<string, () => PathNode> =
+    held.kind === 'CMDQ' ? { err: () => commandError(smmu, name) } : {};
   return group(
     {
       base: () => leaf(hex(queue.base), base),
@@ -70,16 +103,27 @@ export function entryLayout(name: QueueName, words: Words): Layout<Record<string
 
 /** The queue as its BASE register describes it. */
 export function queueIn(smmu: SmmuState, name: QueueName): Queue {
-  const { cmdqsLog2, eventqsLog2 } = smmu.features;
-  const priqsLog2 = registers.byName.IDR1.fields.PRIQS.read(regWords(smmu, 'IDR1'));
-  const most = { CMDQ: cmdqsLog2, EVENTQ: eventqsLog2, PRIQ: priqsLog2 }[name];
-  const base = `${name}_BASE` as const;
-  return queueOf(reg(smmu, base), regHigh(smmu, base), queues[name].entryBytes, most);
+  return ringIn(smmu, { kind: name, prefix: name });
 }
 
-function commandError(smmu: SmmuState): PathNode {
-  const { ERR } = registers.byName.CMDQ_CONS.fields;
-  return leaf(ERR.read(regWords(smmu, 'CMDQ_CONS')), registersRead(smmu, 'CMDQ_CONS'));
+/** The enhanced command queue of that number. */
+export function enhancedQueueIn(smmu: SmmuState, index: number): Queue {
+  return ringIn(smmu, { kind: 'CMDQ', prefix: `ECMDQ${index}` });
+}
+
+function ringIn(smmu: SmmuState, { kind, prefix }: Held): Queue {
+  const { cmdqsLog2, eventqsLog2, priqsLog2, oas } = smmu.features;
+  const most = { CMDQ: cmdqsLog2, EVENTQ: eventqsLog2, PRIQ: priqsLog2 }[kind];
+  const base = `${prefix}_BASE` as const;
+  return queueOf(reg(smmu, base), regHigh(smmu, base), queues[kind].entryBytes, most, oas);
+}
+
+function commandError(smmu: SmmuState, prefix: Held['prefix']): PathNode {
+  const { CMDQ_CONS } = registers.byName;
+  const { ECMDQ_CONS } = ecmdqRegisters.byName;
+  const field = prefix === 'CMDQ' ? CMDQ_CONS.fields.ERR : ECMDQ_CONS.fields.ERR_REASON;
+  const cons = `${prefix}_CONS` as const;
+  return leaf(field.read(regWords(smmu, cons)), registersRead(smmu, cons));
 }
 
 /** The entries between CONS and PROD, oldest first. */
@@ -97,9 +141,15 @@ function entriesNode(slots: readonly number[], item: (slot: number) => PathNode)
   };
 }
 
-function entryNode(memory: Memory, smmu: SmmuState, name: QueueName, queue: Queue, slot: number): PathNode {
+function entryNode(
+  memory: Memory,
+  smmu: SmmuState,
+  { kind: name, prefix }: Held,
+  queue: Queue,
+  slot: number,
+): PathNode {
   const pa = entryAddress(queue, slot);
-  const base = registersRead(smmu, `${name}_BASE`);
+  const base = registersRead(smmu, `${prefix}_BASE`);
   const watched = joinWatched([base, memoryRead(pa, queue.entryBytes)]);
   if (!memory.isRam(pa, queue.entryBytes)) return absent(`${hex(pa)} is not RAM`, base);
   const words = memory.readWords(pa, queue.entryBytes / 4);

@@ -6,10 +6,12 @@ import type { Words } from '../layout/field.ts';
 import type { AnyField, Layout } from '../layout/layout.ts';
 import { CD, L1CD } from '../smmu/cd.ts';
 import type { QueueName } from '../smmu/codes.ts';
+import { enhancedCount } from '../smmu/ecmdq-registers.ts';
+import type { Queue } from '../smmu/queue.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { L1STD, STE } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
-import { entryLayout, queueIn } from './queue.ts';
+import { enhancedQueueIn, entryLayout, queueIn } from './queue.ts';
 import { findCd, findSte, streamTable } from './structures.ts';
 
 export interface Located {
@@ -30,18 +32,25 @@ export function structureAt(state: State, pa: number): Located | undefined {
   return undefined;
 }
 
-const QUEUES: readonly (readonly [QueueName, string])[] = [
-  ['CMDQ', 'cmdq'],
-  ['EVENTQ', 'evtq'],
-];
+/** The queues of an SMMU, with what each holds and its path. */
+function queuesOf(smmu: SmmuState): readonly (readonly [holds: QueueName, path: string, queue: Queue])[] {
+  const { name } = smmu.config;
+  return [
+    ['CMDQ', `${name}.cmdq`, queueIn(smmu, 'CMDQ')],
+    ['EVENTQ', `${name}.evtq`, queueIn(smmu, 'EVENTQ')],
+    ...(smmu.features.pri ? [['PRIQ', `${name}.priq`, queueIn(smmu, 'PRIQ')] as const] : []),
+    ...Array.from(
+      { length: enhancedCount(smmu.features) },
+      (_, index) => ['CMDQ', `${name}.ecmdq[${index}]`, enhancedQueueIn(smmu, index)] as const,
+    ),
+  ];
+}
 
 function queueEntryAt(smmu: SmmuState, pa: number): Located | undefined {
-  for (const [name, called] of QUEUES) {
-    const queue = queueIn(smmu, name);
+  for (const [name, path, queue] of queuesOf(smmu)) {
     const slot = Math.floor((pa - queue.base) / queue.entryBytes);
     if (queue.base === 0 || slot < 0 || slot >= 2 ** queue.sizeLog2) continue;
-    const path = `${smmu.config.name}.${called}[${slot}]`;
-    return located(path, queue.base + slot * queue.entryBytes, queue.entryBytes, (words) =>
+    return located(`${path}[${slot}]`, queue.base + slot * queue.entryBytes, queue.entryBytes, (words) =>
       entryLayout(name, words),
     );
   }

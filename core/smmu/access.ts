@@ -4,11 +4,11 @@
  * for the Event queue's turn; an access that stalls waits for software.
  */
 
-import { assert } from '../assert.ts';
-import { own } from '../lookup.ts';
+import { findEndpoint } from '../endpoint/atc.ts';
+import type { EndpointState } from '../endpoint/state.ts';
 import type { Context, Decider } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
-import type { State } from '../state.ts';
+import type { StimulusOf } from '../stimulus.ts';
 import { aboutPiece, type Dma, type Piece, pieceSize } from './dma.ts';
 import { prefetchNear } from './prefetch.ts';
 import { raise } from './raise.ts';
@@ -17,11 +17,17 @@ import type { SmmuState } from './state.ts';
 import { type Refused, type Request, type Translation, translate } from './translate.ts';
 
 export const accessDevice: Decider<'dma'> = (context, stimulus) => {
-  const { endpoint, smmu } = find(context.state, stimulus.endpoint);
-  if (endpoint === undefined || smmu === undefined) return;
-  const dma: Dma = {
-    endpoint: stimulus.endpoint,
-    streamId: endpoint.config.streamId,
+  const found = findEndpoint(context.state, stimulus.endpoint);
+  if (found === undefined) return;
+  const { endpoint, smmu } = found;
+  goOn(context, smmu, dmaOf(endpoint, stimulus), 0);
+};
+
+/** The DMA that a stimulus asks of an endpoint. */
+export function dmaOf({ config }: EndpointState, stimulus: StimulusOf<'dma'>): Dma {
+  return {
+    endpoint: config.name,
+    streamId: config.streamId,
     // A bus carries 20 bits of it (3.2).
     substreamId: stimulus.ssid === undefined ? undefined : stimulus.ssid % 2 ** 20,
     iova: stimulus.iova,
@@ -30,10 +36,9 @@ export const accessDevice: Decider<'dma'> = (context, stimulus) => {
     exec: stimulus.exec ?? false,
     privileged: stimulus.privileged ?? false,
     data: stimulus.data,
-    stalls: endpoint.config.stall ?? true,
+    stalls: config.stall ?? true,
   };
-  goOn(context, smmu, dma, 0);
-};
+}
 
 /** Does what is left of a DMA from byte `done` on, until it ends or stalls. */
 export function goOn(context: Context, smmu: SmmuState, dma: Dma, done: number): void {
@@ -95,14 +100,4 @@ function refusePiece(
   const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
   context.emit(dma.endpoint, { type: 'access.terminated', ...about, result, reason });
   return result === 'raz-wi';
-}
-
-function find(
-  state: State,
-  name: string,
-): { endpoint: State['endpoints'][string] | undefined; smmu: SmmuState | undefined } {
-  const endpoint = own(state.endpoints, name);
-  const smmu = endpoint === undefined ? undefined : state.smmus[endpoint.config.smmu];
-  assert(endpoint === undefined || smmu !== undefined, `${name} hangs on an SMMU`);
-  return { endpoint, smmu };
 }

@@ -51,6 +51,7 @@ export function halfOf(cd: Cd, upper: boolean, el2: boolean): Half {
   };
 }
 
+/** Whether the stream belongs to EL2 or EL2-E2H (5.2 STRW). */
 export function isEl2(ste: Ste, features: Features): boolean {
   return features.hyp && ste.Config === 'S1' && ste.STRW === 'NS_EL2';
 }

@@ -1,39 +1,36 @@
 /**
- * The Command queue: IHI 0070 3.5, 4.1, 7.1. A command is fetched, consumed (CONS passes it) and
- * performed in turns of their own; a CMD_SYNC is consumed only when all before it is performed.
+ * Command queues: IHI 0070 3.5, 4.1, 7.1. A command is fetched, consumed (CONS passes it) and performed in
+ * turns of their own; a CMD_SYNC is consumed only when all before it in its queue is performed. Queues do
+ * not wait for each other (3.5.6.1).
  */
 
 import type { Words } from '../layout/field.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { applyScope } from './apply-scope.ts';
-import { cerrors, queues } from './codes.ts';
+import { type CerrorName, cerrors } from './codes.ts';
 import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.ts';
-import { commandLayouts } from './command-layout.ts';
+import { hasNoEffect, notesOf } from './command-notes.ts';
+import { type CommandQueue, held, ringOf } from './command-queues.ts';
 import { takeEffect } from './effects.ts';
-import { isActive, raiseError } from './gerror.ts';
-import { advance, entryAddress, isConsistent, isEmpty, pointer, type Queue, queueOf } from './queue.ts';
-import { enabled, isE2h, reg, regHigh, regValue, vmidWildcard } from './regs.ts';
-import { retryUntold } from './stalls.ts';
+import { raiseError } from './gerror.ts';
+import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
+import { isE2h, vmidWildcard } from './regs.ts';
 import { type InFlight, limits, type SmmuState } from './state.ts';
+import { completeSync } from './sync.ts';
 
-export function commandQueue(smmu: SmmuState): Queue {
-  return queueOf(
-    reg(smmu, 'CMDQ_BASE'),
-    regHigh(smmu, 'CMDQ_BASE'),
-    queues.CMDQ.entryBytes,
-    smmu.features.cmdqsLog2,
-  );
+export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  if (!queue.kind.isOn(smmu, queue) || queue.kind.isStopped(smmu, queue)) return false;
+  const before = inFlightOf(smmu, queue);
+  if (before.length >= limits.inFlight || before.some((command) => !command.consumed)) return false;
+  const ring = ringOf(smmu, queue);
+  const prod = held(smmu, queue.prod);
+  const cons = held(smmu, queue.cons);
+  return !isEmpty(ring, prod, cons) && isConsistent(ring, prod, cons);
 }
 
-export function fetchReady(smmu: SmmuState): boolean {
-  if (!enabled.cmdq(smmu) || isActive(smmu, 'CMDQ_ERR')) return false;
-  if (smmu.inFlight.length >= limits.inFlight || smmu.inFlight.some((command) => !command.consumed))
-    return false;
-  const queue = commandQueue(smmu);
-  const prod = reg(smmu, 'CMDQ_PROD');
-  const cons = reg(smmu, 'CMDQ_CONS');
-  return !isEmpty(queue, prod, cons) && isConsistent(queue, prod, cons);
+function inFlightOf(smmu: SmmuState, { name }: CommandQueue): readonly InFlight[] {
+  return smmu.inFlight.length === 0 ? smmu.inFlight : smmu.inFlight.filter((each) => each.queue === name);
 }
 
 /** A what-if's command joins those in flight without passing through the queue. */
@@ -44,60 +41,78 @@ export const issueCommand: Decider<'command.issue'> = ({ state, emit }, { smmu: 
 };
 
 /** Reads the command at CONS. An abort is CERROR_ABT and CONS does not move (7.1). */
-export function fetch(context: Context, smmu: SmmuState): void {
-  const queue = commandQueue(smmu);
-  const index = pointer(queue, reg(smmu, 'CMDQ_CONS'));
-  const pa = entryAddress(queue, index);
+export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): void {
+  const ring = ringOf(smmu, queue);
+  const index = pointer(ring, held(smmu, queue.cons));
+  const pa = entryAddress(ring, index);
   const { memory } = context.state;
-  const name = smmu.config.name;
-  if (!memory.isRam(pa, queue.entryBytes)) {
-    const error = 'CERROR_ABT';
-    const why = 'the read of the queue aborted';
-    context.emit(name, { type: 'command.rejected', smmu: name, index, command: '-', fetched: 0, error, why });
-    stopQueue(context, smmu, error);
+  if (!memory.isRam(pa, ring.entryBytes)) {
+    const nothing = { index, command: '-', fetched: 0 };
+    reject(context, smmu, queue, nothing, 'CERROR_ABT', 'the read of the queue aborted');
+    stop(context, smmu, queue, 'CERROR_ABT');
     return;
   }
-  const command = commandName([memory.read32(pa)]);
-  context.emit(name, {
+  context.emit(smmu.config.name, {
     type: 'command.fetched',
-    smmu: name,
+    smmu: smmu.config.name,
+    ...told(queue),
     index,
-    command,
+    command: commandName([memory.read32(pa)]),
     lo: memory.read64(pa),
     hi: memory.read64(pa + 8),
   });
 }
 
-export function consumeReady(smmu: SmmuState): boolean {
-  const next = smmu.inFlight.find((command) => !command.consumed);
+export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  const all = inFlightOf(smmu, queue);
+  const next = all.find((command) => !command.consumed);
   if (next === undefined) return false;
   if (next.command !== 'CMD_SYNC') return true;
   // Records of terminated accesses are visible or gone before it completes (4.7.3).
-  return smmu.inFlight[0] === next && smmu.records.every((record) => record.stag !== undefined);
+  return all[0] === next && smmu.records.every((record) => record.stag !== undefined);
 }
 
 /** Decides on the fetched command: CONS passes it, or the queue stops at it. */
-export function consume(context: Context, smmu: SmmuState): void {
-  const next = smmu.inFlight.find((command) => !command.consumed);
+export function consume(context: Context, smmu: SmmuState, queue: CommandQueue): void {
+  const next = inFlightOf(smmu, queue).find((command) => !command.consumed);
   if (next === undefined) return;
   const words = wordsOf(next);
-  const why = illegalReason(words, smmu.features);
-  const name = smmu.config.name;
-  const { index, command, fetched } = next;
-  if (why !== undefined) {
-    const error = 'CERROR_ILL';
-    context.emit(name, { type: 'command.rejected', smmu: name, index, command, fetched, error, why });
-    if (!next.beside) stopQueue(context, smmu, error);
+  const wrong = errorOf(smmu, next, words);
+  if (wrong !== undefined) {
+    reject(context, smmu, queue, next, wrong.error, wrong.why);
+    if (!next.beside) stop(context, smmu, queue, wrong.error);
     return;
   }
-  context.emit(name, { type: 'command.consumed', smmu: name, index, command, fetched });
-  if (!next.beside) putCons(context, smmu, advance(commandQueue(smmu), reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff));
-  if (command !== 'CMD_SYNC') return;
-  retryUntold(context, smmu);
-  context.emit(name, { type: 'sync.completed', smmu: name, index, fetched });
-  // The wired interrupt has no enable in IRQ_CTRL; its signal comes last (4.7.3, 3.18).
-  if (commandLayouts.CMD_SYNC.layout.fields.CS.read(words) === 'SIG_IRQ')
-    context.emit(name, { type: 'interrupt.raised', smmu: name, source: 'CMD_SYNC' });
+  const { name } = smmu.config;
+  const { index, command, fetched } = next;
+  for (const { note, detail } of notesOf(words, smmu.features))
+    context.emit(name, { type: 'misuse.noted', smmu: name, rule: note.name, detail });
+  context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
+  if (!next.beside) moveOn(context, smmu, queue);
+  if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);
+}
+
+/** Why the queue stops at the command (4.1.3, 7.1); what it is counts before what it waits for. */
+function errorOf(
+  smmu: SmmuState,
+  { command, queue }: InFlight,
+  words: Words,
+): { readonly error: CerrorName; readonly why: string } | undefined {
+  const why = illegalReason(words, smmu.features, smmu.config.choices['strictReserved'] === true);
+  if (why !== undefined) return { error: 'CERROR_ILL', why };
+  const lost = command === 'CMD_SYNC' ? own(smmu.atcLost, queue) : undefined;
+  if (lost === undefined) return undefined;
+  return { error: 'CERROR_ATC_INV_SYNC', why: `the CMD_ATC_INV of entry ${lost} was not answered` };
+}
+
+/** CONS passes the command. A queue that could be seen full wakes the PEs when it is not any more (4.1.2). */
+function moveOn(context: Context, smmu: SmmuState, queue: CommandQueue): void {
+  const ring = ringOf(smmu, queue);
+  const cons = held(smmu, queue.cons);
+  const wasFull = isFull(ring, held(smmu, queue.prod), cons);
+  putCons(context, smmu, queue, advance(ring, cons & queue.kind.consKept));
+  if (!wasFull || !smmu.features.sev || smmu.config.choices['erratumFullQueueSev'] === true) return;
+  context.emit(smmu.config.name, { type: 'event.sent', smmu: smmu.config.name, source: queue.name });
 }
 
 /** What the scopes of commands depend on: CR2.E2H, CR0.VMW. */
@@ -105,41 +120,53 @@ function scopeEnv(smmu: SmmuState): ScopeEnv {
   return { features: smmu.features, e2h: isE2h(smmu), wildcard: vmidWildcard(smmu) };
 }
 
-export function performReady(smmu: SmmuState): boolean {
-  return smmu.inFlight.some((command) => command.consumed);
+export function performReady(smmu: SmmuState, { name }: CommandQueue): boolean {
+  return smmu.inFlight.some((command) => command.consumed && command.queue === name);
 }
 
 /** Completes the effect of the oldest consumed command. */
-export function perform(context: Context, smmu: SmmuState): void {
-  const command = smmu.inFlight.find((each) => each.consumed);
-  if (command === undefined) return;
-  const env = scopeEnv(smmu);
-  const words = wordsOf(command);
-  for (const scope of scopesOf(words, env)) applyScope(context, smmu, scope, command.fetched);
-  takeEffect(context, smmu, command, words);
-  const { index, fetched } = command;
-  context.emit(smmu.config.name, {
-    type: 'command.performed',
-    smmu: smmu.config.name,
-    index,
-    command: command.command,
-    fetched,
-  });
+export function perform(context: Context, smmu: SmmuState, queue: CommandQueue): void {
+  const next = inFlightOf(smmu, queue).find((each) => each.consumed);
+  if (next === undefined) return;
+  const { index, command, fetched } = next;
+  const words = wordsOf(next);
+  for (const scope of scopesOf(words, scopeEnv(smmu))) applyScope(context, smmu, scope, fetched);
+  if (!hasNoEffect(words, smmu.features)) takeEffect(context, smmu, next, words);
+  const { name } = smmu.config;
+  context.emit(name, { type: 'command.performed', smmu: name, ...told(queue), index, command, fetched });
+}
+
+function reject(
+  { emit }: Context,
+  smmu: SmmuState,
+  queue: CommandQueue,
+  { index, command, fetched }: Pick<InFlight, 'index' | 'command' | 'fetched'>,
+  error: CerrorName,
+  why: string,
+): void {
+  const { name } = smmu.config;
+  const about = { ...told(queue), index, command, fetched };
+  emit(name, { type: 'command.rejected', smmu: name, ...about, error, why });
 }
 
 /**
- * The order of 7.1: the queue has stopped at the entry; CONS shows it; ERR tells the code; GERROR is
- * toggled after that; the interrupt comes last.
+ * The order of 7.1: the queue has stopped at the entry, and CONS shows it, for CONS moves with each command;
+ * then the code is told, then the global error is activated, and the interrupt comes last.
  */
-function stopQueue(context: Context, smmu: SmmuState, error: keyof typeof cerrors): void {
-  putCons(context, smmu, ((reg(smmu, 'CMDQ_CONS') & 0x80ff_ffff) | (cerrors[error] << 24)) >>> 0);
-  raiseError(context, smmu, 'CMDQ_ERR');
+function stop(context: Context, smmu: SmmuState, queue: CommandQueue, error: CerrorName): void {
+  putCons(context, smmu, queue, queue.kind.withError(held(smmu, queue.cons), cerrors[error]));
+  raiseError(context, smmu, queue.kind.gerror);
 }
 
-function putCons({ emit }: Context, smmu: SmmuState, value: number): void {
+function putCons({ emit }: Context, smmu: SmmuState, { cons }: CommandQueue, value: number): void {
   const name = smmu.config.name;
-  const old = regValue(smmu, 'CMDQ_CONS');
-  emit(name, { type: 'register.updated', smmu: name, register: 'CMDQ_CONS', value: BigInt(value), old });
+  const old = BigInt(held(smmu, cons));
+  emit(name, { type: 'register.updated', smmu: name, register: cons, value: BigInt(value), old });
+}
+
+/** How events name the queue: the Command queue goes without saying. */
+function told({ name }: CommandQueue): { readonly queue?: string } {
+  return name === 'CMDQ' ? {} : { queue: name };
 }
 
 function wordsOf({ lo, hi }: InFlight): Words {

@@ -7,6 +7,7 @@
 import type { Words } from '../layout/field.ts';
 import { decode } from '../layout/layout.ts';
 import { type CommandFields, type CommandName, commandByOpcode, commandLayouts } from './command-layout.ts';
+import { hasNoEffect, rangeAlignBytes, reservedIn } from './command-notes.ts';
 import type { Regime } from './events.ts';
 import type { Features } from './features.ts';
 import { granuleByName } from './granule.ts';
@@ -89,8 +90,11 @@ export function commandName(words: Words): CommandName | typeof UNKNOWN_COMMAND 
   return (commandByOpcode((words[0] ?? 0) & 0xff)?.name as CommandName | undefined) ?? UNKNOWN_COMMAND;
 }
 
-/** Why the command is CERROR_ILL (4.1.3), or undefined when it is legal. */
-export function illegalReason(words: Words, features: Features): string | undefined {
+/**
+ * Why the command is CERROR_ILL (4.1.3), or undefined when it is legal.
+ * @param strict reserved bits are checked (4.1.5)
+ */
+export function illegalReason(words: Words, features: Features, strict = false): string | undefined {
   const name = commandName(words);
   if (name === UNKNOWN_COMMAND) return `opcode 0x${((words[0] ?? 0) & 0xff).toString(16)} is reserved`;
   const lacking = commands[name].illegal?.(features);
@@ -100,14 +104,15 @@ export function illegalReason(words: Words, features: Features): string | undefi
   if (name === 'CMD_SYNC' && fields['CS'] === 'RESERVED') return 'CS=3'; // 4.7.3
   if (name === 'CMD_ATC_INV' && (fields['Size'] as number) > 52) return 'Size>52'; // 4.5.1
   if (name === 'CMD_PRI_RESP' && fields['Resp'] === 'RESERVED') return 'Resp=3'; // 4.5.2
-  if ('TG' in fields && features.ril) return illegalRange(fields as unknown as Ranged, features);
-  return undefined;
+  const range =
+    'TG' in fields && features.ril ? illegalRange(fields as unknown as Ranged, features) : undefined;
+  return range ?? (strict ? reservedIn(words, features) : undefined);
 }
 
 /** What the command invalidates; a command that invalidates nothing here gives an empty list. */
 export function scopesOf(words: Words, env: ScopeEnv): readonly Scope[] {
   const name = commandName(words);
-  if (name === UNKNOWN_COMMAND) return [];
+  if (name === UNKNOWN_COMMAND || hasNoEffect(words, env.features)) return [];
   const row = commands[name] as CommandRow;
   return row.scopes?.(decode(commandLayouts[name].layout, words) as never, env) ?? [];
 }
@@ -153,10 +158,11 @@ export function ranged(
   const scale = features.ds ? Math.min(c.SCALE, 39) : c.SCALE & 0x1f;
   const page = BigInt(2 ** granule.pageLog2);
   const level = effectiveTtl(c, features);
+  const align = BigInt(rangeAlignBytes(granule, level));
   // A misaligned range is unpredictable; the choice is to round the start down and keep the end.
   const end = start + BigInt(c.NUM + 1) * (1n << BigInt(scale)) * page;
   return {
-    range: { start: start - (start % page), end },
+    range: { start: start - (start % align), end },
     granuleLog2: granule.pageLog2,
     leafOnly: c.Leaf,
     ...(level === 0 ? {} : { level }),

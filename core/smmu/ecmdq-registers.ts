@@ -55,9 +55,21 @@ export function enhancedRegisterAt(features: Features, offset: number): Enhanced
   return { queue, which, register, word: found.word };
 }
 
-/** Where the registers of queue `queue` begin, from the base of the SMMU. */
-export function enhancedOffset(features: Features, queue: number): number {
-  return CONTROL_PAGES_OFFSET + (queue * PAGE_BYTES) / 2 ** features.ecmdqsPerPageLog2;
+/** Offset of a register of queue `queue` from the base of the SMMU. */
+export function enhancedOffset(features: Features, queue: number, which: EnhancedRegister['which']): number {
+  const page = CONTROL_PAGES_OFFSET + (queue * PAGE_BYTES) / 2 ** features.ecmdqsPerPageLog2;
+  return page + ecmdqRegisters.byName[which].offset;
+}
+
+/** The registers of all enhanced queues under their own names. */
+export function enhancedRegisters(features: Features): readonly Register[] {
+  return Array.from({ length: enhancedCount(features) }, (_, queue) =>
+    ecmdqRegisters.list.map((register) => ({
+      ...register,
+      name: enhancedName(queue, register.name),
+      offset: enhancedOffset(features, queue, register.name),
+    })),
+  ).flat();
 }
 
 const about = [
@@ -78,7 +90,11 @@ export function controlPageAt(
   if (row === undefined) return undefined;
   const word = first === row.offset ? 0 : 1;
   const name = row.name.replace('0', String(page));
-  return { register: { ...row, name, offset: row.offset + page * ABOUT_BYTES }, word, value: told(row.name, page)[word] ?? 0 };
+  return {
+    register: { ...row, name, offset: row.offset + page * ABOUT_BYTES },
+    word,
+    value: told(row.name, page)[word] ?? 0,
+  };
 }
 
 /** Each page is in registers, has a granule of 64 KiB and is always enabled. */

@@ -3,6 +3,7 @@
  * messages to endpoints. IHI 0070 4.2, 4.5, 4.7. A command without a row has no effect of its own.
  */
 
+import { invalidateAtc, respondToPages } from '../endpoint/commands.ts';
 import type { Words } from '../layout/field.ts';
 import { decode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
@@ -22,13 +23,40 @@ type Effect<N extends CommandName> = (
 const effects: { readonly [N in CommandName]?: Effect<N> } = {
   CMD_PREFETCH_CONFIG: prefetchConfig,
   CMD_PREFETCH_ADDR:   prefetchAddresses,
-  CMD_RESUME:          resume,
-  CMD_STALL_TERM:      (context, smmu, { StreamID }) => terminateStalls(context, smmu, StreamID),
+  CMD_ATC_INV:         invalidateAtc,
+  CMD_PRI_RESP:        respondToPages,
 };
+
+/** What is done by the time the command is consumed: what stalls later is not meant (4.7.1, 4.7.2). */
+// biome-ignore format: a table
+const atConsumption: { readonly [N in CommandName]?: Effect<N> } = {
+  CMD_RESUME:     resume,
+  CMD_STALL_TERM: (context, smmu, { StreamID }) => terminateStalls(context, smmu, StreamID),
+};
+
+/** Does what must be done before CONS passes the command. */
+export function takeEffectAtConsumption(
+  context: Context,
+  smmu: SmmuState,
+  command: InFlight,
+  words: Words,
+): void {
+  apply(atConsumption, context, smmu, command, words);
+}
 
 /** Does what the command says, once it is consumed and it is its turn. */
 export function takeEffect(context: Context, smmu: SmmuState, command: InFlight, words: Words): void {
+  apply(effects, context, smmu, command, words);
+}
+
+function apply(
+  table: { readonly [N in CommandName]?: Effect<N> },
+  context: Context,
+  smmu: SmmuState,
+  command: InFlight,
+  words: Words,
+): void {
   const name = command.command as CommandName;
-  const effect = effects[name] as Effect<CommandName> | undefined;
+  const effect = table[name] as Effect<CommandName> | undefined;
   effect?.(context, smmu, decode(commandLayouts[name].layout, words) as CommandFields, command);
 }

@@ -18,6 +18,7 @@ export function eventQueue(smmu: SmmuState): Queue {
     regHigh(smmu, 'EVENTQ_BASE'),
     queues.EVENTQ.entryBytes,
     smmu.features.eventqsLog2,
+    smmu.features.oas,
   );
 }
 

@@ -37,6 +37,8 @@ const basis = {
   tlb: seq(),
   /** The stage 2 entry of the final address, where `tlb` is a stage 1 entry. */
   tlb2: optional(seq()),
+  /** The ATC entry that gave the address of a Translated transaction. */
+  atc: optional(seq()),
 };
 /** A request of a device that is not an access. */
 const asked = { smmu, endpoint: text('endpoint'), streamId: id('sid'), substreamId: optional(id()) };
@@ -175,7 +177,7 @@ export const smmuEvents = {
   'access.completed': {
     ...access,
     pa: pa(),
-    /** How it was served: `hit`, `walk`, `bypass`. */
+    /** How it was served: `hit`, `walk`, `bypass`; Translated, with an address of the ATC or none: `atc`, `translated`. */
     via: text(),
     ...basis,
   },

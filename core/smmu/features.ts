@@ -5,7 +5,7 @@
 import { addressSizes } from './codes.ts';
 import { registers } from './registers.ts';
 
-const { IDR0, IDR1, IDR3, IDR5 } = registers.byName;
+const { IDR0, IDR1, IDR3, IDR5, IDR6 } = registers.byName;
 
 export class Features {
   readonly s1p: boolean;
@@ -45,6 +45,9 @@ export class Features {
   readonly tablesPreset: boolean;
   readonly rel: boolean;
   readonly ecmdq: boolean;
+  /** Control pages of enhanced command queues, and queues in each (IDR6). */
+  readonly ecmdqPagesLog2: number;
+  readonly ecmdqsPerPageLog2: number;
 
   readonly had: boolean;
   readonly pbha: boolean;
@@ -85,6 +88,7 @@ export class Features {
     const w1 = [idr['IDR1'] ?? 0];
     const w3 = [idr['IDR3'] ?? 0];
     const w5 = [idr['IDR5'] ?? 0];
+    const w6 = [idr['IDR6'] ?? 0];
     const f0 = IDR0.fields;
     const f1 = IDR1.fields;
     const f3 = IDR3.fields;
@@ -130,6 +134,8 @@ export class Features {
     this.tablesPreset = f1.TABLES_PRESET.read(w1);
     this.rel = f1.REL.read(w1);
     this.ecmdq = f1.ECMDQ.read(w1);
+    this.ecmdqPagesLog2 = IDR6.fields.CMDQ_CONTROL_PAGE_LOG2NUMP.read(w6);
+    this.ecmdqsPerPageLog2 = IDR6.fields.CMDQ_CONTROL_PAGE_LOG2NUMQ.read(w6);
 
     this.had = f3.HAD.read(w3);
     this.pbha = f3.PBHA.read(w3);

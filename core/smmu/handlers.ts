@@ -1,5 +1,6 @@
 /** How the SMMU's facts evolve its state. Nothing is decided here. */
 import { assert } from '../assert.ts';
+import { closeGroup, openGroup } from '../endpoint/handlers.ts';
 import type { EntryOf } from '../event.ts';
 import type { Handlers } from '../machine.ts';
 import type { State } from '../state.ts';
@@ -7,7 +8,7 @@ import type { Cache, CacheEntry } from './cache.ts';
 import type { CacheName, smmuEvents } from './events.ts';
 import { contextKey, vaKey } from './keys.ts';
 import { putReg } from './regs.ts';
-import type { ConfigEntry, SmmuState, TlbEntry } from './state.ts';
+import { type ConfigEntry, isStopMarker, type SmmuState, type TlbEntry } from './state.ts';
 
 const nothing = (): void => {};
 
@@ -40,15 +41,16 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
   // It is fetched anew after the acknowledgement (7.1); invalidations that timed out are then lost (4.7.3).
-  'command.rejected': (state, { smmu, fetched, error }) => {
+  'command.rejected': (state, { smmu, queue = 'CMDQ', fetched, error }) => {
     const owner = of(state, smmu);
-    if (error === 'CERROR_ATC_INV_SYNC') owner.atcLost = 0;
+    if (error === 'CERROR_ATC_INV_SYNC') delete owner.atcLost[queue];
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
   'sync.completed': nothing,
   'atc.timedout': (state, { smmu, fetched }) => {
     const owner = of(state, smmu);
-    if (owner.atcLost === 0) owner.atcLost = fetched;
+    const queue = owner.inFlight.find((each) => each.fetched === fetched)?.queue ?? 'CMDQ';
+    owner.atcLost[queue] ??= fetched;
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
 
@@ -123,10 +125,11 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
       last,
       words,
     });
+    if (!isStopMarker({ wants, last, substreamId })) openGroup(state, endpoint, prgIndex);
   },
   'page.queued': (state, { smmu, requested }) => forgetRequest(of(state, smmu), requested),
   'page.dropped': (state, { smmu, requested }) => forgetRequest(of(state, smmu), requested),
-  'page.responded': nothing,
+  'page.responded': (state, { endpoint, prgIndex }) => closeGroup(state, endpoint, prgIndex),
 
   'record.raised': (state, { smmu, record, streamId, words, seq, stag }) => {
     of(state, smmu).records.push({

@@ -21,6 +21,8 @@ export interface RaiseAbout {
   readonly stag?: number;
   /** STE.MEV. */
   readonly mev?: boolean;
+  /** Fields that only this record has, or has in another form. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
 /** Raises the event record of a fault. More than the architecture can hold waiting are lost. */
@@ -29,7 +31,7 @@ export function raise(
   smmu: SmmuState,
   request: Request,
   fault: Fault,
-  { stag, mev = false }: RaiseAbout = {},
+  { stag, mev = false, fields = {} }: RaiseAbout = {},
 ): void {
   const name = smmu.config.name;
   const { record } = fault;
@@ -38,7 +40,7 @@ export function raise(
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'record-lost', detail: record });
     return;
   }
-  const words = recordWords(request, fault, stag, smmu.features.oas);
+  const words = recordWords(request, fault, stag, smmu.features.oas, fields);
   if (
     stag === undefined &&
     smmu.config.choices['mergeRecords'] === true &&
@@ -69,7 +71,13 @@ function isLike(pending: PendingRecord, streamId: number, words: Uint32Array): b
   });
 }
 
-function recordWords(request: Request, fault: Fault, stag: number | undefined, oas: number): Uint32Array {
+function recordWords(
+  request: Request,
+  fault: Fault,
+  stag: number | undefined,
+  oas: number,
+  besides: Readonly<Record<string, unknown>>,
+): Uint32Array {
   const { layout, number } = eventRecords[fault.record as EventRecordName];
   // Bits [2:0], and those at OAS and above, are 0 (7.3.4).
   const fetchAddr = (fault.fetchAddr ?? 0) % 2 ** oas;
@@ -90,6 +98,7 @@ function recordWords(request: Request, fault: Fault, stag: number | undefined, o
     FetchAddr: fetchAddr - (fetchAddr % 8),
     Stall: stag !== undefined,
     STAG: stag ?? 0,
+    ...besides,
   };
   const fields = Object.fromEntries(Object.entries(known).filter(([name]) => name in layout.fields));
   return encode(layout, fields as Partial<EventRecordFields>);

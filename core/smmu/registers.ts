@@ -8,7 +8,14 @@
  */
 import { addr, flag, oneOf, u64, uint } from '../layout/field.ts';
 import { layout } from '../layout/layout.ts';
-import { type Guard, register, registerFile, sixteen } from '../layout/register.ts';
+import {
+  type Guard,
+  type Register,
+  type RegisterFile,
+  register,
+  registerFile,
+  sixteen,
+} from '../layout/register.ts';
 import {
   CR1_CACHEABILITY,
   cerrors,
@@ -253,9 +260,10 @@ export const registers = registerFile([
   register('GBPMPAM',          { offset: 0x13c, width: 32, access: 'RW', reset: 0,          spec: '6.3.43', guard: ['GBPMPAM.Update'] }, GBPMPAM),
   register('VATOS_SEL',        { offset: 0x180, width: 32, access: 'RW', reset: 'UNKNOWN',  spec: '6.3.44', guard: ['VATOS.RUN'] }, { VMID: uint(15, 0) }),
   register('IDR6',             { offset: 0x190, width: 32, access: 'RO', reset: 'constant', spec: '6.3.45' }, IDR6),
-  register('DPT_BASE',         { offset: 0x200, width: 64, access: 'RW', reset: 'UNKNOWN',  spec: '6.3.46' }, { BADDR: addr(55, 12), RA: flag(62) }),
-  register('DPT_BASE_CFG',     { offset: 0x208, width: 32, access: 'RW', reset: 'UNKNOWN',  spec: '6.3.47' }, DPT_CFG),
-  register('DPT_CFG_FAR',      { offset: 0x210, width: 64, access: 'RW', reset: 0,          spec: '6.3.48' }, DPT_FAR),
+  register('DPT_BASE',         { offset: 0x200, width: 64, access: 'RW', reset: 'UNKNOWN',  spec: '6.3.46', guard: ['DPT_WALK_EN'] }, { BADDR: addr(55, 12), RA: flag(62) }),
+  register('DPT_BASE_CFG',     { offset: 0x208, width: 32, access: 'RW', reset: 'UNKNOWN',  spec: '6.3.47', guard: ['DPT_WALK_EN'] }, DPT_CFG),
+  // Nothing here sets FAULT, and a write can only clear it.
+  register('DPT_CFG_FAR',      { offset: 0x210, width: 64, access: 'RW', reset: 0,          spec: '6.3.48', readOnly: ['FAULT', 'LEVEL', 'DPT_FAULTCODE', 'FADDR'] }, DPT_FAR),
   // The first of the control pages; page n stands 32 * n further on.
   register('CMDQ_CONTROL_PAGE_BASE0',   { offset: 0x4000, width: 64, access: 'RO', reset: 'constant', spec: '6.3.49' }, CONTROL_PAGE),
   register('CMDQ_CONTROL_PAGE_CFG0',    { offset: 0x4008, width: 32, access: 'RO', reset: 1,          spec: '6.3.50' }, { EN: flag(0) }),
@@ -285,6 +293,22 @@ export const ecmdqRegisters = registerFile([
   register('ECMDQ_CONS', { offset: 0xc, width: 32, access: 'RW', reset: 0,         spec: '6.3.109', guard: ['ECMDQ.EN'], readOnly: ['ERR', 'ERR_REASON', 'ENACK'] }, { ...RD, ERR: flag(23), ERR_REASON: oneOf(26, 24, cerrors), ENACK: flag(31) }),
 ]);
 
+export type VatosRegisterName = keyof typeof vatosRegisters.byName;
+
+type EcmdqRegisterName = keyof typeof ecmdqRegisters.byName;
+/** `ECMDQ3_PROD`: the register of one of the enhanced queues. */
+type EnhancedName = EcmdqRegisterName extends `ECMDQ_${infer R}` ? `ECMDQ${number}_${R}` : never;
+
+/** The name under which `SmmuState.regs` has a register. */
+export type HeldName = RegisterName | VatosRegisterName | EnhancedName;
+
+/** The declaration of a register, in whatever block it stands. */
+export function registerNamed(name: string): Register | undefined {
+  const byName = (file: RegisterFile<Register>): Register | undefined =>
+    Object.hasOwn(file.byName, name) ? file.byName[name] : undefined;
+  return byName(registers) ?? byName(vatosRegisters) ?? byName(ecmdqRegisters);
+}
+
 /** What the PAR registers hold when FAULT=1; the register itself has the fields of FAULT=0. 6.3.40. */
 // biome-ignore format: a table
 export const parFault = {
@@ -304,6 +328,7 @@ export const guardBits: Readonly<Record<Guard, readonly (readonly [register: str
   PRIQ_IRQEN:       [['IRQ_CTRL', 'PRIQ_IRQEN'], ['IRQ_CTRLACK', 'PRIQ_IRQEN']],
   TABLES_PRESET:    [['IDR1', 'TABLES_PRESET']],
   QUEUES_PRESET:    [['IDR1', 'QUEUES_PRESET']],
+  DPT_WALK_EN:      [['CR0', 'DPT_WALK_EN'], ['CR0ACK', 'DPT_WALK_EN']],
   'GBPA.Update':    [['GBPA', 'Update']],
   'GMPAM.Update':   [['GMPAM', 'Update']],
   'GBPMPAM.Update': [['GBPMPAM', 'Update']],

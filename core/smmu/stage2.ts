@@ -5,7 +5,6 @@
 import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts';
-import { addressSizes } from './codes.ts';
 import type { Fault, FaultClass } from './fault.ts';
 import type { Features } from './features.ts';
 import { fillTlb, takesFills } from './fills.ts';
@@ -19,7 +18,7 @@ import {
   updateDescriptor,
 } from './httu.ts';
 import { contextKey } from './keys.ts';
-import { stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
+import { effectiveS2ds, effectiveS2ps, stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
 import { entryAddress, findEntry, type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
@@ -66,7 +65,7 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
   if (known !== undefined) return known;
   const granule = granuleByName[ste.S2TG] ?? granules[12];
   const inputBits = 64 - ste.S2T0SZ;
-  const ds = ste.S2DS && features.ds && granule.pageLog2 !== 16;
+  const ds = effectiveS2ds(ste, features);
   const start = stage2StartLevel(granule, ste.S2SL0, ste.S2SL0_2, ds) ?? 3;
   const wide64 = granule.pageLog2 === 16 && features.oas >= 52;
   const size = effectiveS2ps(ste, features);
@@ -101,11 +100,6 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
   };
   remembered.set(ste, made);
   return made;
-}
-
-/** Output size in bits: the smaller of S2PS and OAS (5.2 S2PS). */
-function effectiveS2ps(ste: Ste, features: Features): number {
-  return Math.min(addressSizes[ste.S2PS] ?? features.oas, features.oas);
 }
 
 /** Takes an IPA through stage 2. */

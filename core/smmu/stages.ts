@@ -46,6 +46,8 @@ export interface Output {
   readonly tlb2: number;
   /** log2 of the bytes for which the answer holds. */
   readonly sizeLog2: number;
+  /** The address that went into stage 2, where it translated. */
+  readonly ipa?: number;
   /** Attributes of the leaf of each stage that translated. */
   readonly attributes: number | undefined;
   readonly attributes2: number | undefined;
@@ -96,6 +98,7 @@ export function onlyStage2(context: Context, smmu: SmmuState, asked: Asked, stag
     tlb: entry.fill,
     tlb2: 0,
     sizeLog2: entry.sizeLog2,
+    ipa: Number(asked.iova),
     attributes: undefined,
     attributes2: entry.attributes,
   };
@@ -145,6 +148,7 @@ function fromCombined(
     tlb: id,
     tlb2: 0,
     sizeLog2,
+    ipa,
     attributes,
     attributes2,
   };
@@ -195,6 +199,7 @@ function finish(
     hit: after.hit && hit,
     tlb2: entry.fill,
     sizeLog2,
+    ipa: after.address,
     attributes2: entry.attributes,
   };
 }
@@ -251,6 +256,7 @@ function fromWalk(
     tlb,
     tlb2: tlb === 0 ? entry.fill : 0,
     sizeLog2: Math.min(sizeLog2, entry.sizeLog2),
+    ipa: address,
     attributes,
     attributes2: entry.attributes,
   };

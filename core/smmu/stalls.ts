@@ -82,13 +82,13 @@ export function terminateStalls(context: Context, smmu: SmmuState, streamId: num
   );
 }
 
-/** SMMUEN went to 0: every stalled access is to be aborted (6.3.9). */
+/** SMMUEN went to 0: every stalled access is to be aborted, also one that was to be tried again (6.3.9.6). */
 export function abandonStalls(context: Context, smmu: SmmuState): void {
   decide(
     context,
     smmu,
     'abort',
-    smmu.stalls.filter((each) => each.fate === undefined),
+    smmu.stalls.filter((each) => each.fate === undefined || each.fate === 'retry'),
   );
 }
 

@@ -71,6 +71,15 @@ export interface PageRequest {
   readonly words: Uint8Array;
 }
 
+/** A Stop PASID marker ends the use of a PASID: Last alone, with a PASID. Nobody answers it (8, 8.2). */
+export function isStopMarker({
+  wants,
+  last,
+  substreamId,
+}: Pick<PageRequest, 'wants' | 'last'> & { readonly substreamId?: number | undefined }): boolean {
+  return last && substreamId !== undefined && !/[rw]/.test(wants);
+}
+
 /** Most commands fetched and not yet performed; records, stalled accesses and Page Requests waiting. */
 export const limits = { inFlight: 16, pendingRecords: 256, stalls: 4096, pageRequests: 256 } as const;
 
@@ -95,8 +104,8 @@ export interface SmmuState {
   fragmented: number[];
   stalls: Stall[];
   pageRequests: PageRequest[];
-  /** seq of the first CMD_ATC_INV that timed out since the last CMD_SYNC; 0 for none. */
-  atcLost: number;
+  /** By command queue, seq of the first CMD_ATC_INV that timed out since its last CMD_SYNC. */
+  atcLost: Record<string, number>;
 }
 
 export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', 'walk', 'tlb'];
@@ -121,6 +130,6 @@ export function initialSmmu(config: SmmuConfig, regs: Record<string, number>): S
     fragmented: [],
     stalls: [],
     pageRequests: [],
-    atcLost: 0,
+    atcLost: {},
   };
 }

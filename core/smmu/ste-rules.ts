@@ -63,7 +63,7 @@ export const steRules: readonly SteRule[] = [
   { name: 's2ttb-too-large',      spec: '5.2 S2TTB',    broken: (s, f) => stage2(s) && s.S2TTB >= 2 ** ttbBits(s, f) },
   { name: 's2t0sz-range',         spec: '5.2 S2T0SZ',   broken: (s, f) => stage2(s) && s.S2AA64 && !isStage2SizeLegal(granuleOf(s), s.S2T0SZ, effectiveS2ds(s, f), f) },
   { name: 's2sl0-reserved',       spec: '5.2 S2SL0',    broken: (s, f) => stage2(s) && start(s, f) === undefined },
-  { name: 's2sl0-unsupported',    spec: '5.2 S2SL0',    broken: (s, f) => stage2(s) && s.S2AA64 && !isStage2LevelSupported(granuleOf(s), start(s, f) ?? 3, f) },
+  { name: 's2sl0-unsupported',    spec: '5.2 S2SL0',    broken: (s, f) => stage2(s) && !isStage2LevelSupported(granuleOf(s), start(s, f) ?? 3, f) },
   { name: 's2sl0-inconsistent',   spec: '5.2 S2SL0',    broken: (s, f) => stage2(s) && !isStage2LevelConsistent(granuleOf(s), start(s, f) ?? 3, inputBits(s)) },
   { name: 's2endi',               spec: '5.2 S2ENDI',   broken: (s, f) => stage2(s) && ((f.ttEndian === 2 && s.S2ENDI) || (f.ttEndian === 3 && !s.S2ENDI)) },
   { name: 's2pie-lpae',           spec: '5.2 S2PIE',    broken: (s, f) => lpae2(s) && f.s2pi && s.S2PIE },
@@ -98,7 +98,7 @@ const granuleOf = (ste: Ste): Granule => (ste.S2AA64 ? granuleByName[ste.S2TG] :
 /** S2TTB must lie within the output size, and within 48 bits unless tables can point beyond. */
 function ttbBits(ste: Ste, features: Features): number {
   const wide = ste.S2TG === '64KB' || effectiveS2ds(ste, features);
-  return Math.min(effectiveS2ps(ste, features), wide ? 52 : 48);
+  return wide ? effectiveS2ps(ste, features) : Math.min(effectiveS2ps(ste, features), 48);
 }
 
 /** The start level, or undefined where the encoding is reserved; LPAE has levels 2 and 1 alone. */

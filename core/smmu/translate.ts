@@ -29,6 +29,8 @@ export interface Basis {
   readonly cd: number;
   readonly tlb: number;
   readonly tlb2?: number;
+  /** The ATC's fill, for a Translated transaction. */
+  readonly atc?: number;
 }
 
 export type Translation = Served | Refused;
@@ -36,7 +38,8 @@ export type Translation = Served | Refused;
 export interface Served {
   readonly kind: 'ok';
   readonly pa: number;
-  readonly via: 'bypass' | 'hit' | 'walk';
+  /** `atc`, `translated`: a Translated transaction, with an address of the ATC or of the device's own. */
+  readonly via: 'bypass' | 'hit' | 'walk' | 'atc' | 'translated';
   readonly basis: Basis;
   /** What the stages gave; absent where none translated. */
   readonly output?: Output;
@@ -95,9 +98,13 @@ export function translateConfigured(
   if (selected.kind === 'fault') return refuse(basis, selected.fault, true);
   const stage2 = ste.value.Config === 'S2' || ste.value.Config === 'NESTED';
   if (selected.kind === 'bypass') {
-    // T8, T11: stage 1 does not translate; its output size is the IPA size where stage 2 does, which is OAS (3.4)
-    if (access.iova >= 1n << BigInt(smmu.features.oas))
-      return refuse(basis, { record: 'F_ADDR_SIZE', why: 'the address is beyond OAS' }, true);
+    // T8, T11: stage 1 does not translate; its output is an IPA where stage 2 does (3.4)
+    if (access.iova >= 1n << BigInt(stage2 ? smmu.features.ias : smmu.features.oas))
+      return refuse(
+        basis,
+        { record: 'F_ADDR_SIZE', why: `the address is beyond ${stage2 ? 'IAS' : 'OAS'}` },
+        true,
+      );
     if (!stage2) return { kind: 'ok', pa: Number(access.iova), via: 'bypass', basis };
     return throughStages(context, smmu, access, ste.value, undefined, basis, updates);
   }
@@ -180,7 +187,7 @@ function bypassDisabled(smmu: SmmuState, { iova }: Request): Translation {
 }
 
 /** STE.PRIVCFG and INSTCFG, where IDR1.ATTR_PERMS_OVR lets them (5.2). */
-function overridden(request: Request, ste: Ste, smmu: SmmuState): Request {
+export function overridden(request: Request, ste: Ste, smmu: SmmuState): Request {
   if (!smmu.features.attrPermsOvr) return request;
   const privileged = ste.PRIVCFG === 'PRIVILEGED' || (ste.PRIVCFG !== 'UNPRIVILEGED' && request.privileged);
   const exec =

@@ -5,8 +5,13 @@
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { acknowledge, acknowledgeReady } from './acknowledge.ts';
+import { answerAtos, atosReady } from './atos.ts';
 import { consume, consumeReady, fetch, fetchReady, perform, performReady } from './cmdq.ts';
+import { type CommandQueue, commandQueuesOf, furtherQueues, mainQueue } from './command-queues.ts';
+import { enable, enableReady } from './ecmdq.ts';
 import { writeRecord, writeRecordReady } from './eventq.ts';
+import type { Features } from './features.ts';
+import { writePage, writePageReady } from './priq.ts';
 import { endStall } from './retry.ts';
 import { stallReady } from './stalls.ts';
 import type { SmmuState } from './state.ts';
@@ -20,11 +25,59 @@ export interface Unit {
 export const smmuUnits: readonly Unit[] = [
   { name: 'acknowledge', ready: acknowledgeReady, turn: acknowledge },
   { name: 'evtq', ready: writeRecordReady, turn: writeRecord },
+  { name: 'priq', ready: writePageReady, turn: writePage },
   { name: 'stall', ready: stallReady, turn: endStall },
-  { name: 'consume', ready: consumeReady, turn: consume },
-  { name: 'perform', ready: performReady, turn: perform },
-  { name: 'cmdq', ready: fetchReady, turn: fetch },
+  ...unitsOfQueue(mainQueue, ['consume', 'perform', 'cmdq']),
+  { name: 'gatos', ready: atosReady('GATOS'), turn: answerAtos('GATOS') },
+  { name: 'vatos', ready: atosReady('VATOS'), turn: answerAtos('VATOS') },
 ];
+
+/** The units of each further queue: it takes its turns for itself (3.5.6.1). */
+const unitsByQueue: ReadonlyMap<string, readonly Unit[]> = new Map(
+  furtherQueues.map((queue) => {
+    const name = queue.name.toLowerCase();
+    const enabling = onQueue(queue, `${name}-acknowledge`, enableReady, enable);
+    return [queue.name, [enabling, ...unitsOfQueue(queue, [`${name}-consume`, `${name}-perform`, name])]];
+  }),
+);
+
+type OfQueue<T> = (smmu: SmmuState, queue: CommandQueue) => T;
+
+function onQueue(
+  queue: CommandQueue,
+  name: string,
+  ready: OfQueue<boolean>,
+  turn: (context: Context, smmu: SmmuState, queue: CommandQueue) => void,
+): Unit {
+  return {
+    name,
+    ready: (smmu) => ready(smmu, queue),
+    turn: (context, smmu) => turn(context, smmu, queue),
+  };
+}
+
+function unitsOfQueue(queue: CommandQueue, names: readonly [string, string, string]): readonly Unit[] {
+  return [
+    onQueue(queue, names[0], consumeReady, consume),
+    onQueue(queue, names[1], performReady, perform),
+    onQueue(queue, names[2], fetchReady, fetch),
+  ];
+}
+
+/** `unitsOf` for features seen before: most SMMUs have no further queues, some have hundreds. */
+const memo = new WeakMap<Features, readonly Unit[]>();
+
+/** The units that an SMMU has, in the order of the `eager` schedule. */
+export function unitsOf({ features }: Pick<SmmuState, 'features'>): readonly Unit[] {
+  if (!features.ecmdq) return smmuUnits;
+  let units = memo.get(features);
+  if (units === undefined) {
+    const further = commandQueuesOf(features).flatMap(({ name }) => unitsByQueue.get(name) ?? []);
+    units = [...smmuUnits, ...further];
+    memo.set(features, units);
+  }
+  return units;
+}
 
 /** The unit a name like `smmu0.cmdq` means. */
 export function findUnit(
@@ -33,7 +86,7 @@ export function findUnit(
 ): { unit: Unit; smmu: SmmuState } | undefined {
   const [owner = '', unitName] = name.split('.');
   const smmu = own(smmus, owner);
-  const unit = smmuUnits.find((row) => row.name === unitName);
+  const unit = smmu && unitsOf(smmu).find((row) => row.name === unitName);
   return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
 }
 

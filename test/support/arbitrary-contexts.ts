@@ -5,7 +5,7 @@
  */
 import fc from 'fast-check';
 import { descriptor, type Granule, START2, type Start2, swapped } from './reference-tables.ts';
-import type { Context, Half, Memory, Purpose, Setup, Stage2 } from './reference-types.ts';
+import type { Access, Context, Half, Memory, Purpose, Setup, Stage2 } from './reference-types.ts';
 
 export type Mode = 'S1' | 'S2' | 'NESTED' | 'NESTED, stage 1 bypassed';
 
@@ -68,6 +68,7 @@ function stage2s(oas: number): fc.Arbitrary<Stage2> {
         psBits: fc.constantFrom(...SIZES, 52, 52),
         ha: fc.boolean(),
         hd: fc.boolean(),
+        haft: fc.boolean(),
         affd: rarely,
         ptw: fc.boolean(),
         fwb: rarely,
@@ -75,6 +76,8 @@ function stage2s(oas: number): fc.Arbitrary<Stage2> {
       })
       .map(({ chosen: { granule, row, tsz }, low, ...made }) => ({
         ...made,
+        // S2HAFT without S2HA is ILLEGAL, as is CD.HAFT without HA.
+        haft: made.haft && made.ha,
         granule,
         tsz,
         sl0: row.sl0,
@@ -111,6 +114,7 @@ function stage1s(oas: number, reach: number, nested: boolean): fc.Arbitrary<Setu
       epan: fc.boolean(),
       ha: fc.boolean(),
       hd: fc.boolean(),
+      haft: fc.boolean(),
       bigEndian: rarely,
     })
     .map((made) => {
@@ -123,15 +127,15 @@ function stage1s(oas: number, reach: number, nested: boolean): fc.Arbitrary<Setu
         return { ...one, ttb: ttb - (ttb % 64n), tsz: Math.min(Math.max(one.tsz, least), most) };
       };
       const halves: [Half, Half] = [legal(made.halves[0]), legal(made.halves[1])];
-      return { ...made, ds, oasBits: oas, halves };
+      return { ...made, haft: made.haft && made.ha, ds, oasBits: oas, halves };
     });
 }
 
 /** The structures of a nested stream: one CD, or an L1CD and a CD, at IPAs that stage 2 mostly takes. */
 function structures(oas: number, reach: number): fc.Arbitrary<Context['structures']> {
   const address = fc
-    .tuple(word, rarely)
-    .map(([value, far]) => below(value, Math.min(far ? oas : reach, oas, 52)));
+    .tuple(word, rarely, rarely)
+    .map(([value, far, too]) => below(value, Math.min(far && too ? oas : reach, oas, 52)));
   return fc.tuple(address, address, fc.boolean()).map(([one, two, levels]) => {
     const l1 = { structure: 'L1CD', address: one - (one % 64n) } as const;
     if (!levels) return [{ structure: 'CD', address: l1.address }];
@@ -188,22 +192,38 @@ export const plans = fc.record({
 });
 export type Plan = typeof plans extends fc.Arbitrary<infer T> ? T : never;
 
+const kind = { write: fc.boolean(), exec: rarely, privileged: fc.boolean() };
+/** An access, and another one that is made nearby a little later. */
 export const accesses = fc.record({
   low: word,
   upper: fc.boolean(),
   outside: rarely,
   beyond: rarely,
   tag: fc.boolean(),
-  write: fc.boolean(),
-  exec: rarely,
-  privileged: fc.boolean(),
+  ...kind,
+  later: fc.record({ ...kind, near: fc.constantFrom(0n, 0xabcn, 0x1_2345n, 0x3456_789an) }),
 });
 export type Asked = typeof accesses extends fc.Arbitrary<infer T> ? T : never;
 
+/** The accesses of a story: each, the one nearby, and all of them again. */
+export function accessesOf(story: Story, wanted: readonly Asked[]): readonly Access[] {
+  const once = wanted.flatMap((made) => {
+    const { write, exec, privileged, later } = made;
+    const { near, ...kinds } = later;
+    const second = { ...made, low: made.low ^ near };
+    return [
+      { iova: iovaOf(story, made), write, exec, privileged },
+      { iova: iovaOf(story, second), ...kinds },
+    ];
+  });
+  return [...once, ...once];
+}
+
 /** An address in range of its table, unless it should be outside. */
-export function iovaOf({ context: { stage1, stage2, oasBits } }: Story, made: Asked): bigint {
+function iovaOf({ context: { stage1, stage2, oasBits } }: Story, made: Asked): bigint {
   if (stage1 === undefined) {
-    if (made.outside) return made.beyond ? made.low : below(made.low, oasBits);
+    // One bit more than any IPA has, or far beyond.
+    if (made.outside) return below(made.low, made.beyond ? 64 : oasBits + 1);
     return below(made.low, 64 - (stage2?.tsz ?? 16));
   }
   if (made.outside) return made.low;
@@ -323,7 +343,7 @@ function descriptorOf(story: Story, plan: Plan, stage: 1 | 2, level: number): bi
   const clean = updates.dirty && (plan.noise & DBM) !== 0n;
   if (stage === 1) return (clean ? value | 0x40n : (value | 0x40n) & ~0x80n) | kind;
   // Some pages are for reading only, so that an update of a stage 1 descriptor there is refused.
-  const readOnly = (plan.noise & (7n << 56n)) === 0n;
+  const readOnly = (plan.noise & (3n << 56n)) === 0n;
   return (clean || readOnly ? (value | 0x40n) & ~0x80n : value | 0xc0n) | kind;
 }
 

@@ -20,6 +20,8 @@ export interface Demand {
   readonly privileged: boolean;
 }
 
+const ACCESS_FLAG = 1n << 10n;
+
 export type Found2 = { readonly pa: bigint; readonly level: number };
 
 /** The PA of an IPA, or the first fault on the way. */
@@ -39,6 +41,9 @@ export function stage2Walk(
     ...(level === undefined ? {} : { level }),
     ...(record === 'F_PERMISSION' && demand.class === 'TT' ? { ttrnw: !demand.write } : {}),
   });
+  const store = (pa: bigint, old: bigint, value: bigint): void => {
+    if (value !== old) update(run, { pa, old, value }, s2.bigEndian ? swapped : undefined);
+  };
   if (ipa >> BigInt(n) !== 0n) return fault('F_TRANSLATION');
 
   const start = START2[s2.granule].find(
@@ -69,6 +74,7 @@ export function stage2Walk(
     if (found.kind === 'invalid') return fault('F_TRANSLATION', level);
     if (found.tooLarge) return fault('F_ADDR_SIZE', level);
     if (found.kind === 'table') {
+      if (s2.ha && s2.haft) store(at, value, value | ACCESS_FLAG);
       table = found.out;
       level += 1;
       continue;
@@ -78,9 +84,9 @@ export function stage2Walk(
     const dirtied = s2.ha && s2.hd && bit(value, 51);
     if (!permitted(value, demand, dirtied, xnx)) return fault('F_PERMISSION', level);
     let next = value;
-    if (s2.ha) next |= 1n << 10n;
+    if (s2.ha) next |= ACCESS_FLAG;
     if (demand.write && dirtied) next |= 1n << 7n;
-    if (next !== value) update(run, { pa: at, old: value, value: next }, s2.bigEndian ? swapped : undefined);
+    store(at, value, next);
     return { pa: found.out + bits(ipa, lo - 1, 0), level };
   }
 }

@@ -31,6 +31,8 @@ export interface Setup {
   readonly epan: boolean;
   readonly ha?: boolean;
   readonly hd?: boolean;
+  /** CD.HAFT; of no effect without `ha`. */
+  readonly haft?: boolean;
   /** CD.ENDI. */
   readonly bigEndian?: boolean;
 }
@@ -46,6 +48,8 @@ export interface Stage2 {
   readonly ds: boolean;
   readonly ha: boolean;
   readonly hd: boolean;
+  /** STE.S2HAFT; of no effect without `ha`. */
+  readonly haft: boolean;
   readonly affd: boolean;
   readonly ptw: boolean;
   readonly fwb: boolean;

@@ -25,6 +25,7 @@ function stage2(text: string): Stage2 {
     ds: set.has('ds'),
     ha: set.has('ha'),
     hd: set.has('hd'),
+    haft: set.has('haft'),
     affd: set.has('affd'),
     ptw: set.has('ptw'),
     fwb: set.has('fwb'),
@@ -36,7 +37,15 @@ function stage2(text: string): Stage2 {
 function stage1(text: string): Setup {
   const set = settings(text);
   const ttb = BigInt(`0x${set.get('ttb')}`);
-  const half = { epd: false, tsz: 48, granule: '4KB', ttb, tbi: false, had: false, e0pd: false } as const;
+  const half = {
+    epd: false,
+    tsz: Number(set.get('tsz') ?? 48),
+    granule: '4KB',
+    ttb,
+    tbi: false,
+    had: false,
+    e0pd: false,
+  } as const;
   return {
     regime: 'EL1',
     halves: [half, { ...half, epd: true }],
@@ -49,6 +58,7 @@ function stage1(text: string): Setup {
     epan: false,
     ha: set.has('ha'),
     hd: set.has('hd'),
+    haft: set.has('haft'),
     bigEndian: set.has('be'),
   };
 }
@@ -271,6 +281,36 @@ describe('both stages', () => {
   it('says F_TRANSLATION for a stage 1 table beyond S2T0SZ', () => {
     const context = contextOf('ttb=13000', '4KB tsz=48 sl0=3 ttb=1000', 48);
     expect(said(translate(context, access('r 2abc'), memoryOf('')))).toBe('F_TRANSLATION s2 TT ipa=13010');
+  });
+});
+
+describe('the access flag of tables', () => {
+  // Stage 2 as above. Stage 1 has two levels (T0SZ 42: VA[21] indexes level 2): the table at IPA 3000, whose
+  // entry 1 stands at IPA 3008 (PA 9008) and leads to IPA 5000; entry [20:12]=2 of that stands at IPA 5010,
+  // which page 5 (at 1028) puts at PA d010. 3 table, 403 with AF.
+  const rows = table<'s1' | 's2' | 'memory' | 'answer'>(`
+    s1      | s2     | memory                                                     | answer
+    ha      |        | 1018=94ff 9008=5003 1028=d4ff d010=7f43 1038=b4ff          | babc
+    haft    |        | 1018=94ff 9008=5003 1028=d4ff d010=7f43 1038=b4ff          | babc
+    ha haft |        | 1018=94ff 9008=5003 1028=d4ff d010=7f43 1038=b4ff          | babc; 9008: 5003 > 5403
+    ha haft |        | 1018=94ff 9008=5403 1028=d4ff d010=7b43 1038=b4ff          | babc; d010: 7b43 > 7f43
+    ha haft |        | 1018=947f 9008=5003                                        | F_PERMISSION s2 TT ipa=3008 TTW level=3
+    ha haft | ha hd  | 1018=800000000947f 9008=5003 1028=d4ff d010=0              | F_TRANSLATION s1 IN level=3; 1018: 800000000947f > 80000000094ff; 9008: 5003 > 5403
+    ha haft |        | 1018=94ff 9008=2                                           | F_TRANSLATION s1 IN level=2
+    ha haft ips=32 | | 1018=94ff 9008=100005003                                   | F_ADDR_SIZE s1 IN level=2
+  `);
+  it.each(rows)('$s1 $memory', ({ s1, s2, memory, answer }) => {
+    const context = contextOf(`ttb=3000 tsz=42 ${s1}`, `4KB tsz=48 sl0=3 ttb=1000 ${s2}`, 48);
+    expect(said(translate(context, access('r 202abc'), memoryOf(memory)))).toBe(answer);
+  });
+
+  it('is set at stage 2 as the walk passes', () => {
+    // 1234567abc, as in the first case of stage 2.
+    const context = contextOf('', '4KB tsz=25 sl0=1 ttb=10000 ha haft', 48);
+    const memory = memoryOf('10240=11003 11d10=12003 12b38=500003ff');
+    expect(said(translate(context, access('r 1234567abc'), memory))).toBe(
+      '50000abc; 10240: 11003 > 11403; 11d10: 12003 > 12403; 12b38: 500003ff > 500007ff',
+    );
   });
 });
 

@@ -3,7 +3,8 @@
  * 7.3.22 without any code of `core`. It is slow and plain on purpose; the walker of `core` is held
  * against it. This file has stage 1 and the nesting of both; stage 2 and the tables of numbers stand
  * beside it. Choices: an update of stage 1 is made once stage 1 permits the access and before stage 2
- * sees the final IPA, access flag and dirty state in one write; no update where the same stage refuses.
+ * sees the final IPA, access flag and dirty state in one write; no update where the same stage refuses. The
+ * access flag of a Table descriptor (HAFT) is set as the walk passes it.
  */
 import { type Demand, type Found2, stage2Walk } from './reference-stage2.ts';
 import { bit, bits, descriptor, type Granule, INDEX, START1, swapped } from './reference-tables.ts';
@@ -90,6 +91,25 @@ function through(context: Context, address: bigint, demand: Demand, run: Run): F
   return stage2Walk(context, context.stage2, address, demand, run);
 }
 
+const ACCESS_FLAG = 1n << 10n;
+const WALK: Demand = { class: 'TT', write: false, exec: false, privileged: false };
+
+/** HTTU of a stage 1 descriptor: a write, which stage 2 has to permit. */
+function hardwareUpdate(
+  context: Context,
+  setup: Setup,
+  address: bigint,
+  old: bigint,
+  value: bigint,
+  run: Run,
+): Fault | undefined {
+  if (value === old) return undefined;
+  const at = through(context, address, { ...WALK, write: true }, run);
+  if ('record' in at) return at;
+  update(run, { pa: at.pa, old, value }, setup.bigEndian ? swapped : undefined);
+  return undefined;
+}
+
 type Found1 = { readonly ipa: bigint; readonly level: number; readonly global: boolean };
 
 function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): Found1 | Fault {
@@ -110,14 +130,14 @@ function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): F
   if (half.e0pd && !access.privileged && setup.regime !== 'EL2') return fault('F_TRANSLATION');
 
   const sizeBits = Math.min(setup.ipsBits, setup.oasBits);
+  const ha = setup.ha ?? false;
   let { level, table } = firstTable(setup, half, n, sizeBits);
-  const above = { noUnprivileged: false, noWrite: false, pxn: false, uxn: false };
+  const above: Above = { noUnprivileged: false, noWrite: false, pxn: false, uxn: false };
 
   for (;;) {
     const [hi, lo] = INDEX[half.granule][level] ?? [0, 0];
     const address = table + 8n * bits(iova, Math.min(hi, n - 1), lo);
-    const walked = { class: 'TT', write: false, exec: false, privileged: false } as const;
-    const at = through(context, address, walked, run);
+    const at = through(context, address, WALK, run);
     if ('record' in at) return at;
     const raw = run.memory.read(at.pa, { stage: 1, level });
     if (raw === undefined) return { record: 'F_WALK_EABT', s2: false, class: 'TT', fetchAddr: at.pa, level };
@@ -127,28 +147,24 @@ function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): F
     if (found.kind === 'invalid') return fault('F_TRANSLATION', level);
     if (found.tooLarge) return fault('F_ADDR_SIZE', level);
     if (found.kind === 'table') {
+      if (ha && setup.haft) {
+        const refused = hardwareUpdate(context, setup, address, value, value | ACCESS_FLAG, run);
+        if (refused !== undefined) return refused;
+      }
       table = found.out;
       level += 1;
-      if (half.had) continue;
-      if (bit(value, 61)) above.noUnprivileged = true;
-      if (bit(value, 62)) above.noWrite = true;
-      if (bit(value, 59)) above.pxn = true;
-      if (bit(value, 60)) above.uxn = true;
+      if (!half.had) gather(above, value);
       continue;
     }
-    const ha = setup.ha ?? false;
     if (!bit(value, 10) && !ha && !setup.affd) return fault('F_ACCESS', level);
     // A writable-clean page counts as writable (D8.5.2).
     const clean = ha && (setup.hd ?? false) && bit(value, 51) && bit(value, 7);
     if (!permitted(setup, access, value, above, clean)) return fault('F_PERMISSION', level);
     let next = value;
-    if (ha) next |= 1n << 10n;
+    if (ha) next |= ACCESS_FLAG;
     if (access.write && clean) next &= ~(1n << 7n);
-    if (next !== value) {
-      const again = through(context, address, { ...walked, write: true }, run);
-      if ('record' in again) return again;
-      update(run, { pa: again.pa, old: value, value: next }, setup.bigEndian ? swapped : undefined);
-    }
+    const refused = hardwareUpdate(context, setup, address, value, next, run);
+    if (refused !== undefined) return refused;
     const global = setup.regime !== 'EL2' && !bit(value, 11);
     return { ipa: found.out + bits(iova, lo - 1, 0), level, global };
   }
@@ -165,11 +181,19 @@ function firstTable(setup: Setup, half: Half, n: number, sizeBits: number): { le
   return { level, table: half.ttb - (half.ttb % align) };
 }
 
+/** What the tables above take away. */
 interface Above {
-  readonly noUnprivileged: boolean;
-  readonly noWrite: boolean;
-  readonly pxn: boolean;
-  readonly uxn: boolean;
+  noUnprivileged: boolean;
+  noWrite: boolean;
+  pxn: boolean;
+  uxn: boolean;
+}
+
+function gather(above: Above, value: bigint): void {
+  if (bit(value, 61)) above.noUnprivileged = true;
+  if (bit(value, 62)) above.noWrite = true;
+  if (bit(value, 59)) above.pxn = true;
+  if (bit(value, 60)) above.uxn = true;
 }
 
 /** Whether stage 1 lets the access pass at a leaf, after all that the tables above took away. */

@@ -64,6 +64,22 @@ export function put<W extends MutableWords>(
   return words;
 }
 
+/** Gives the named fields of a structure the bits they have in another of its kind. */
+export function graft(
+  fields: Readonly<Record<string, AnyField>>,
+  names: readonly string[],
+  words: Uint32Array,
+  from: Uint32Array,
+): Uint32Array {
+  const grown = words.slice();
+  for (const name of names) {
+    const field = fields[name];
+    if (field === undefined) throw new Error(`no field ${name}`);
+    for (let bit = field.lo; bit <= field.hi; bit += 1) writeBits(grown, bit, bit, readBits(from, bit, bit));
+  }
+  return grown;
+}
+
 const identificationRegisters = registers.list.filter(({ name }) => /^(IDR\d|AIDR)$/.test(name));
 
 /** Identification registers with some fields changed: `SSIDSIZE=0 CD2L=0`. */

@@ -82,7 +82,7 @@ describe('show', () => {
       expect.stringMatching(/^main@34 {2}smmu0\.tlb\[33\] {2}regime=EL1 stage=1 vmid=0x0 asid=0x7/),
       'main@34    va=0x1000 sizeLog2=12 granuleLog2=12 level=3 leaf=true pa=0x40100000',
       'main@34    attributes=0x1800d descriptorPa=0x40052008',
-      'main@34    descriptor=0x60000040100f43 parent=31',
+      'main@34    descriptor=0x60000040100f43 parent=31 aset=true',
     ]);
   });
 

@@ -36,7 +36,7 @@ describe('command lines', () => {
     ],
     [
       'show @ smmu0.rgs',
-      'path smmu0.rgs: expected one of regs, cmdq, evtq, gerror, tlb, walk, ste, cd, l1std, l1cd, inFlight, records, ... after smmu0, found rgs (did you mean regs?)',
+      'path smmu0.rgs: expected one of regs, cmdq, evtq, priq, gerror, tlb, walk, ste, cd, l1std, l1cd, inFlight, ... after smmu0, found rgs (did you mean regs?)',
     ],
     ['show @ smmu0..regs', 'path smmu0..regs: expected NAME.NAME or NAME[INDEX] at "..regs"'],
     [
@@ -175,7 +175,7 @@ describe('scenario lines', () => {
     ],
     [
       '{"op":"turn","unit":"smmu0.tlb"}',
-      'turn: unit: expected one of smmu0.acknowledge, smmu0.evtq, smmu0.consume, smmu0.perform, smmu0.cmdq, found "smmu0.tlb"',
+      `turn: unit: expected one of ${smmuUnits.map(({ name }) => `smmu0.${name}`).join(', ')}, found "smmu0.tlb"`,
     ],
     [
       '{"op":"set","path":"smmu0.caches.tlb","value":"lots"}',
@@ -193,7 +193,7 @@ describe('scenario lines', () => {
       'expected a name that an earlier line saved (none yet), found "$who"',
     ],
     ['{"op":"run","turnsMax":0}', 'run: turnsMax: expected a whole number from 1 to 0x989680, found 0'],
-    ['{"op":"endpoint.set","endpoint":"nvme0"}', 'endpoint.set: expected ats, pri or reset'],
+    ['{"op":"endpoint.set","endpoint":"nvme0"}', 'endpoint.set: expected ats, pri'],
   ];
   it.each(cases)('%s', async (line, message) => {
     const file = shell.file(

@@ -31,7 +31,7 @@ describe('ops', () => {
     expect(read({ reg: 'STRTAB_BASE' })).toEqual({ value: '0x40010000' });
     expect(read({ offset: '0x80', size: 8 })).toEqual({ value: '0x40010000' });
     expect(read({ offset: 0x84 })).toEqual({ value: '0x0' });
-    expect(read({ reg: 'IDR5' })).toEqual({ value: '0x75' });
+    expect(read({ reg: 'IDR5' })).toEqual({ value: '0x400075' });
   });
 
   it('write memory as bytes, doublewords and words, and read it back', () => {

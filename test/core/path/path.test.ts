@@ -136,7 +136,7 @@ describe('a path that leads nowhere', () => {
     ['smmu0 ', 'expected NAME.NAME or NAME[INDEX] at " "'],
     [
       'smmu0.constructor',
-      'expected one of regs, cmdq, evtq, gerror, tlb, walk, ste, cd, l1std, l1cd, inFlight, records, ... after smmu0, found constructor',
+      'expected one of regs, cmdq, evtq, priq, gerror, tlb, walk, ste, cd, l1std, l1cd, inFlight, ... after smmu0, found constructor',
     ],
   ];
   it.each(rows)('%s', (path, problem) => {

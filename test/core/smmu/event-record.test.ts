@@ -225,7 +225,8 @@ describe('A, R and S of a stage 1 fault (5.5)', () => {
   describe.each(faults)('%s', (record, how) => {
     it.each(rows)('A=$A R=$R S=$S: $client, record $record', ({ A, R, S, client, record: expected }) => {
       const answer = happen({ ...how, cd: `A=${A} R=${R} S=${S} IPS=4`, features: 'STALL_MODEL=0' });
-      answer.then({ type: 'access.terminated', result: client });
+      if (client === 'stall') answer.then({ type: 'access.stalled' }).thenNo('access.terminated');
+      else answer.then({ type: 'access.terminated', result: client }).thenNo('access.stalled');
       const raised = answer.of('record.raised');
       expect(raised.map((each) => each.record)).toEqual(expected === 'none' ? [] : [record]);
       if (expected === 'none') return;

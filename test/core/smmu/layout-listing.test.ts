@@ -169,6 +169,8 @@ describe('registers', () => {
       GMPAM:           'GMPAM.Update',
       GBPMPAM:         'GBPMPAM.Update',
       VATOS_SEL:       'VATOS.RUN',
+      DPT_BASE:        'DPT_WALK_EN',
+      DPT_BASE_CFG:    'DPT_WALK_EN',
       EVENTQ_PROD:     'EVENTQEN',
       PRIQ_PROD:       'PRIQEN',
     });

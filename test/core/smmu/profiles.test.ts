@@ -15,9 +15,11 @@ const made = (name: ProfileName, overrides = {}) =>
 // from the bits of 6.3.1 to 6.3.8, least significant first.
 //   mmu-600 IDR0: S2P S1P TTF=2 COHACC BTM | Hyp ATS NS1ATS | ASID16 MSI SEV | PRI VMW VMID16 CD2L | ST_LEVEL=1
 //   mmu-700 IDR0: the same with HTTU=2 and without NS1ATS
+//   everything IDR0: as mmu-700 with ATOS VATOS | TTENDIAN=2 ATSRECERR
 const words = table<'profile' | 'IDR0' | 'IDR1' | 'IDR3' | 'IDR5' | 'IIDR' | 'AIDR'>(`
   profile  | IDR0       | IDR1       | IDR3       | IDR5       | IIDR       | AIDR
   ---------|------------|------------|------------|------------|------------|-----
+  everything | 0x08dff6bb | 0x0e739d10 | 0x00007714 | 0x00400075 | 0 | 3
   minimal  | 0x0140101a | 0x01070006 | 0x00000004 | 0x00000014 |            | 1
   qemu-7.2 | 0x0d40101a | 0x02730010 | 0x00001404 | 0x00000074 | 0          | 1
   qemu-9   | 0x0d44101b | 0x02730010 | 0x00001414 | 0x00000074 | 0          | 1

@@ -149,6 +149,18 @@ describe('the shape of stage 2', () => {
     expect(seen.size).toBeGreaterThan(0);
   });
 
+  it.each(permitted)('starts at no other level with $bits bits (D8.1)', ({ code, ...row }) => {
+    const features = new Features(idr(`OAS=${code} STT=1`));
+    for (const name of granules) {
+      const granule = granuleByName[name];
+      if (granule === undefined) throw new Error('no granule');
+      const levels = [3, 2, 1, 0, -1].filter((level) => isStage2LevelSupported(granule, level, features));
+      // Levels that a granule has not at all are no encoding of S2SL0.
+      const encoded = levels.filter((level) => level >= (name === '4KB' ? -1 : name === '16KB' ? 0 : 1));
+      expect(encoded.join(',')).toBe(row[name]);
+    }
+  });
+
   it('has first tables of as many bytes as they have entries, times 8', () => {
     const granule = granuleByName['4KB'];
     if (granule === undefined) throw new Error('no granule');
