@@ -63,6 +63,7 @@ function isRunning(smmu: SmmuState, group: AtosGroup): boolean {
   return (reg(smmu, `${group}_CTRL`) & 1) !== 0;
 }
 
+/** Whether a group has a request under way. */
 export function atosReady(group: AtosGroup): (smmu: SmmuState) => boolean {
   return (smmu) => isRunning(smmu, group);
 }

@@ -126,14 +126,31 @@ function receive(
 function ignoredBecause(smmu: SmmuState, row: BroadcastRow, { e2h }: BroadcastMessage): string | undefined {
   // PTM=1 lets it ignore them; the choice is to ignore (6.3.12.1).
   if ((reg(smmu, 'CR2') & PTM) !== 0) return 'CR2.PTM=1';
-  const { s1p, s2p, hyp, ril } = smmu.features;
-  if (row.level === 'EL2' && !hyp) return 'IDR0.Hyp=0';
-  // A combined operation acts on the stage that is there.
-  if (!row.stages.includes(2) && !s1p) return 'IDR0.S1P=0';
-  if (!row.stages.includes(1) && !s2p) return 'IDR0.S2P=0';
-  if (row.range === true && !ril) return 'IDR3.RIL=0';
+  const lacking = broadcastNeeds(row).find((name) => !has[name](smmu.features));
+  if (lacking !== undefined) return `${lacking}=0`;
   if (row.e2hOnly === true && !e2h) return 'a PE without E2H does not send it';
   return undefined;
+}
+
+const has = {
+  'IDR0.Hyp': ({ hyp }: Features): boolean => hyp,
+  'IDR0.S1P': ({ s1p }: Features): boolean => s1p,
+  'IDR0.S2P': ({ s2p }: Features): boolean => s2p,
+  'IDR3.RIL': ({ ril }: Features): boolean => ril,
+} as const;
+
+/** What an SMMU must have for an operation to mean anything; a combined one acts on the stage that is there. */
+export function broadcastNeeds({
+  level,
+  stages,
+  range = false,
+}: BroadcastRow): readonly (keyof typeof has)[] {
+  return [
+    ...(level === 'EL2' ? (['IDR0.Hyp'] as const) : []),
+    ...(stages.includes(2) ? [] : (['IDR0.S1P'] as const)),
+    ...(stages.includes(1) ? [] : (['IDR0.S2P'] as const)),
+    ...(range ? (['IDR3.RIL'] as const) : []),
+  ];
 }
 
 const PTM = 1 << 2;

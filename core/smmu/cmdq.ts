@@ -12,13 +12,14 @@ import { type CerrorName, cerrors } from './codes.ts';
 import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.ts';
 import { hasNoEffect, notesOf } from './command-notes.ts';
 import { type CommandQueue, held, ringOf } from './command-queues.ts';
-import { takeEffect } from './effects.ts';
+import { takeEffect, takeEffectAtConsumption } from './effects.ts';
 import { raiseError } from './gerror.ts';
 import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
 import { isE2h, vmidWildcard } from './regs.ts';
 import { type InFlight, limits, type SmmuState } from './state.ts';
 import { completeSync } from './sync.ts';
 
+/** The queue runs, holds a command, and no fetched command waits to be consumed. */
 export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
   if (!queue.kind.isOn(smmu, queue) || queue.kind.isStopped(smmu, queue)) return false;
   const before = inFlightOf(smmu, queue);
@@ -63,6 +64,7 @@ export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): v
   });
 }
 
+/** A fetched command can be decided on; a CMD_SYNC only when all before it is done. */
 export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
   const all = inFlightOf(smmu, queue);
   const next = all.find((command) => !command.consumed);
@@ -87,6 +89,7 @@ export function consume(context: Context, smmu: SmmuState, queue: CommandQueue):
   const { index, command, fetched } = next;
   for (const { note, detail } of notesOf(words, smmu.features))
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: note.name, detail });
+  if (!hasNoEffect(words, smmu.features)) takeEffectAtConsumption(context, smmu, next, words);
   context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
   if (!next.beside) moveOn(context, smmu, queue);
   if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);
@@ -120,6 +123,7 @@ function scopeEnv(smmu: SmmuState): ScopeEnv {
   return { features: smmu.features, e2h: isE2h(smmu), wildcard: vmidWildcard(smmu) };
 }
 
+/** A consumed command has not had its effect. */
 export function performReady(smmu: SmmuState, { name }: CommandQueue): boolean {
   return smmu.inFlight.some((command) => command.consumed && command.queue === name);
 }
@@ -132,6 +136,8 @@ export function perform(context: Context, smmu: SmmuState, queue: CommandQueue):
   const words = wordsOf(next);
   for (const scope of scopesOf(words, scopeEnv(smmu))) applyScope(context, smmu, scope, fetched);
   if (!hasNoEffect(words, smmu.features)) takeEffect(context, smmu, next, words);
+  // An endpoint that did not answer: the time-out was its end (3.9.1.4).
+  if (!smmu.inFlight.some((each) => each.fetched === fetched)) return;
   const { name } = smmu.config;
   context.emit(name, { type: 'command.performed', smmu: name, ...told(queue), index, command, fetched });
 }

@@ -86,6 +86,7 @@ export const commands: { readonly [N in CommandName]: Omit<CommandRow, 'scopes'>
 /** Name for an opcode that the architecture does not define; it is CERROR_ILL. */
 export const UNKNOWN_COMMAND = 'UNKNOWN';
 
+/** The command of an opcode, by the first word. */
 export function commandName(words: Words): CommandName | typeof UNKNOWN_COMMAND {
   return (commandByOpcode((words[0] ?? 0) & 0xff)?.name as CommandName | undefined) ?? UNKNOWN_COMMAND;
 }

@@ -60,3 +60,9 @@ function apply(
   const effect = table[name] as Effect<CommandName> | undefined;
   effect?.(context, smmu, decode(commandLayouts[name].layout, words) as CommandFields, command);
 }
+
+/** When a command does more than invalidate: before CONS passes it, or in its own turn after that. */
+export function effectMoment(name: CommandName): 'at consumption' | 'after consumption' | undefined {
+  if (atConsumption[name] !== undefined) return 'at consumption';
+  return effects[name] === undefined ? undefined : 'after consumption';
+}

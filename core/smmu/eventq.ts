@@ -12,6 +12,7 @@ import type { PendingRecord, SmmuState } from './state.ts';
 
 const OVFLG = 2 ** 31;
 
+/** The ring that EVENTQ_BASE describes. */
 export function eventQueue(smmu: SmmuState): Queue {
   return queueOf(
     reg(smmu, 'EVENTQ_BASE'),
@@ -33,6 +34,7 @@ function isQueueFull(smmu: SmmuState): boolean {
   return isFull(eventQueue(smmu), reg(smmu, 'EVENTQ_PROD'), reg(smmu, 'EVENTQ_CONS'));
 }
 
+/** A record can be written now, or has to be dropped. */
 export function writeRecordReady(smmu: SmmuState): boolean {
   return nextRecord(smmu) !== undefined;
 }

@@ -13,7 +13,7 @@ type ConfigFill = Omit<ConfigEntry, 'id' | 'smmu'>;
 type TlbFill = EventOf<'tlb.filled'>;
 
 /** Which configured capacity holds for each cache. */
-const capacityOf: Readonly<Record<CacheName, 'ste' | 'cd' | 'tlb' | 'walk'>> = {
+export const capacityOf: Readonly<Record<CacheName, 'ste' | 'cd' | 'tlb' | 'walk'>> = {
   l1std: 'ste',
   ste: 'ste',
   l1cd: 'cd',

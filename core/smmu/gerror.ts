@@ -21,6 +21,7 @@ export const gerrorBits = {
 } as const;
 export type GerrorName = keyof typeof gerrorBits;
 
+/** GERROR and GERRORN differ in the error's bit (7.5). */
 export function isActive(smmu: SmmuState, error: GerrorName): boolean {
   return (activeErrors(smmu) & gerrorBits[error]) !== 0;
 }

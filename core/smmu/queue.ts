@@ -34,10 +34,12 @@ export function pointer(queue: Queue, register: number): number {
   return register & (2 ** (queue.sizeLog2 + 1) - 1);
 }
 
+/** The slot of a pointer: the pointer without its wrap bit. */
 export function indexOf(queue: Queue, at: number): number {
   return at & (2 ** queue.sizeLog2 - 1);
 }
 
+/** Where the entry at a pointer stands. */
 export function entryAddress(queue: Queue, at: number): number {
   return queue.base + indexOf(queue, at) * queue.entryBytes;
 }
@@ -48,6 +50,7 @@ export function used(queue: Queue, prod: number, cons: number): number {
   return (pointer(queue, prod) - pointer(queue, cons) + span) % span;
 }
 
+/** Index and wrap bit are equal. */
 export function isEmpty(queue: Queue, prod: number, cons: number): boolean {
   return pointer(queue, prod) === pointer(queue, cons);
 }
@@ -57,6 +60,7 @@ export function isFull(queue: Queue, prod: number, cons: number): boolean {
   return used(queue, prod, cons) >= 2 ** queue.sizeLog2;
 }
 
+/** CONS is not ahead of PROD (3.5.1). */
 export function isConsistent(queue: Queue, prod: number, cons: number): boolean {
   return used(queue, prod, cons) <= 2 ** queue.sizeLog2;
 }

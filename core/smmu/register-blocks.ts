@@ -3,15 +3,19 @@
  * is a row that knows its own offsets.
  */
 import type { Register } from '../layout/register.ts';
-import { controlPageAt, enhancedRegisterAt, enhancedRegisters } from './ecmdq-registers.ts';
+import {
+  controlPageAt,
+  enhancedCount,
+  enhancedOffset,
+  enhancedRegisterAt,
+  enhancedRegisters,
+} from './ecmdq-registers.ts';
 import {
   ecmdqRegisters,
   type HeldName,
   PAGE1,
-  type RegisterName,
   registerNamed,
   registers,
-  type VatosRegisterName,
   vatosRegisters,
 } from './registers.ts';
 import type { SmmuState } from './state.ts';
@@ -79,14 +83,14 @@ export function locate(smmu: Owner, offset: number): Located | undefined {
   return undefined;
 }
 
-/** Offset of a register from page 0, by its name; undefined when this SMMU has none of that name. */
-export function offsetOf(
-  { config, features }: Owner,
-  name: RegisterName | VatosRegisterName,
-): number | undefined {
-  if (Object.hasOwn(registers.byName, name)) return registerNamed(name)?.offset;
-  if (!features.vatos) return undefined;
-  return vatosPage(config.idr) + vatosRegisters.byName[name as VatosRegisterName].offset;
+/** Offset of a register from page 0, by its name; undefined where the SMMU has no place for it. */
+export function offsetOf({ config, features }: Owner, name: string): number | undefined {
+  const declared = registerNamed(name);
+  if (declared === undefined || Object.hasOwn(registers.byName, name)) return declared?.offset;
+  if (Object.hasOwn(vatosRegisters.byName, name))
+    return features.vatos ? vatosPage(config.idr) + declared.offset : undefined;
+  const queue = Number(/^ECMDQ(\d+)_/.exec(name)?.[1] ?? Number.NaN);
+  return queue < enhancedCount(features) ? enhancedOffset(features, queue) + declared.offset : undefined;
 }
 
 /** The registers that an SMMU has: of pages 0 and 1, the VATOS page, and each enhanced command queue. */

@@ -13,6 +13,7 @@ import { isGuarded, storedBits } from './register-rules.ts';
 import { activeErrors, enabled, reg, regHigh } from './regs.ts';
 import type { SmmuState } from './state.ts';
 
+/** Notes a driver error; `rule` names it. */
 export function note({ emit }: Context, smmu: SmmuState, rule: string, detail: string): void {
   emit(smmu.config.name, { type: 'misuse.noted', smmu: smmu.config.name, rule, detail });
 }

@@ -104,6 +104,7 @@ function clear(bits: Uint32Array, { hi, lo }: Pick<Field, 'hi' | 'lo'>, from: nu
   }
 }
 
+/** Whether the SMMU lacks the register. */
 export function isAbsent(name: string, features: Features): boolean {
   const row = presence.find(([names]) => names.test(name));
   return row !== undefined && !row[1](features);

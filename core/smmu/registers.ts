@@ -302,11 +302,12 @@ type EnhancedName = EcmdqRegisterName extends `ECMDQ_${infer R}` ? `ECMDQ${numbe
 /** The name under which `SmmuState.regs` has a register. */
 export type HeldName = RegisterName | VatosRegisterName | EnhancedName;
 
-/** The declaration of a register, in whatever block it stands. */
+/** The declaration of a register, in whatever block it stands; `ECMDQ3_PROD` is declared as ECMDQ_PROD. */
 export function registerNamed(name: string): Register | undefined {
-  const byName = (file: RegisterFile<Register>): Register | undefined =>
-    Object.hasOwn(file.byName, name) ? file.byName[name] : undefined;
-  return byName(registers) ?? byName(vatosRegisters) ?? byName(ecmdqRegisters);
+  const byName = (file: RegisterFile<Register>, own = name): Register | undefined =>
+    Object.hasOwn(file.byName, own) ? file.byName[own] : undefined;
+  const ofQueue = name.replace(/^ECMDQ\d+_/, 'ECMDQ_');
+  return byName(registers) ?? byName(vatosRegisters) ?? byName(ecmdqRegisters, ofQueue);
 }
 
 /** What the PAR registers hold when FAULT=1; the register itself has the fields of FAULT=0. 6.3.40. */

@@ -98,7 +98,7 @@ function makeStage1(cd: Cd, ste: Ste, features: Features, regime: Regime, upper:
       inputBits,
       start,
       firstEntries: pow2(tableLog2 - 3),
-      base: tableBase(half.ttb, tableLog2, ds || (wide64 && bits > 48)),
+      base: tableBase(half.ttb, tableLog2, effectiveIps(cd, features) === 52),
       had: half.had && features.had,
       bigEndian: cd.ENDI,
       outputBits: bits,

@@ -82,7 +82,7 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
       inputBits,
       start,
       firstEntries: pow2(tableLog2 - 3),
-      base: tableBase(ste.S2TTB, tableLog2, ds || (wide64 && bits > 48)),
+      base: tableBase(ste.S2TTB, tableLog2, size === 52),
       had: false,
       bigEndian: ste.S2ENDI,
       outputBits: bits,

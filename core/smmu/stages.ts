@@ -136,11 +136,13 @@ function fromCombined(
     return dirties
       ? undefined
       : { ok: true, address: ipa, hit: true, tlb: id, tlb2: 0, sizeLog2, attributes, attributes2: undefined };
+  // The update of the stage 1 descriptor comes before stage 2 of the output (7.3.22).
+  if (dirties) return undefined;
   if (!permits2(attributes2, asked, walk2.hd && updates.dirty !== 'refuse', xnx)) {
     const why = 'not permitted by stage 2 of the cached entry';
     return deny({ record: 'F_PERMISSION', why, s2: true, class: 'IN', ipa }, id);
   }
-  if (dirties || marksDirty(walk2, isClean2(attributes2), write, updates)) return undefined;
+  if (marksDirty(walk2, isClean2(attributes2), write, updates)) return undefined;
   return {
     ok: true,
     address: held.pa + within,

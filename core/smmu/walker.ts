@@ -201,8 +201,8 @@ function beginning(smmu: SmmuState, walk: WalkContext, page: number): Position {
 }
 
 /**
- * A table base register's address, aligned down to the size of its table; 52-bit outputs need 64 bytes at
- * least (5.4 TTB0, 5.2 S2TTB).
+ * The first table, aligned down to its size; to 64 bytes at least where the effective output size is 52 bits
+ * (5.4 TTB0, 5.2 S2TTB).
  */
 export function tableBase(ttb: number, tableLog2: number, wide: boolean): number {
   return ttb - (ttb % pow2(Math.max(tableLog2, wide ? 6 : 4)));

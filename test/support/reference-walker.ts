@@ -131,7 +131,7 @@ function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): F
 
   const sizeBits = Math.min(setup.ipsBits, setup.oasBits);
   const ha = setup.ha ?? false;
-  let { level, table } = firstTable(setup, half, n, sizeBits);
+  let { level, table } = firstTable(half, n, sizeBits);
   const above: Above = { noUnprivileged: false, noWrite: false, pxn: false, uxn: false };
 
   for (;;) {
@@ -170,13 +170,13 @@ function stage1Walk(context: Context, setup: Setup, access: Access, run: Run): F
   }
 }
 
-function firstTable(setup: Setup, half: Half, n: number, sizeBits: number): { level: number; table: bigint } {
+function firstTable(half: Half, n: number, sizeBits: number): { level: number; table: bigint } {
   const start = START1[half.granule].find(([first, last]) => half.tsz >= first && half.tsz <= last);
   if (start === undefined) throw new Error(`no start level for TxSZ ${half.tsz}`);
   const level = start[2];
   const lowest = INDEX[half.granule][level]?.[1] ?? 0;
   let align = 8n * 2n ** BigInt(n - lowest);
-  const least = (half.granule === '64KB' ? sizeBits === 52 : setup.ds) ? 64n : 16n;
+  const least = sizeBits === 52 ? 64n : 16n;
   if (align < least) align = least;
   return { level, table: half.ttb - (half.ttb % align) };
 }

@@ -4,12 +4,14 @@ import type { Entry } from '../../../core/event.ts';
 import { openSession } from '../../../core/machine.ts';
 import { runTurns } from '../../../core/run.ts';
 import type { Stimulus } from '../../../core/stimulus.ts';
-import { at, command, dma, issue, reset } from '../../support/build.ts';
+import { at, cd, command, dma, issue, leafPa, reset, SID, storeWords } from '../../support/build.ts';
 import {
   GUEST,
   guestMap,
+  inGuest,
   nestedBringUp,
   nestedMachine,
+  nestedSte,
   S2_RW,
   s2LeafPa,
   s2Map,
@@ -82,10 +84,24 @@ describe('a nested stream', () => {
     expect(answers(put(dma(0x1000)))[0]).toContain('ok');
   });
 
-  it('marks stage 2 pages dirty for updates of stage 1 descriptors (3.13)', () => {
-    const session = openSession(reset(nestedMachine()));
-    expect(session.state.seq).toBe(0);
-    expect(s2LeafPa(0x5000)).toBeGreaterThan(0);
-    expect(S2_RW & 0xc0n).toBe(0xc0n);
+  it('marks the stage 2 page of a table dirty when hardware updates a descriptor in it (3.13)', () => {
+    const { session, put } = play();
+    const stream = nestedSte({ S2HA: true, S2HD: true });
+    const clean = (S2_RW & ~0x80n) | (1n << 51n);
+    put(storeWords(at.strtab + SID * 64, stream), inGuest(storeWords(at.cd, cd({ HA: true, HD: true }))));
+    put(s2Map(at.table + 0x3000, undefined, clean), guestMap(0x2000, 0x6000, 0xb43n | (1n << 11n)));
+    put(
+      ...issue(
+        0,
+        command('CMD_CFGI_STE', { StreamID: SID, Leaf: true }),
+        command('CMD_TLBI_NSNH_ALL'),
+        command('CMD_SYNC'),
+      ),
+    );
+    const stores = put(dma(0x2000)).flatMap((entry) => (entry.type === 'memory.written' ? [entry.pa] : []));
+    expect(stores).toEqual([s2LeafPa(at.table + 0x3000), leafPa(0x2000) + GUEST]);
+    const read = (pa: number): bigint => session.state.memory.read64(pa);
+    expect(read(s2LeafPa(at.table + 0x3000)) & 0x80n).toBe(0x80n);
+    expect(read(leafPa(0x2000) + GUEST) & 0x400n).toBe(0x400n);
   });
 });

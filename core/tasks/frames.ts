@@ -1,0 +1,9 @@
+/** Joins the tables of frames of the parts. */
+import { driverFrames } from '../driver/frames.ts';
+import { kernelFrames } from '../kernel/frames.ts';
+import type { Frame, FrameRow } from './task.ts';
+
+export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
+  ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
+  ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
+};

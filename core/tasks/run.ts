@@ -1,0 +1,57 @@
+/**
+ * Turns of tasks. Each unit works on its oldest task; a turn runs frames until one has to wait. Frames
+ * with `pause: true` end a turn too, so that others may come between (where the schedule lets them).
+ */
+import { present } from '../assert.ts';
+import { own } from '../lookup.ts';
+import type { Context } from '../machine.ts';
+import type { State } from '../state.ts';
+import { frameRows } from './frames.ts';
+import type { Frame, FrameRow, Task } from './task.ts';
+
+/** Frames that one turn runs at most: a task that never waits must not be one endless turn. */
+const FRAMES_MAX = 10_000;
+
+function rowOf({ do: name }: Frame): FrameRow<Frame> {
+  return present(own(frameRows, name), `frame ${name}`);
+}
+
+function canGoOn(state: State, { frames: [next] }: Task): boolean {
+  return next === undefined || (rowOf(next).ready?.(state, next) ?? true);
+}
+
+/** Units whose oldest task can go on, in the order of the tasks. */
+export function readyTasks(state: State): readonly string[] {
+  if (state.tasks.length === 0) return [];
+  const seen = new Set<string>();
+  const ready: string[] = [];
+  for (const task of state.tasks) {
+    if (seen.has(task.unit)) continue;
+    seen.add(task.unit);
+    if (canGoOn(state, task)) ready.push(task.unit);
+  }
+  return ready;
+}
+
+/** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
+export function runTask(context: Context, unit: string): boolean {
+  const task = context.state.tasks.find((each) => each.unit === unit);
+  if (task === undefined || !canGoOn(context.state, task)) return false;
+  let frames: readonly Frame[] = task.frames;
+  for (let count = 0; count < FRAMES_MAX; count += 1) {
+    const [next, ...left] = frames;
+    if (next === undefined) break;
+    const row = rowOf(next);
+    if (row.ready?.(context.state, next) === false) break;
+    frames = [...(row.run(context, next, task) ?? []), ...left];
+    if (next['pause'] === true) break;
+  }
+  if (frames.length === 0) context.emit(unit, { type: 'task.ended', unit, task: task.id });
+  else context.emit(unit, { type: 'task.paused', unit, task: task.id, frames });
+  return true;
+}
+
+/** Gives `unit` work to do, in turns to come. Returns the task's number. */
+export function beginTask({ emit }: Context, unit: string, what: string, frames: readonly Frame[]): number {
+  return emit(unit, { type: 'task.begun', unit, what, frames });
+}
