@@ -44,10 +44,20 @@ export interface EndpointConfig {
   readonly stall?: boolean;
 }
 
+/** The host's kernel. */
+export interface KernelConfig {
+  /** Name of its profile; see `core/kernel/profiles.ts`. */
+  readonly profile: string;
+  /** Switches that differ from the profile, by name. */
+  readonly switches?: Readonly<Record<string, boolean | number | string>>;
+}
+
 export interface MachineConfig {
   readonly ram: readonly RamRange[];
   readonly smmus: readonly SmmuConfig[];
   readonly endpoints: readonly EndpointConfig[];
+  /** Without one, scenarios program the SMMUs themselves. */
+  readonly kernel?: KernelConfig | null;
   readonly schedule: Schedule;
   readonly seed: number;
 }

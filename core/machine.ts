@@ -9,6 +9,7 @@ import { assert } from './assert.ts';
 import { deciders } from './deciders.ts';
 import { type Entry, type EntryOf, type Event, type EventType, isStimulus } from './event.ts';
 import { handlers } from './handlers.ts';
+import { sealMaps } from './parts.ts';
 import { nextRandom } from './random.ts';
 import { cacheNames } from './smmu/state.ts';
 import type { State } from './state.ts';
@@ -92,6 +93,8 @@ export function openSession(from: State): Session {
         for (const name of cacheNames) smmu.caches[name].seal();
       }
       for (const { atc } of Object.values(state.endpoints)) atc.seal();
+      sealMaps(state.drivers);
+      sealMaps(state.kernel);
       published = publishChanges(published, state);
       return published;
     },

@@ -5,12 +5,17 @@
  */
 import { assert } from './assert.ts';
 import type { MachineConfig, Schedule } from './config.ts';
+import type { DriverState } from './driver/state.ts';
 import { type AtcEntry, type EndpointState, initialEndpoint } from './endpoint/state.ts';
+import { initialKernel } from './kernel/initial.ts';
+import type { KernelState } from './kernel/state.ts';
 import { type Line, Memory, type RamRange } from './memory/memory.ts';
 import type { Radix } from './memory/radix.ts';
+import { putMaps, takeMaps } from './parts.ts';
 import { Cache, type CacheEntry } from './smmu/cache.ts';
 import { Features } from './smmu/features.ts';
 import { cacheNames, initialSmmu, type SmmuState } from './smmu/state.ts';
+import type { Task } from './tasks/task.ts';
 
 export interface State {
   /** seq of the last entry. */
@@ -24,6 +29,12 @@ export interface State {
   memory: Memory;
   smmus: Record<string, SmmuState>;
   endpoints: Record<string, EndpointState>;
+  /** Work that waits for something, oldest first. */
+  tasks: Task[];
+  /** Drivers of SMMUs, by name. */
+  drivers: Record<string, DriverState>;
+  /** The host's kernel, where the machine has one. */
+  kernel?: KernelState;
 }
 
 /** The machine at seq 0. `resetRegisters` gives the register values of a reset SMMU. */
@@ -46,6 +57,9 @@ export function initialState(
     endpoints: Object.fromEntries(
       config.endpoints.map((endpoint) => [endpoint.name, initialEndpoint(endpoint)]),
     ),
+    tasks: [],
+    drivers: {},
+    ...(config.kernel ? { kernel: initialKernel(config.kernel, config.ram) } : {}),
   };
 }
 
@@ -73,7 +87,10 @@ export function dismantle(state: State): Dismantled {
     parts[`${name}.atc.index`] = endpoint.atc.index as Radix<unknown>;
     endpoints[name] = { ...endpoint, atc: null };
   }
-  return { control: { ...state, memory: { ram: state.memory.ram }, smmus, endpoints }, parts };
+  const drivers = takeMaps(state.drivers, '/drivers', parts);
+  const kernel = state.kernel === undefined ? {} : { kernel: takeMaps(state.kernel, '/kernel', parts) };
+  const control = { ...state, memory: { ram: state.memory.ram }, smmus, endpoints, drivers, ...kernel };
+  return { control, parts };
 }
 
 export function assemble({ control, parts }: Dismantled): State {
@@ -111,5 +128,8 @@ export function assemble({ control, parts }: Dismantled): State {
   }
   const ram = (plain.memory as unknown as { ram: readonly RamRange[] }).ram;
   const memory = new Memory(ram, part('memory') as Radix<Line>);
-  return { ...plain, memory, smmus, endpoints };
+  const drivers = putMaps(plain.drivers, '/drivers', parts) as State['drivers'];
+  const kernel =
+    plain.kernel === undefined ? {} : { kernel: putMaps(plain.kernel, '/kernel', parts) as KernelState };
+  return { ...plain, memory, smmus, endpoints, drivers, ...kernel };
 }

@@ -117,7 +117,7 @@ const handlers: ProjectionHandlers<State> = {
     ),
   'sync.completed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
-      settleRoots(streams.contexts.roots, synced(commands, ledger, entry.fetched, entry.seq)),
+      settleRoots(streams.contexts.roots, synced(commands, ledger, entry)),
     ),
 
   'descriptor.fetched': (state, entry) =>

@@ -7,7 +7,7 @@ import { diff, show } from '../../core/layout/layout.ts';
 import { hexOf, jsonValue, showValue } from '../../core/schema.ts';
 import { commandByOpcode } from '../../core/smmu/command-layout.ts';
 import { eventRecordByNumber } from '../../core/smmu/event-record.ts';
-import { registers } from '../../core/smmu/registers.ts';
+import { registerNamed, registers } from '../../core/smmu/registers.ts';
 
 type Words = { readonly [T in EntryType]?: (entry: EntryOf<T>) => string };
 
@@ -35,11 +35,11 @@ const words: Words = {
   'register.read':    (e) => `${e.register} is ${hex(e.value)}${registerFields(e.register, e.value)}`,
   'write.ignored':    (e) => `${e.register === '-' ? hex(e.offset) : e.register} = ${hex(e.value)}: ${e.why}`,
   'misuse.noted':     (e) => `${e.rule}: ${e.detail}`,
-  'command.fetched':  (e) => `cmdq[${e.index}] ${commandText(e)}`,
-  'command.consumed': (e) => `cmdq[${e.index}] ${e.command}`,
-  'command.performed': (e) => `cmdq[${e.index}] ${e.command}`,
-  'command.rejected': (e) => `cmdq[${e.index}] ${e.command} ${e.error}: ${e.why}`,
-  'sync.completed':   (e) => `cmdq[${e.index}]`,
+  'command.fetched':  (e) => `${slotText(e)} ${commandText(e)}`,
+  'command.consumed': (e) => `${slotText(e)} ${e.command}`,
+  'command.performed': (e) => `${slotText(e)} ${e.command}`,
+  'command.rejected': (e) => `${slotText(e)} ${e.command} ${e.error}: ${e.why}`,
+  'sync.completed':   slotText,
   'config.filled':    (e) => `${e.cache} sid=${hex(e.streamId)} ssid=${hex(e.substreamId)} from [${hex(e.pa)}]`,
   'tlb.filled':       (e) => `${e.cache} ${hex(e.va)}/${sizeText(e.sizeLog2)} -> ${hex(e.pa)} asid=${hex(e.asid)} vmid=${hex(e.vmid)} S${e.stage} L${e.level}`,
   'cache.invalidated': (e) => `${e.cache} ${e.removed.length} removed: ${e.removed.join(' ')}`,
@@ -53,6 +53,11 @@ const words: Words = {
   'record.written':   (e) => `evtq[${e.index}] ${e.record}`,
   'record.dropped':   (e) => `${e.record}: ${e.why}`,
 };
+
+/** The place of a command, as a path says it: `cmdq[3]`, `ecmdq[1][3]`. */
+function slotText({ queue = 'CMDQ', index }: { readonly queue?: string; readonly index: number }): string {
+  return `${queue.toLowerCase().replace(/(\d+)$/, '[$1]')}[${index}]`;
+}
 
 /** What an entry says, without its position, actor and type. */
 export function entryText(entry: Entry): string {
@@ -91,7 +96,7 @@ function wordsOf(value: bigint): readonly number[] {
 }
 
 function declared(name: string) {
-  return registers.list.find((register) => register.name === name);
+  return registerNamed(name);
 }
 
 function registerChange({ register, value, old }: EntryOf<'register.written' | 'register.updated'>): string {

@@ -9,6 +9,8 @@ import { verbs } from './verbs.ts';
 interface Topic {
   readonly summary: string;
   lines(): Promise<readonly string[]> | readonly string[];
+  /** With --json: one object for each thing that the topic tells of; its lines when absent. */
+  rows?(): Promise<readonly object[]>;
 }
 
 const topics: Readonly<Record<string, Topic>> = {
@@ -25,8 +27,9 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
   smmu: {
-    summary: 'what is modelled: commands, and rules of STE and CD',
-    lines: async () => (await import('./help-smmu.ts')).smmuHelp(),
+    summary: 'what is modelled: registers, commands, records, rules, queues, caches',
+    lines: async () => (await import('./help-model.ts')).smmuHelp(),
+    rows: async () => (await import('./help-model.ts')).smmuRows(),
   },
   profiles: {
     summary: 'hardware profiles and their sources',
@@ -42,14 +45,20 @@ export const verb: Verb = {
   define(command) {
     command.argument('[topic]', `a verb, or ${Object.keys(topics).join(', ')}`);
   },
-  async run({ io }, [name]) {
+  async run({ io, json }, [name]) {
     const topic = name === undefined || !Object.hasOwn(topics, name) ? undefined : topics[name];
-    if (topic !== undefined) await printAll(io, await topic.lines());
+    if (topic !== undefined) await printAll(io, json ? await jsonLines(topic) : await topic.lines());
     else if (name !== undefined) await printAll(io, await verbHelp(name, io.width ?? 80));
     else await printAll(io, overview());
     return exitCodes.clean;
   },
 };
+
+async function jsonLines(topic: Topic): Promise<string[]> {
+  const rows =
+    topic.rows === undefined ? (await topic.lines()).map((text) => ({ text })) : await topic.rows();
+  return rows.map((row) => JSON.stringify(row));
+}
 
 function overview(): string[] {
   const row = (name: string, summary: string): string => `  ${name.padEnd(12)}${summary}`;

@@ -3,7 +3,7 @@ import { diff } from '../../core/layout/layout.ts';
 import type { Memory } from '../../core/memory/memory.ts';
 import { LINE_BYTES } from '../../core/memory/memory.ts';
 import { structureAt } from '../../core/path/where.ts';
-import { registers } from '../../core/smmu/registers.ts';
+import { registerNamed } from '../../core/smmu/registers.ts';
 import type { State } from '../../core/state.ts';
 import { resolveAt } from '../changes.ts';
 import { leavesOf } from './value-diff.ts';
@@ -31,7 +31,7 @@ export function* stateDiff(before: State, after: State, path: string | undefined
 /** A register with its fields; anything else as it is. */
 function* byField(row: DiffRow): Generator<DiffRow> {
   const name = /\.regs\.([A-Z]\w*)$/.exec(row.path)?.[1];
-  const of = registers.list.find((register) => register.name === name);
+  const of = name === undefined ? undefined : registerNamed(name);
   yield row;
   if (of === undefined || typeof row.before !== 'string' || typeof row.after !== 'string') return;
   for (const { field, before, after } of diff(of, wordsOf(BigInt(row.before)), wordsOf(BigInt(row.after)))) {

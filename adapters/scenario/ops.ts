@@ -5,7 +5,8 @@
 import { isPathProblem, pathProblem, resolvePath } from '../../core/path.ts';
 import { settingProblem } from '../../core/settings.ts';
 import type { Simulation } from '../../core/simulation.ts';
-import { registers } from '../../core/smmu/registers.ts';
+import { offsetOf } from '../../core/smmu/register-blocks.ts';
+import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { type Place, showFound } from '../input-error.ts';
@@ -162,11 +163,17 @@ function registerAccess(
   line: LineOf<'mmio.read'> | LineOf<'mmio.write'>,
   context: OpContext,
 ): RegisterAccess {
-  const smmus = Object.keys(context.simulation.glance.smmus);
-  if (!smmus.includes(line.smmu)) throw refuse(context.place, line.op, 'smmu', unknownName(line.smmu, smmus));
-  const register = registers.list.find(({ name }) => name === line.reg);
-  if (register === undefined) return { smmu: line.smmu, offset: line.offset ?? 0, size: line.size ?? 4 };
-  return { smmu: line.smmu, offset: register.offset, size: line.size ?? register.width / 8 };
+  const { smmus } = context.simulation.glance;
+  const smmu = Object.hasOwn(smmus, line.smmu) ? smmus[line.smmu] : undefined;
+  if (smmu === undefined)
+    throw refuse(context.place, line.op, 'smmu', unknownName(line.smmu, Object.keys(smmus)));
+  const register = line.reg === undefined ? undefined : registerNamed(line.reg);
+  if (line.reg === undefined || register === undefined)
+    return { smmu: line.smmu, offset: line.offset ?? 0, size: line.size ?? 4 };
+  const offset = offsetOf(smmu, line.reg);
+  if (offset === undefined)
+    throw refuse(context.place, line.op, 'reg', `${line.smmu} has no register ${line.reg}`);
+  return { smmu: line.smmu, offset, size: line.size ?? register.width / 8 };
 }
 
 function within64Bits(

@@ -5,7 +5,7 @@
 
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
-import { registers } from '../../core/smmu/registers.ts';
+import { registerNamed } from '../../core/smmu/registers.ts';
 import { machineFields } from './machine.ts';
 import {
   anything,
@@ -38,17 +38,19 @@ export interface OpRow {
 /** Most bytes that one line stores, reads or transfers. */
 export const BYTES_MAX = 0x100_0000;
 
-const registerNames = registers.list.map((register) => register.name as string);
+/** Largest offset of a register: the last that IDR2.BA_VATOS can put the VATOS page to (6.3.3). */
+const OFFSET_MAX = 0x401_ffff;
+
 const smmu = { kind: name, doc: 'name of the SMMU' } as const;
 const register = {
   kind: kindOf('a register name such as CR0 or CMDQ_PROD', (raw) =>
-    typeof raw === 'string' && registerNames.includes(raw) ? raw : undefined,
+    typeof raw === 'string' && registerNamed(raw) !== undefined ? raw : undefined,
   ),
   optional: true,
   doc: 'register, by the name of the specification',
 } as const;
 const offset = {
-  kind: count(0, 0x3ffff),
+  kind: count(0, OFFSET_MAX),
   optional: true,
   doc: 'offset from the base of the SMMU; page 1 is at 0x10000',
 } as const;

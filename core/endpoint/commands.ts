@@ -22,7 +22,6 @@ export function invalidateAtc(
 ): void {
   const { StreamID, SSV, SubstreamID } = fields;
   if (!enabled.smmu(smmu)) return; // IGNORED (4.5.1)
-  if (lacksSubstreams(context, smmu, fields)) return;
   const endpoint = endpointOf(context.state, smmu, StreamID);
   const why = refusal(smmu, endpoint, fields);
   if (endpoint === undefined || why !== undefined) {
@@ -72,24 +71,12 @@ export function respondToPages(
 ): void {
   const { StreamID, SSV, SubstreamID, PRGIndex: prgIndex, Resp } = fields;
   if (!enabled.smmu(smmu) || Resp === 'RESERVED') return; // IGNORED; CERROR_ILL before
-  if (lacksSubstreams(context, smmu, fields)) return;
   const endpoint = endpointOf(context.state, smmu, StreamID);
   if (endpoint?.groups.includes(prgIndex) !== true)
     note(context, smmu, 'pri-resp-unexpected', `StreamID 0x${StreamID.toString(16)}, group ${prgIndex}`);
   if (endpoint === undefined) return;
   const about = aboutRequest(endpoint, SSV ? SubstreamID : undefined);
   context.emit(smmu.config.name, { type: 'page.responded', ...about, prgIndex, response: Resp, fetched });
-}
-
-/** SSV=1 where the SMMU has no substreams: no effect, a choice of two (4.5.1, 4.5.2). */
-function lacksSubstreams(
-  context: Context,
-  smmu: SmmuState,
-  { SSV, StreamID }: { readonly SSV: boolean; readonly StreamID: number },
-): boolean {
-  if (!SSV || smmu.features.ssidBits !== 0) return false;
-  note(context, smmu, 'ssv-without-substreams', `StreamID 0x${StreamID.toString(16)}`);
-  return true;
 }
 
 function endpointOf(state: State, smmu: SmmuState, streamId: number): EndpointState | undefined {

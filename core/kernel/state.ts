@@ -1,31 +1,59 @@
 /**
  * What the host's kernel remembers: its processes and their open files, the iommufd contexts with their
  * objects, and the physical memory it gives out. The driver of each SMMU keeps a slice of its own
- * (`core/driver/state.ts`). What can grow without bound (areas, page tables of processes) is in Radix maps.
+ * (`core/driver/state.ts`). What can grow without bound (areas, objects, address spaces) is in Radix maps.
  */
 import type { Radix } from '../memory/radix.ts';
+import type { PendingCall } from './call.ts';
 import type { Context as IommufdContext } from './iommufd/state.ts';
-import type { Process } from './process/state.ts';
+import type { Backing, Process } from './process/state.ts';
+import type { ProfileName } from './profiles.ts';
+import type { SwitchValues } from './switches.ts';
 
 export interface KernelState {
   /** Name of the kernel profile; its rows and switches are in `profiles.ts`. */
-  readonly profile: string;
+  readonly profile: ProfileName;
   /** Values of switches that differ from the profile, by name. */
-  switches: Record<string, boolean | number | string>;
-  /** Physical pages not given out: the next one of the untouched part, and those that came back. */
-  pool: { next: number; readonly end: number; readonly free: Radix<number> };
+  switches: Partial<SwitchValues>;
+  /** The n-th allocation from now on fails; 0 for none. */
+  failNth: number;
+  /** Free physical memory: runs of pages by their first page, with their number of pages. */
+  pool: { free: Radix<number> };
+  /** Physical memory of processes and files, by number. */
+  backings: Radix<Backing>;
+  nextBacking: number;
   processes: Record<string, Process>;
-  /** Open files by the name that scenarios use for the fd. */
-  files: Record<string, OpenFile>;
+  /** Open files by their fd. One numbering serves all processes. */
+  files: Record<number, OpenFile>;
+  /** fds by the names that scenarios use. */
+  names: Record<string, number>;
   /** iommufd contexts by their number. */
   contexts: Record<number, IommufdContext>;
-  /** The next number of a context. */
   nextContext: number;
+  /** System calls that wait for a task, by the seq of their stimulus. */
+  calls: Record<number, PendingCall>;
+}
+
+interface Opened {
+  readonly fd: number;
+  /** Who opened it. */
+  readonly process: string;
 }
 
 /** What an fd is of. */
-export type OpenFile =
-  | { readonly kind: 'iommufd'; readonly process: string; readonly context: number }
-  | { readonly kind: 'vfio'; readonly process: string; readonly endpoint: string; bound?: { context: number; device: number } }
-  | { readonly kind: 'fault' | 'veventq'; readonly process: string; readonly context: number; readonly object: number }
-  | { readonly kind: 'memfd'; readonly process: string; readonly memfd: number };
+export type OpenFile = Opened &
+  (
+    | { readonly kind: 'iommufd'; readonly context: number }
+    /** A VFIO device's file; `context` and `device` (an object id) are 0 until it is bound. */
+    | {
+        readonly kind: 'vfio';
+        readonly endpoint: string;
+        readonly context: number;
+        readonly device: number;
+      }
+    /** The file of a fault queue or of a vEVENTQ. */
+    | { readonly kind: 'fault' | 'veventq'; readonly context: number; readonly object: number }
+    | { readonly kind: 'memfd'; readonly backing: number; readonly bytes: number }
+  );
+export type FileKind = OpenFile['kind'];
+export type FileOf<K extends FileKind> = Extract<OpenFile, { kind: K }>;

@@ -75,6 +75,11 @@ export class Radix<V> {
     return this.#owner !== undefined;
   }
 
+  /** Who may write it, while it is open. */
+  get owner(): Owner | undefined {
+    return this.#owner;
+  }
+
   isOwnedBy(owner: Owner | undefined): boolean {
     return owner !== undefined && this.#owner === owner;
   }
@@ -162,6 +167,36 @@ export class Radix<V> {
   /** The lowest key, if any. */
   firstKey(): number | undefined {
     for (const [key] of this.range()) return key;
+    return undefined;
+  }
+
+  /** The last entry with `key < end`. */
+  before(end: number): readonly [number, V] | undefined {
+    const top = this.#top();
+    return top === undefined || end <= 0 ? undefined : this.#lastBefore(top, this.#height, 0, end);
+  }
+
+  /** Recursion is bounded by the height. Nodes are never empty, so at most one path leads nowhere. */
+  #lastBefore(
+    node: RadixNode<V>,
+    level: number,
+    base: number,
+    end: number,
+  ): readonly [number, V] | undefined {
+    const span = FAN ** level;
+    const last = end - base >= span * FAN ? FAN - 1 : Math.ceil((end - base) / span) - 1;
+    for (let at = last; at >= 0; at -= 1) {
+      if (node.slots[at] === undefined) continue;
+      const low = base + at * span;
+      if (level === 0) {
+        const value = this.#value(node, at);
+        if (value !== undefined) return [low, value];
+        continue;
+      }
+      const child = this.#child(node, at);
+      const found = child === undefined ? undefined : this.#lastBefore(child, level - 1, low, end);
+      if (found !== undefined) return found;
+    }
     return undefined;
   }
 

@@ -13,6 +13,7 @@ import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.t
 import { hasNoEffect, notesOf } from './command-notes.ts';
 import { type CommandQueue, held, ringOf } from './command-queues.ts';
 import { takeEffect, takeEffectAtConsumption } from './effects.ts';
+import { writeRecords } from './eventq.ts';
 import { raiseError } from './gerror.ts';
 import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
 import { isE2h, vmidWildcard } from './regs.ts';
@@ -69,9 +70,7 @@ export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
   const all = inFlightOf(smmu, queue);
   const next = all.find((command) => !command.consumed);
   if (next === undefined) return false;
-  if (next.command !== 'CMD_SYNC') return true;
-  // Records of terminated accesses are visible or gone before it completes (4.7.3).
-  return all[0] === next && smmu.records.every((record) => record.stag !== undefined);
+  return next.command !== 'CMD_SYNC' || all[0] === next;
 }
 
 /** Decides on the fetched command: CONS passes it, or the queue stops at it. */
@@ -87,9 +86,12 @@ export function consume(context: Context, smmu: SmmuState, queue: CommandQueue):
   }
   const { name } = smmu.config;
   const { index, command, fetched } = next;
-  for (const { note, detail } of notesOf(words, smmu.features))
+  const notes = notesOf(words, smmu.features);
+  for (const { note, detail } of notes)
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: note.name, detail });
-  if (!hasNoEffect(words, smmu.features)) takeEffectAtConsumption(context, smmu, next, words);
+  if (!notes.some(({ note }) => note.voids === true)) takeEffectAtConsumption(context, smmu, next, words);
+  // It forces the records of accesses that ended before it to be visible, or gone (4.7.3).
+  if (command === 'CMD_SYNC') writeRecords(context, smmu);
   context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
   if (!next.beside) moveOn(context, smmu, queue);
   if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);

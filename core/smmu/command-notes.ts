@@ -3,32 +3,17 @@
  * CONSTRAINED UNPREDICTABLE. Each case is a row with our choice; IHI 0070 3.4.3, 4.1.5, 4.1.7, 4.4, 4.5.
  */
 import type { Words } from '../layout/field.ts';
-import { decode, mask } from '../layout/layout.ts';
-import { commandByOpcode } from './command-layout.ts';
+import { type AnyField, mask } from '../layout/layout.ts';
+import { commandLayouts } from './command-layout.ts';
 import type { Features } from './features.ts';
 import { type Granule, granuleByName, spanLog2 } from './granule.ts';
 
-/** A command as its rows look at it; a field that the command does not have is undefined. */
+/** A command as its rows look at it: only the fields they ask for are read. */
 interface Written {
-  readonly name: string;
   readonly words: Words;
-  readonly mask: Uint32Array;
-  readonly fields: {
-    readonly [field: string]: unknown;
-    readonly StreamID?: number;
-    readonly SubstreamID?: number;
-    readonly SSV?: boolean;
-    readonly Range?: number;
-    readonly VMID?: number;
-    readonly ASID?: number;
-    readonly NUM?: number;
-    readonly SCALE?: number;
-    readonly TTL?: number;
-    readonly TG?: string;
-    readonly TTL128?: boolean;
-    readonly Address?: number;
-    readonly MSIAddress?: bigint;
-  };
+  readonly fields: Readonly<Record<string, AnyField>>;
+  /** The bits of its fields. */
+  readonly used: Uint32Array;
 }
 
 export interface CommandNote {
@@ -37,51 +22,80 @@ export interface CommandNote {
   readonly spec: string;
   /** The command has no effect then. */
   readonly voids?: boolean;
+  /** The commands that it can be about: those with this field, or of these names. */
+  readonly about: string | RegExp;
   /** What is wrong, or undefined when nothing is. */
   when(command: Written, features: Features): string | undefined;
 }
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
-const VA_COMMANDS = /^CMD_TLBI_(NH|EL2)_VAA?$/;
 
 // biome-ignore format: a table
 export const commandNotes: readonly CommandNote[] = [
-  { name: 'command-reserved-bits',     spec: '4.1.5',   when: reservedUse },
-  { name: 'command-streamid-range',    spec: '4.1.7',   voids: true, when: ({ fields }, { sidBits }) => above('StreamID', rangeStart(fields), sidBits) },
-  { name: 'command-substreamid-range', spec: '4.1.7',   voids: true, when: ({ fields }, { ssidBits }) => fields.SSV === undefined || (fields.SSV && ssidBits > 0) ? above('SubstreamID', fields.SubstreamID, ssidBits) : undefined },
-  { name: 'command-no-substreams',     spec: '4.5.1',   voids: true, when: ({ fields }, { ssidBits }) => fields.SSV === true && ssidBits === 0 ? 'SSV=1 with SSIDSIZE=0' : undefined },
-  { name: 'command-asid-8-bit',        spec: '4.4',     voids: true, when: ({ fields }, { asid16 }) => asid16 ? undefined : above('ASID', fields.ASID, 8) },
-  { name: 'command-vmid-8-bit',        spec: '4.4',     voids: true, when: ({ fields }, { s2p, vmid16 }) => vmid16 || !s2p ? undefined : above('VMID', fields.VMID, 8) },
-  { name: 'command-vmid-no-stage-2',   spec: '4.4.2',   when: ({ fields }, { s2p }) => s2p ? undefined : above('VMID', fields.VMID, 0) },
-  { name: 'command-va-not-canonical',  spec: '4.4.2',   when: ({ name, fields }, { vax }) => VA_COMMANDS.test(name) ? notCanonical(fields.Address ?? 0, vax) : undefined },
-  { name: 'command-range-misaligned',  spec: '4.4.1.1', when: misaligned },
-  { name: 'address-beyond-oas',        spec: '3.4.3',   when: ({ fields }, { oas }) => fields['CS'] === 'SIG_IRQ' ? above('MSIAddress', (fields.MSIAddress ?? 0n) << 2n, oas) : undefined },
+  { name: 'command-reserved-bits',     spec: '4.1.5',   about: 'Opcode',       when: reservedUse },
+  { name: 'command-streamid-range',    spec: '4.1.7',   about: 'StreamID',     voids: true, when: (c, { sidBits }) => above('StreamID', firstStream(c), sidBits) },
+  { name: 'command-substreamid-range', spec: '4.1.7',   about: 'SubstreamID',  voids: true, when: (c, { ssidBits }) => flag(c, 'SSV', true) && !(ssidBits === 0 && 'SSV' in c.fields) ? above('SubstreamID', number(c, 'SubstreamID'), ssidBits) : undefined },
+  { name: 'command-no-substreams',     spec: '4.5.1',   about: 'SSV',          voids: true, when: (c, { ssidBits }) => ssidBits === 0 && flag(c, 'SSV') ? 'SSV=1 with SSIDSIZE=0' : undefined },
+  { name: 'command-asid-8-bit',        spec: '4.4',     about: 'ASID',         voids: true, when: (c, { asid16 }) => asid16 ? undefined : above('ASID', number(c, 'ASID'), 8) },
+  { name: 'command-vmid-8-bit',        spec: '4.4',     about: 'VMID',         voids: true, when: (c, { s2p, vmid16 }) => vmid16 || !s2p ? undefined : above('VMID', number(c, 'VMID'), 8) },
+  { name: 'command-vmid-no-stage-2',   spec: '4.4.2',   about: 'VMID',         when: (c, { s2p }) => s2p ? undefined : above('VMID', number(c, 'VMID'), 0) },
+  { name: 'command-va-not-canonical',  spec: '4.4.2',   about: /^CMD_TLBI_(NH|EL2)_VAA?$/, when: (c, { vax }) => notCanonical(number(c, 'Address'), vax) },
+  { name: 'command-range-misaligned',  spec: '4.4.1.1', about: 'TG',           when: misaligned },
+  { name: 'address-beyond-oas',        spec: '3.4.3',   about: 'MSIAddress',   when: (c, { oas }) => c.fields['CS']?.read(c.words) === 'SIG_IRQ' ? beyond(c.fields['MSIAddress']?.read(c.words) as bigint, oas) : undefined },
 ];
 
+/** The command with the rows that can be about it. */
+interface Known extends Omit<Written, 'words'> {
+  readonly name: string;
+  readonly notes: readonly CommandNote[];
+  readonly voids: readonly CommandNote[];
+}
+
+const byOpcode: ReadonlyMap<number, Known> = new Map(
+  Object.values(commandLayouts).map(({ name, opcode, layout }) => {
+    const fields: Readonly<Record<string, AnyField>> = layout.fields;
+    const notes = commandNotes.filter(({ about }) =>
+      typeof about === 'string' ? about in fields : about.test(name),
+    );
+    const voids = notes.filter((note) => note.voids === true);
+    return [opcode, { name, fields, used: mask(layout), notes, voids }];
+  }),
+);
+
+function known(words: Words): Known | undefined {
+  return byOpcode.get((words[0] ?? 0) & 0xff);
+}
+
+const NOTHING: readonly { readonly note: CommandNote; readonly detail: string }[] = [];
+
 /** The rows that hold for a command, with what is wrong. An unknown opcode has none. */
-export function notesOf(
-  words: Words,
-  features: Features,
-): readonly { readonly note: CommandNote; readonly detail: string }[] {
-  const written = read(words);
-  if (written === undefined) return [];
-  return commandNotes.flatMap((note) => {
-    const detail = note.when(written, features);
-    return detail === undefined ? [] : [{ note, detail: `${written.name}: ${detail}` }];
-  });
+export function notesOf(words: Words, features: Features): typeof NOTHING {
+  const command = known(words);
+  if (command === undefined) return NOTHING;
+  const { name, fields, used, notes } = command;
+  let found: { note: CommandNote; detail: string }[] | undefined;
+  for (const note of notes) {
+    const detail = note.when({ words, fields, used }, features);
+    if (detail === undefined) continue;
+    found ??= [];
+    found.push({ note, detail: `${name}: ${detail}` });
+  }
+  return found ?? NOTHING;
 }
 
 /** Whether the command is without effect for what is wrong in it. */
 export function hasNoEffect(words: Words, features: Features): boolean {
-  const written = read(words);
-  if (written === undefined) return false;
-  return commandNotes.some((note) => note.voids === true && note.when(written, features) !== undefined);
+  const command = known(words);
+  if (command === undefined) return false;
+  const { fields, used, voids } = command;
+  for (const note of voids) if (note.when({ words, fields, used }, features) !== undefined) return true;
+  return false;
 }
 
 /** Which reserved bits are set; hardware may refuse the command for it (4.1.5). */
 export function reservedIn(words: Words, features: Features): string | undefined {
-  const written = read(words);
-  return written === undefined ? undefined : reservedUse(written, features);
+  const command = known(words);
+  return command && reservedUse({ ...command, words }, features);
 }
 
 /**
@@ -92,59 +106,77 @@ export function rangeAlignBytes(granule: Granule, ttl: number): number {
   return 2 ** spanLog2(granule, ttl === 0 ? 3 : ttl);
 }
 
-function read(words: Words): Written | undefined {
-  const of = commandByOpcode((words[0] ?? 0) & 0xff);
-  if (of === undefined) return undefined;
-  const fields = decode(of.layout, words) as Written['fields'];
-  return { name: of.name, words, mask: mask(of.layout), fields };
+function number({ fields, words }: Written, name: string): number {
+  return (fields[name]?.read(words) as number | undefined) ?? 0;
 }
 
-function above(field: string, value: number | bigint | undefined, bits: number): string | undefined {
-  if (value === undefined || BigInt(value) >> BigInt(bits) === 0n) return undefined;
-  return `${field} ${hex(value)} has more than ${bits} bits`;
+/** @param otherwise for a command without the field */
+function flag({ fields, words }: Written, name: string, otherwise = false): boolean {
+  return (fields[name]?.read(words) as boolean | undefined) ?? otherwise;
+}
+
+function above(field: string, value: number, bits: number): string | undefined {
+  return value < 2 ** bits ? undefined : `${field} ${hex(value)} has more than ${bits} bits`;
+}
+
+/** @param field MSIAddress: the address divided by 4 */
+function beyond(field: bigint, oas: number): string | undefined {
+  return field >> BigInt(oas - 2) === 0n
+    ? undefined
+    : `MSIAddress ${hex(field << 2n)} has more than ${oas} bits`;
 }
 
 /** The first StreamID; CMD_CFGI_STE_RANGE does not look at the bits that the range spans (4.3.2). */
-function rangeStart({ StreamID, Range }: Written['fields']): number | undefined {
-  if (StreamID === undefined || Range === undefined) return StreamID;
-  return Range >= 31 ? 0 : StreamID - (StreamID % 2 ** (Range + 1));
+function firstStream(command: Written): number {
+  const streamId = number(command, 'StreamID');
+  if (!('Range' in command.fields)) return streamId;
+  const range = number(command, 'Range');
+  return range >= 31 ? 0 : streamId - (streamId % 2 ** (range + 1));
 }
 
-/** Fields that are RES0 for want of a feature or of another field (4.4.1.1). */
+/** Fields that are RES0 for want of a feature or of another field, with the bits that are (4.4.1.1). */
 // biome-ignore format: a table
-const res0: readonly (readonly [field: string, set: (fields: Written['fields'], features: Features) => boolean])[] = [
-  ['TG',     ({ TG = 'NONE' }, { ril }) => !ril && TG !== 'NONE'],
-  ['NUM',    ({ NUM = 0, ...of }, { ril }) => NUM !== 0 && !ranges(of, ril)],
-  ['SCALE',  ({ SCALE = 0, ...of }, { ril, ds }) => SCALE !== 0 && (!ranges(of, ril) || (SCALE > 31 && !ds))],
-  ['TTL',    ({ TTL = 0, ...of }, { ril }) => TTL !== 0 && !ranges(of, ril)],
-  ['TTL128', ({ TTL128 = false, TTL = 0, ...of }, { ril, d128 }) => TTL128 && !(d128 && TTL !== 0 && ranges(of, ril))],
+const res0: readonly (readonly [field: string, isRes0: (command: Written, value: number, features: Features) => boolean])[] = [
+  ['TG',     (_, __, { ril }) => !ril],
+  ['NUM',    (c, _, { ril }) => !ranges(c, ril)],
+  ['SCALE',  (c, value, { ril, ds }) => !ranges(c, ril) || (value > 31 && !ds)],
+  ['TTL',    (c, _, { ril }) => !ranges(c, ril)],
+  ['TTL128', (c, _, { ril, d128 }) => !d128 || !ranges(c, ril) || number(c, 'TTL') === 0],
 ];
 
-function ranges({ TG }: { readonly TG?: string }, ril: boolean): boolean {
-  return ril && TG !== 'NONE';
+function ranges({ fields, words }: Written, ril: boolean): boolean {
+  return ril && fields['TG']?.read(words) !== 'NONE';
 }
 
-function reservedUse({ words, mask: used, fields }: Written, features: Features): string | undefined {
-  for (const [at, bits] of used.entries()) {
-    const stray = ((words[at] ?? 0) & ~bits) >>> 0;
+function reservedUse(command: Written, features: Features): string | undefined {
+  const { words, fields, used } = command;
+  for (let at = 0; at < used.length; at += 1) {
+    const stray = ((words[at] ?? 0) & ~(used[at] ?? 0)) >>> 0;
     if (stray !== 0) return `bits ${hex(stray)} of word ${at}`;
   }
-  const field = res0.find(([, set]) => set(fields, features));
-  return field === undefined ? undefined : `${field[0]} is RES0 here`;
+  if (!('TG' in fields)) return undefined;
+  for (const [field, isRes0] of res0) {
+    const value = fields[field]?.read(words);
+    if (value === 'NONE' || Number(value) === 0) continue;
+    if (isRes0(command, Number(value), features)) return `${field} is RES0 here`;
+  }
+  return undefined;
 }
 
 /** VA[63:48], or [63:52], is a copy of the bit below in no address of the two halves (3.4.1). */
 function notCanonical(address: number, vax: number): string | undefined {
-  const top = BigInt.asUintN(64, BigInt(address)) >> (vax === 0 ? 48n : 52n);
-  const ones = vax === 0 ? 0xffffn : 0xfffn;
-  return top === 0n || top === ones ? undefined : `Address ${hex(address)} is in neither half`;
+  const [top, ones] =
+    vax === 0 ? [Math.floor(address / 2 ** 48), 0xffff] : [Math.floor(address / 2 ** 52), 0xfff];
+  return top === 0 || top === ones ? undefined : `Address ${hex(address)} is in neither half`;
 }
 
-function misaligned({ fields }: Written, features: Features): string | undefined {
-  const { TG = 'NONE', TTL = 0, Address = 0 } = fields;
-  const granule = features.ril && TG !== 'NONE' ? granuleByName[TG] : undefined;
+function misaligned(command: Written, { ril, ds }: Features): string | undefined {
+  const { fields, words } = command;
+  const name = fields['TG']?.read(words) as string;
+  const granule = ril ? granuleByName[name] : undefined;
   if (granule === undefined) return undefined;
-  const ttl = TG === '16KB' && TTL === 1 && !features.ds ? 0 : TTL;
-  const align = rangeAlignBytes(granule, ttl);
-  return Address % align === 0 ? undefined : `Address ${hex(Address)} is not a multiple of ${hex(align)}`;
+  const ttl = number(command, 'TTL');
+  const align = rangeAlignBytes(granule, name === '16KB' && ttl === 1 && !ds ? 0 : ttl);
+  const address = number(command, 'Address');
+  return address % align === 0 ? undefined : `Address ${hex(address)} is not a multiple of ${hex(align)}`;
 }

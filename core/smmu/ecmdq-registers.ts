@@ -55,10 +55,9 @@ export function enhancedRegisterAt(features: Features, offset: number): Enhanced
   return { queue, which, register, word: found.word };
 }
 
-/** Offset of a register of queue `queue` from the base of the SMMU. */
-export function enhancedOffset(features: Features, queue: number, which: EnhancedRegister['which']): number {
-  const page = CONTROL_PAGES_OFFSET + (queue * PAGE_BYTES) / 2 ** features.ecmdqsPerPageLog2;
-  return page + ecmdqRegisters.byName[which].offset;
+/** Where the registers of queue `queue` begin, from the base of the SMMU. */
+export function enhancedOffset(features: Features, queue: number): number {
+  return CONTROL_PAGES_OFFSET + (queue * PAGE_BYTES) / 2 ** features.ecmdqsPerPageLog2;
 }
 
 /** The registers of all enhanced queues under their own names. */
@@ -67,7 +66,7 @@ export function enhancedRegisters(features: Features): readonly Register[] {
     ecmdqRegisters.list.map((register) => ({
       ...register,
       name: enhancedName(queue, register.name),
-      offset: enhancedOffset(features, queue, register.name),
+      offset: enhancedOffset(features, queue) + register.offset,
     })),
   ).flat();
 }

@@ -39,6 +39,11 @@ export function writeRecordReady(smmu: SmmuState): boolean {
   return nextRecord(smmu) !== undefined;
 }
 
+/** Writes all records that can be written, and loses those that must be lost. */
+export function writeRecords(context: Context, smmu: SmmuState): void {
+  for (let left = smmu.records.length; left > 0; left -= 1) writeRecord(context, smmu);
+}
+
 /** Writes the oldest waiting record, or loses it. */
 export function writeRecord(context: Context, smmu: SmmuState): void {
   const next = nextRecord(smmu);

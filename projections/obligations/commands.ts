@@ -13,7 +13,7 @@ import { cover, discharge, type Ledger } from './ledger.ts';
 import { discharges, type Invalidation, type Obligation } from './obligation.ts';
 
 export interface Commands {
-  /** Produced and not yet fetched, by queue pointer. */
+  /** Produced in the Command queue and not yet fetched, by queue pointer; other queues are known from the fetch on. */
   readonly pending: Map<number, Invalidation>;
   /** Fetched and not yet performed, by the seq of the fetch. */
   readonly inFlight: Map<number, Invalidation>;
@@ -57,8 +57,14 @@ export function produce(
   }
 }
 
-function newInvalidation(index: number, words: readonly number[], env: ScopeEnv): Invalidation {
+function newInvalidation(
+  index: number,
+  words: readonly number[],
+  env: ScopeEnv,
+  queue = 'CMDQ',
+): Invalidation {
   return {
+    queue,
     index,
     command: commandName(words),
     words,
@@ -79,10 +85,11 @@ export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'comma
   const words = [entry.lo, entry.lo >> 32n, entry.hi, entry.hi >> 32n].map((half) =>
     Number(half & 0xffff_ffffn),
   );
-  const known = entry.beside === true ? undefined : commands.pending.get(entry.index);
+  const aside = entry.beside === true || entry.queue !== undefined;
+  const known = aside ? undefined : commands.pending.get(entry.index);
   if (known !== undefined) commands.pending.delete(entry.index);
   const same = known?.words.every((word, at) => word === words[at]) === true;
-  const command = known !== undefined && same ? known : newInvalidation(entry.index, words, env);
+  const command = known !== undefined && same ? known : newInvalidation(entry.index, words, env, entry.queue);
   command.produced = known?.produced ?? entry.seq;
   command.fetched = entry.seq;
   commands.inFlight.set(entry.seq, command);
@@ -106,16 +113,17 @@ export function performed(commands: Commands, ledger: Ledger, fetch: number, seq
   remember(commands, command);
 }
 
-/** A CMD_SYNC completed: everything performed before it is done. Returns what it discharged. */
+/** A CMD_SYNC completed: everything performed before it in its queue is done. Returns what it discharged. */
 export function synced(
   commands: Commands,
   ledger: Ledger,
-  fetch: number,
-  seq: number,
+  { queue = 'CMDQ', fetched: fetch, seq }: EntryOf<'sync.completed'>,
 ): readonly Obligation[] {
   commands.inFlight.delete(fetch);
   const discharged: Obligation[] = [];
   for (const command of commands.awaiting) {
+    if (command.queue !== queue) continue;
+    commands.awaiting.delete(command);
     for (const obligation of command.owed) {
       // A later change may have made it owed again.
       if (obligation.covered !== command) continue;
@@ -124,16 +132,17 @@ export function synced(
     }
     command.owed.length = 0;
   }
-  commands.awaiting.clear();
-  markSynced(commands, seq);
+  markSynced(commands, queue, seq);
   return discharged;
 }
 
 /** Newest first, down to those that an earlier CMD_SYNC completed. */
-function markSynced({ recent, next }: Commands, seq: number): void {
+function markSynced({ recent, next }: Commands, queue: string, seq: number): void {
   for (let back = 1; back <= recent.length; back += 1) {
     const command = recent[(next - back + RECENT_MAX) % RECENT_MAX];
-    if (command === undefined || command.synced !== 0) return;
+    if (command === undefined) return;
+    if (command.queue !== queue) continue;
+    if (command.synced !== 0) return;
     if (command.performed !== 0) command.synced = seq;
   }
 }

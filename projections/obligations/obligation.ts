@@ -74,6 +74,8 @@ export interface Obligation {
 
 /** One CMD_CFGI_* or CMD_TLBI_* on its way: seqs of its positions, 0 when not reached. */
 export interface Invalidation {
+  /** The command queue it came through: CMDQ, ECMDQ0, ... */
+  readonly queue: string;
   readonly index: number;
   readonly command: string;
   readonly words: readonly number[];

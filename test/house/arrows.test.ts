@@ -21,7 +21,7 @@ const rooms: Readonly<Record<string, Room>> = {
   layout:      { holds: ['core/layout/'], to: ['base'] },
   memory:      { holds: ['core/memory/'], to: ['base'] },
   config:      { holds: ['core/config.ts'], to: ['memory'] },
-  smmu:        { holds: ['core/smmu/'], to: ['base', 'layout', 'memory', 'config'] },
+  smmu:        { holds: ['core/smmu/', 'core/endpoint/'], to: ['base', 'layout', 'memory', 'config'] },
   machine:     { holds: ['core/event.ts', 'core/stimulus.ts', 'core/state.ts', 'core/handlers.ts', 'core/deciders.ts', 'core/settings.ts', 'core/working.ts', 'core/machine.ts'],
                  to: ['base', 'memory', 'config', 'smmu'] },
   live:        { holds: ['core/run.ts', 'core/outcome.ts', 'core/simulation.ts'], to: ['base', 'memory', 'smmu', 'machine'] },

@@ -1,6 +1,7 @@
 /**
  * The stories told in scenario files. A `good-` story ends clean and all it expects comes true; its
- * `bad-` twin differs by what the driver forgot, and the findings name that.
+ * `bad-` twin differs by what the driver forgot, and the findings name that. An `unjudged-` twin goes wrong where
+ * no rule looks: what it expects shows the harm.
  */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -82,7 +83,7 @@ describe.each(files)('%s', (file) => {
     const findings = check.out.map((line) => JSON.parse(line) as Finding);
     const wanted = expected[file];
     if (wanted === undefined) {
-      expect(file).toMatch(/^good-/);
+      expect(file).toMatch(/^(good|unjudged)-/);
       expect(findings).toEqual([]);
       return;
     }

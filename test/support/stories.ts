@@ -150,7 +150,9 @@ const settings: fc.Arbitrary<readonly [string, unknown]> = fc.oneof(
 
 const size = fc.constantFrom(4, 8);
 const bytes = fc.uint8Array({ minLength: 1, maxLength: 80 });
-const units = fc.constantFrom('acknowledge', 'evtq', 'consume', 'perform', 'cmdq', 'nobody');
+const units = fc.constantFrom('acknowledge', 'evtq', 'priq', 'consume', 'perform', 'cmdq', 'nobody');
+const endpoints = fc.constantFrom('dev0', 'dev1', 'nobody');
+const ssid = fc.option(fc.nat(0xf_ffff), { nil: undefined });
 
 /** Anything that may be asked of the machine. */
 export const anyStimulus: fc.Arbitrary<Stimulus> = fc.oneof(
@@ -167,16 +169,37 @@ export const anyStimulus: fc.Arbitrary<Stimulus> = fc.oneof(
   fc.record({ type: fc.constant('mem.read' as const), pa: fc.nat(2 ** 34), size: fc.nat(64) }),
   fc.record({
     type: fc.constant('dma' as const),
-    endpoint: fc.constantFrom('dev0', 'dev1', 'nobody'),
+    endpoint: endpoints,
     iova: u64,
     size: fc.nat(0x3000),
     access: fc.constantFrom('read', 'write'),
     ssid: fc.nat(0xf_ffff),
+    translated: fc.boolean(),
   }),
+  fc
+    .record({
+      iova: u64,
+      size: fc.nat(0x3000),
+      access: fc.constantFrom('read', 'write'),
+      ssid,
+      exec: fc.boolean(),
+    })
+    .chain((asked) =>
+      endpoints.map((endpoint) => ({ type: 'ats.translate', endpoint, ...asked }) as Stimulus),
+    ),
+  fc
+    .record({
+      iova: u64,
+      access: fc.constantFrom('read', 'write', 'none'),
+      prgIndex: fc.nat(600),
+      last: fc.boolean(),
+      ssid,
+    })
+    .chain((asked) => endpoints.map((endpoint) => ({ type: 'pri.request', endpoint, ...asked }) as Stimulus)),
   units.map((unit): Stimulus => ({ type: 'turn', unit: `smmu0.${unit}` })),
   settings.map(([path, value]): Stimulus => ({ type: 'set', path, value })),
   fc
-    .record({ ats: fc.boolean(), pri: fc.boolean() })
+    .record({ ats: fc.boolean(), pri: fc.boolean(), silent: fc.boolean(), reset: fc.boolean() })
     .map((set): Stimulus => ({ type: 'endpoint.set', endpoint: 'dev1', set })),
   commandWords.map(([a = 0, b = 0, c = 0, d = 0]): Stimulus => {
     const [lo, hi] = [(BigInt(b >>> 0) << 32n) | BigInt(a >>> 0), (BigInt(d >>> 0) << 32n) | BigInt(c >>> 0)];

@@ -1,38 +1,68 @@
 /**
  * Objects of an iommufd context (linux: iommufd_private.h). All references are ids in the same context;
- * `users` counts as the kernel does: 1 for the id itself, 1 for each reference that keeps the object.
+ * `users` counts as the kernel does: 1 for the id itself, 1 for each reference that keeps the object. Objects
+ * are values: events put changed ones in their place. An IOAS's areas stand beside it, in `Context.areas`.
  */
 import type { Radix } from '../../memory/radix.ts';
+import type { Slice } from '../process/state.ts';
 
 interface Common {
   readonly id: number;
   /** Published: look-ups find it. */
-  ready: boolean;
-  users: number;
+  readonly ready: boolean;
+  readonly users: number;
 }
 
-/** One contiguous range of IOVA from one MAP or COPY. */
+/** Inclusive ends. */
+export interface Span {
+  readonly start: bigint;
+  readonly last: bigint;
+}
+
+/** One contiguous range of IOVA from one MAP, or one piece of a COPY. */
 export interface Area {
   readonly iova: bigint;
   /** Inclusive. */
   readonly last: bigint;
-  /** Pages it maps: of a process address, a memfd, or those of the area it was copied from. */
-  readonly pages: { readonly kind: 'process' | 'memfd'; readonly owner: string; readonly start: bigint };
+  /** Whose memory it is: a process's, at an address; or a file's, at an offset. */
+  readonly source: { readonly process: string } | { readonly backing: number };
+  /** Address or offset of its first byte. */
+  readonly address: bigint;
   readonly readable: boolean;
   readonly writeable: boolean;
+  /** The memory was first mapped for writing: copies may be, too. */
+  readonly pagesWriteable: boolean;
+  /** Pages that are pinned, from the page of the first byte on; absent while nobody needs them. */
+  readonly pins?: readonly Slice[];
+  /** Accesses that use it; the internal ones forbid its removal. */
+  readonly accesses: number;
+  readonly locks: number;
+}
+
+/** Below `from` there is no room for such a range. */
+export interface NoFit {
+  readonly length: bigint;
+  readonly alignment: bigint;
+  /** Offset in a page. */
+  readonly offset: bigint;
+  readonly from: bigint;
 }
 
 export interface Ioas extends Common {
   readonly kind: 'ioas';
-  /** By page of the first IOVA: the areas that begin in it, in order. */
-  areas: Radix<readonly Area[]>;
-  areaCount: number;
-  /** Ranges that devices and domains reserve, with their owner; inclusive ends. */
-  reserved: readonly { readonly start: bigint; readonly last: bigint; readonly owner: number }[];
-  allowed: readonly { readonly start: bigint; readonly last: bigint }[];
-  hugePages: boolean;
-  /** Smallest alignment of IOVA, bytes. */
-  alignment: number;
+  /** Ranges that devices and domains reserve, by start, with their owner: `device:ID`, `hwpt:ID`. */
+  readonly reserved: readonly (Span & { readonly owner: string })[];
+  /** By start. */
+  readonly allowed: readonly Span[];
+  readonly hugePages: boolean;
+  /** Smallest alignment of an IOVA, bytes. */
+  readonly alignment: number;
+  /** Paging HWPTs, oldest first. */
+  readonly hwpts: readonly number[];
+  /** Access objects. */
+  readonly accesses: readonly number[];
+  /** What automatic placing has learnt. */
+  readonly noFits: readonly NoFit[];
 }
 
 export interface HwptPaging extends Common {
@@ -44,7 +74,7 @@ export interface HwptPaging extends Common {
   readonly dirtyTracking: boolean;
   readonly pasid: boolean;
   readonly fault: number;
-  /** Name of the domain in the driver (`core/driver`). */
+  /** The domain in the driver (`core/driver`). */
   readonly domain: number;
 }
 
@@ -59,8 +89,8 @@ export interface Device extends Common {
   readonly kind: 'device';
   readonly endpoint: string;
   /** HWPT by PASID; 0 is the RID. */
-  attached: Record<number, number>;
-  vdevice: number;
+  readonly attached: Readonly<Record<number, number>>;
+  readonly vdevice: number;
 }
 
 export interface Access extends Common {
@@ -72,8 +102,8 @@ export interface Access extends Common {
 export interface Fault extends Common {
   readonly kind: 'fault';
   /** Groups that wait to be read, and those that wait for a response. */
-  queue: readonly unknown[];
-  pending: Record<number, unknown>;
+  readonly queue: readonly unknown[];
+  readonly pending: Readonly<Record<number, unknown>>;
 }
 
 export interface Viommu extends Common {
@@ -82,8 +112,8 @@ export interface Viommu extends Common {
   readonly hwpt: number;
   readonly smmu: string;
   readonly vmid: number;
-  /** Device objects by virtual StreamID (text: it may have 64 bits). */
-  vdevices: Record<string, number>;
+  /** vDEVICE objects by virtual StreamID (text: it may have 64 bits). */
+  readonly vdevices: Readonly<Record<string, number>>;
 }
 
 export interface Vdevice extends Common {
@@ -98,9 +128,13 @@ export interface Veventq extends Common {
   readonly viommu: number;
   readonly type: number;
   readonly depth: number;
-  sequence: number;
+  readonly sequence: number;
   /** Records that wait, oldest first; `lost` ones have no body. */
-  events: readonly { readonly sequence: number; readonly lost: boolean; readonly body: Uint8Array }[];
+  readonly events: readonly {
+    readonly sequence: number;
+    readonly lost: boolean;
+    readonly body: Uint8Array;
+  }[];
 }
 
 export interface HwQueue extends Common {
@@ -123,13 +157,24 @@ export type AnyObject =
   | HwQueue;
 export type ObjectKind = AnyObject['kind'];
 export type ObjectOf<K extends ObjectKind> = Extract<AnyObject, { kind: K }>;
+/** What a new object is made from. */
+export type NewObject = { [K in ObjectKind]: Omit<ObjectOf<K>, keyof Common> }[ObjectKind];
 
 /** One open of /dev/iommu. */
 export interface Context {
   readonly id: number;
-  objects: Record<number, AnyObject>;
-  /** Ids that are never used again: vDEVICEs whose device went first. */
-  tombstones: readonly number[];
-  rlimitMode: number;
+  /** Who keeps it: its fd, bound devices, open files of its queues. */
+  users: number;
+  /** The fd is closed: nothing new is made. */
+  closing: boolean;
+  objects: Radix<AnyObject>;
+  /** Areas by IOAS, then by the page of their first IOVA; several may begin in a page, in order. */
+  areas: Radix<Radix<readonly Area[]>>;
+  /** Ids that came back, and the lowest that was never given. Tombstones are in neither. */
+  free: Radix<number>;
+  nextId: number;
+  /** Pinned memory is accounted to the `user` or to the address space (`mm`). */
+  accounting: 'user' | 'mm';
+  /** IOAS of the VFIO container calls; 0 for none. */
   vfioIoas: number;
 }

@@ -1,6 +1,7 @@
 /** Each kind of wrong input: one clear message with its place, exit 2, and nothing half done. */
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { smmuUnits } from '../../../core/smmu/units.ts';
 import { boot, jsonl, machine, story } from '../story.ts';
 import { openShell } from './backwalk.ts';
 

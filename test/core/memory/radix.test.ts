@@ -51,6 +51,7 @@ describe('a Radix', () => {
             model = new Map(model);
           }
           expect(radix.get(one.key)).toBe(model.get(one.key));
+          expect(radix.before(one.key)).toEqual(sorted(model).findLast(([each]) => each < one.key));
           expect(radix.size).toBe(model.size);
         });
         sealed.push({ radix, model });

@@ -78,7 +78,7 @@ describe('values', () => {
     ['smmu0.inFlight', []],
     ['nvme0.ats', false],
     ['nvme0.streamId', 8],
-    ['nvme0.atc', null],
+    ['nvme0.atc', []],
     ['schedule', 'eager'],
     ['mem', [{ base: '0x40000000', size: '0x1000000' }]],
     [`mem[${at.leaf}]`, '0x60000040100f43'],

@@ -2,19 +2,27 @@
  * Which commands are CERROR_ILL on the Non-secure queue (IHI 0070 4.1.1, 4.1.3, 4.1.6 and each command's
  * section), by feature and by parameter; and the opcodes that are not there at all.
  */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cerrors } from '../../../core/smmu/codes.ts';
 import { illegalReason } from '../../../core/smmu/command.ts';
 import { type CommandName, commandByOpcode, commandLayouts } from '../../../core/smmu/command-layout.ts';
 import { Features } from '../../../core/smmu/features.ts';
+import { bringUp, issue, machine, write } from '../../support/build.ts';
+import { on } from '../../support/given.ts';
 import { idr, put, table } from '../../support/tables.ts';
 
 const FULL = 'S1P=1 S2P=1 Hyp=1 ATS=1 PRI=1 STALL_MODEL=0 MPAM=1 DPT=1 RIL=1';
 
-function reason(name: string, fields: string, features: string): string | undefined {
+function wordsOf(name: string, fields: string): Uint32Array {
   const { layout, opcode } = commandLayouts[name as CommandName];
   const words = put(layout.fields, new Uint32Array(4), fields);
   words[0] = ((words[0] ?? 0) | opcode) >>> 0;
-  return illegalReason(words, new Features(idr(`${FULL} ${features}`)));
+  return words;
+}
+
+function reason(name: string, fields: string, features: string): string | undefined {
+  return illegalReason(wordsOf(name, fields), new Features(idr(`${FULL} ${features}`)));
 }
 
 // `ILL` or `ok` with every feature, and what takes its legality away.
@@ -101,6 +109,7 @@ describe('by parameter', () => {
     CMD_CFGI_STE_RANGE  | SSec=1 Range=31             |          | SSec=1
     CMD_CFGI_CD         | SSec=1                      |          | SSec=1
     CMD_CFGI_CD_ALL     | SSec=1                      |          | SSec=1
+    CMD_CFGI_VMS_PIDM   | SSec=1                      |          | SSec=1
     CMD_RESUME          | SSec=1                      |          | SSec=1
     CMD_STALL_TERM      | SSec=1                      |          | SSec=1
     CMD_SYNC            | CS=0                        |          | ok
@@ -158,5 +167,57 @@ describe('by opcode (4.1.1)', () => {
     const known = Array.from({ length: 256 }, (_, opcode) => opcode).filter((at) => !reserved.includes(at));
     expect(known.filter((opcode) => commandByOpcode(opcode) === undefined)).toEqual([]);
     expect(known).toHaveLength(features.length);
+  });
+});
+
+// CERROR_ILL counts before what makes a command IGNORED (4.1.3): ATS, PRI and prefetches while SMMUEN=0.
+describe('while SMMUEN is 0', () => {
+  const rows = table<'command' | 'fields' | 'fate'>(`
+    command             | fields  | fate
+    CMD_ATC_INV         | Size=52 | consumed
+    CMD_ATC_INV         | Size=53 | CERROR_ILL
+    CMD_PRI_RESP        | Resp=2  | consumed
+    CMD_PRI_RESP        | Resp=3  | CERROR_ILL
+    CMD_PREFETCH_CONFIG |         | consumed
+    CMD_PREFETCH_CONFIG | SSec=1  | CERROR_ILL
+    CMD_PREFETCH_ADDR   |         | consumed
+    CMD_PREFETCH_ADDR   | SSec=1  | CERROR_ILL
+  `);
+  it.each(rows)('$command $fields is $fate', ({ command, fields, fate }) => {
+    const story = on(machine({}, { idr: idr(FULL) }))
+      .given(bringUp(), write('CR0', 0xc))
+      .when(issue(0, wordsOf(command, fields), wordsOf('CMD_SYNC', '')));
+    if (fate === 'CERROR_ILL') story.then({ type: 'command.rejected', index: 0, error: fate });
+    else story.then({ type: 'command.performed', index: 0 }, { type: 'sync.completed', index: 1 });
+    story.thenNo('structure.fetched', 'page.responded', 'atc.timedout', 'fetch.aborted');
+  });
+});
+
+describe('any 16 bytes', () => {
+  const words = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }), { minLength: 4, maxLength: 4 });
+  /** Half of the opcodes are known ones, else nearly all would be reserved. */
+  const bytes = fc
+    .tuple(words, fc.constantFrom(0, ...Object.values(commandLayouts).map((each) => each.opcode)))
+    .map(([[first = 0, ...rest], opcode]) =>
+      Uint32Array.from([opcode === 0 ? first : ((first & ~0xff) | opcode) >>> 0, ...rest]),
+    );
+
+  it('are consumed or CERROR_ILL, and never CERROR_NONE (7.1)', () => {
+    const features = idr(FULL);
+    fc.assert(
+      fc.property(bytes, fc.boolean(), (entry, strictReserved) => {
+        const choices = { strictReserved };
+        const story = on(machine({}, { idr: features, choices }))
+          .given(bringUp())
+          .when(issue(0, entry));
+        const why = illegalReason(entry, new Features(features), strictReserved);
+        if (why === undefined) story.then({ type: 'command.consumed', index: 0 }).thenNo('command.rejected');
+        else story.then({ type: 'command.rejected', error: 'CERROR_ILL', why }).thenNo('command.consumed');
+        const { CMDQ_CONS = 0 } = story.state.smmus['smmu0']?.regs ?? {};
+        expect(CMDQ_CONS).toBe(why === undefined ? 1 : cerrors.CERROR_ILL << 24);
+      }),
+      { numRuns: 400 },
+    );
+    expect(cerrors.CERROR_NONE).toBe(0);
   });
 });

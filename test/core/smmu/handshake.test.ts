@@ -3,7 +3,22 @@
  * CR0 and CR0ACK (6.3.9), IRQ_CTRL (6.3.16), GBPA.Update (6.3.14.1), GERROR and GERRORN (6.3.20, 7.5).
  */
 import { describe, expect, it } from 'vitest';
-import { at, bringUp, dma, machine, read, storeWords, write } from '../../support/build.ts';
+import {
+  at,
+  bringUp,
+  cd,
+  command,
+  dma,
+  issue,
+  machine,
+  map,
+  read,
+  SID,
+  ste,
+  storeWords,
+  tables,
+  write,
+} from '../../support/build.ts';
 import { type Given, given, on, turn, updated, written } from '../../support/given.ts';
 import { idr } from '../../support/tables.ts';
 
@@ -68,7 +83,66 @@ describe('CR0 and CR0ACK', () => {
   });
 });
 
+describe('EVENTQEN', () => {
+  // Records of two accesses wait for the Event queue's turn.
+  const waiting = [bringUp(), SET_MANUAL, dma(0x10_0000), dma(0x20_0000)];
+
+  it('goes down with the records lost that are not in the queue (6.3.9.4)', () => {
+    const stopped = given(waiting, turn('evtq'), write('CR0', 9))
+      .when(turn('acknowledge'))
+      .then({ type: 'record.dropped', record: 'F_TRANSLATION', why: 'EVENTQEN=0' }, updated('CR0ACK', 9))
+      .thenNo('record.written');
+    expect(stopped.of('record.dropped').length).toBe(1);
+    // They are not written when the queue is enabled again.
+    stopped.when(write('CR0', 0xd), turn('acknowledge'), turn('evtq')).thenNo('record.written');
+    stopped.when(read('EVENTQ_PROD')).thenOutcome({ value: 1n });
+  });
+
+  it('goes down with the records of stalled accesses still waiting (7.2)', () => {
+    const stalls = idr('STALL_MODEL=0 STALL_MAX=8');
+    const waiting = [bringUp(), storeWords(at.cd, cd({ S: true })), SET_MANUAL, dma(0x10_0000)];
+    on(machine({}, { idr: stalls }))
+      .given(waiting, write('CR0', 9), turn('acknowledge'))
+      .when(write('CR0', 0xd), turn('acknowledge'), turn('evtq'))
+      .then({ type: 'record.written', record: 'F_TRANSLATION' })
+      .thenNo('record.dropped');
+  });
+});
+
+describe('VMW', () => {
+  it('is in force for invalidations once it is acknowledged (6.3.9.1)', () => {
+    const identity = idr('S2P=1 VMID16=1 VMW=1');
+    const nh = command('CMD_TLBI_NH_ALL', { VMID: 2 });
+    // The entry has VMID 3: bit 0 does not count with VMW=1.
+    const past = [
+      bringUp(),
+      storeWords(at.strtab + SID * 64, ste({ S2VMID: 3 })),
+      tables(),
+      map(0x1000, at.data),
+    ];
+    const filled = on(machine({}, { idr: identity })).given(past, dma(0x1000));
+    filled.when(issue(0, nh)).thenNo('cache.invalidated');
+    filled
+      .given(SET_MANUAL, write('CR0', 0x4d))
+      .when(issue(1, nh), ['cmdq', 'consume', 'perform'].map(turn))
+      .then({ type: 'command.performed' })
+      .thenNo('cache.invalidated')
+      .when(turn('acknowledge'), issue(2, nh), ['cmdq', 'consume', 'perform'].map(turn))
+      .then({ type: 'cache.invalidated', cache: 'tlb' });
+  });
+});
+
 describe('SMMUEN', () => {
+  it('goes down once stalled accesses are marked to be aborted (6.3.9.6)', () => {
+    const past = [bringUp(), storeWords(at.cd, cd({ S: true })), SET_MANUAL, dma(0x10_0000)];
+    on(machine({}, { idr: idr('STALL_MODEL=0 STALL_MAX=8') }))
+      .given(past)
+      .when(write('CR0', 0xc), turn('acknowledge'))
+      .then({ type: 'stall.decided', how: 'abort' }, updated('CR0ACK', 0xc))
+      .when(turn('stall'))
+      .then({ type: 'access.terminated', result: 'abort' });
+  });
+
   it('bypasses until it is acknowledged (6.3.9.6)', () => {
     given(SET_MANUAL, write('CR0', 1))
       .when(dma(0x1234))
@@ -122,6 +196,16 @@ describe('GBPA', () => {
       .then({ type: 'write.ignored', why: 'Update=0' })
       .when(write('GBPA', 0x8010_0000), write('GBPA', 0x8000_0000))
       .then(written('GBPA', 0x8010_0000n), { type: 'write.ignored', why: 'guarded by GBPA.Update' });
+  });
+});
+
+describe.each(['GMPAM', 'GBPMPAM'] as const)('%s', (register) => {
+  it('is updated as GBPA is (6.3.42, 6.3.43)', () => {
+    const past = manual(idr('MPAM=1'));
+    past.when(write(register, 5)).then({ type: 'write.ignored', why: 'Update=0' });
+    past
+      .when(write(register, 0x8000_0005), turn('acknowledge'))
+      .then(written(register, 0x8000_0005), updated(register, 5));
   });
 });
 

@@ -229,8 +229,8 @@ describe('SMMUEN from 1 to 0 (6.3.9.6)', () => {
   it('aborts every stalled access, of all streams', () => {
     const story = stalling().given(dma(0x1000), dev1(0x1000)).when(write('CR0', 0xc));
     story.then(
-      { type: 'register.updated', register: 'CR0ACK', value: 0xcn },
       { type: 'stall.decided', how: 'abort' },
+      { type: 'register.updated', register: 'CR0ACK', value: 0xcn },
     );
     expect(story.of('access.terminated').map(({ streamId, result }) => [streamId, result])).toEqual([
       [SID, 'abort'],
