@@ -42,81 +42,25 @@ const hex = (value: number): string => `0x${value.toString(16).padStart(2, '0')}
 
 /** Everything, in the order of the specification's chapters. */
 export function modelSections(): readonly ModelSection[] {
+  // biome-ignore format: a table
   return [
-    { name: 'registers', title: 'Registers, from page 0', rows: registers.list.map(registerRow) },
-    {
-      name: 'vatos registers',
-      title: 'Registers of the VATOS page, from its start',
-      rows: vatosRegisters.list.map(registerRow),
-    },
-    {
-      name: 'ecmdq registers',
-      title: 'Registers of each enhanced command queue',
-      rows: ecmdqRegisters.list.map(registerRow),
-    },
-    {
-      name: 'commands',
-      title: 'Commands: what makes each CERROR_ILL, and what it does',
-      rows: commandRows(),
-    },
-    {
-      name: 'command notes',
-      title: 'Commands that are noted (misuse.noted), and those that have no effect then',
-      rows: commandNotes.map(({ name, spec, voids = false }) => ({ name, spec, voids })),
-    },
-    {
-      name: 'cerrors',
-      title: 'Command errors',
-      rows: Object.entries(cerrors).map(([name, code]) => ({ name, spec: '7.1', code })),
-    },
-    {
-      name: 'gerrors',
-      title: 'Global errors',
-      rows: Object.entries(gerrorBits).map(([name, bit]) => ({ name, spec: '6.3.19', bit: Math.log2(bit) })),
-    },
-    { name: 'event records', title: 'Event records', rows: eventRows() },
-    {
-      name: 'ste rules',
-      title: 'An STE is ILLEGAL (C_BAD_STE) by',
-      rows: steRules.map(({ name, spec }) => ({ name, spec })),
-    },
-    {
-      name: 'cd rules',
-      title: 'A CD is ILLEGAL (C_BAD_CD) by',
-      rows: cdRules.map(({ name, spec }) => ({ name, spec })),
-    },
-    {
-      name: 'idr rules',
-      title: 'Identification registers that a machine is refused for, or that are noted',
-      rows: idrRules.map(({ name, spec, needs, verdict }) => ({ name, spec, verdict, needs })),
-    },
-    { name: 'queues', title: 'Queues', rows: queueRows() },
-    {
-      name: 'caches',
-      title: 'Caches, and the capacity of the machine line that bounds each',
-      rows: cacheNames.map((name) => ({ name, capacity: capacityOf[name] })),
-    },
-    { name: 'units', title: 'Units that take turns', rows: smmuUnits.map(({ name }) => ({ name })) },
-    {
-      name: 'broadcasts',
-      title: 'Broadcast TLB maintenance (cpu.tlbi): what a message carries, and what it needs',
-      rows: broadcastRows(),
-    },
-    {
-      name: 'choices',
-      title: 'Choices (`help choices`)',
-      rows: Object.entries(choices).map(([name, { spec, default: usual, meaning }]) => ({
-        name,
-        spec,
-        default: usual,
-        meaning,
-      })),
-    },
-    {
-      name: 'profiles',
-      title: 'Profiles (`help profiles`)',
-      rows: Object.entries(profiles).map(([name, { source }]) => ({ name, source })),
-    },
+    { name: 'registers',       title: 'Registers, from page 0', rows: registers.list.map(registerRow) },
+    { name: 'vatos registers', title: 'Registers of the VATOS page, from its start', rows: vatosRegisters.list.map(registerRow) },
+    { name: 'ecmdq registers', title: 'Registers of each enhanced command queue', rows: ecmdqRegisters.list.map(registerRow) },
+    { name: 'commands',        title: 'Commands: what makes each CERROR_ILL, and what it does', rows: commandRows() },
+    { name: 'command notes',   title: 'Commands that are noted (misuse.noted), and those that have no effect then', rows: commandNotes.map(({ name, spec, voids = false }) => ({ name, spec, voids })) },
+    { name: 'cerrors',         title: 'Command errors', rows: Object.entries(cerrors).map(([name, code]) => ({ name, spec: '7.1', code })) },
+    { name: 'gerrors',         title: 'Global errors', rows: Object.entries(gerrorBits).map(([name, bit]) => ({ name, spec: '6.3.19', bit: Math.log2(bit) })) },
+    { name: 'event records',   title: 'Event records', rows: eventRows() },
+    { name: 'ste rules',       title: 'An STE is ILLEGAL (C_BAD_STE) by', rows: steRules.map(({ name, spec }) => ({ name, spec })) },
+    { name: 'cd rules',        title: 'A CD is ILLEGAL (C_BAD_CD) by', rows: cdRules.map(({ name, spec }) => ({ name, spec })) },
+    { name: 'idr rules',       title: 'Identification registers that a machine is refused for, or that are noted', rows: idrRules.map(({ name, spec, needs, verdict }) => ({ name, spec, verdict, needs })) },
+    { name: 'queues',          title: 'Queues', rows: queueRows() },
+    { name: 'caches',          title: 'Caches, and the capacity of the machine line that bounds each', rows: cacheNames.map((name) => ({ name, capacity: capacityOf[name] })) },
+    { name: 'units',           title: 'Units that take turns', rows: smmuUnits.map(({ name }) => ({ name })) },
+    { name: 'broadcasts',      title: 'Broadcast TLB maintenance (cpu.tlbi): what a message carries, and what it needs', rows: broadcastRows() },
+    { name: 'choices',         title: 'Choices (`help choices`)', rows: Object.entries(choices).map(([name, { spec, default: usual, meaning }]) => ({ name, spec, default: usual, meaning })) },
+    { name: 'profiles',        title: 'Profiles (`help profiles`)', rows: Object.entries(profiles).map(([name, { source }]) => ({ name, source })) },
   ];
 }
 

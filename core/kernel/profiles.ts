@@ -184,9 +184,6 @@ function callsOf({ release, proposal, withoutIommufd }: KernelProfile): Readonly
     proposal === undefined ? {} : proposedIoctls[proposal];
   const merged = (Object.entries(ioctls) as [IoctlName, IoctlRow][])
     .filter(([name, { since }]) => atLeast(release, since) && proposed[name] === undefined)
-    .filter(
-      ([, row]) => !Object.values(proposed).some(({ nr, alias }) => nr === row.nr && alias === undefined),
-    )
     .map(([name, row]) => callOf(name, { ...row, struct: ioctlStructs[row.struct] }, release));
   const added = Object.entries(proposed).map(([name, row]) => callOf(name as CallName, row, release));
   return new Map([...merged, ...added].map((call) => [call.name, call]));

@@ -35,7 +35,7 @@ export const switches = {
   invalidateForm:        { values: ['entries', 'guest-queue'],      from: { '6.2': 'entries' },
                            source: 'iommufd.h; mails of 2023-05-09', meaning: 'invalidation commands come as an array; guest-queue: the kernel reads the Command queue of the guest from CONS to PROD itself' },
   invalidateErrors:      { values: ['errno', 'cons', 'driver-code', 'event-fd'], from: { '6.2': 'errno' },
-                           source: 'iommufd.h; mails of 2023-05-09, 2023-11-17, 2023-11-30', meaning: 'how a refused command is told: errno and the count handled; cons: CERROR_ILL in the guest CONS, and the call succeeds; driver-code: a word of the driver beside the count; event-fd: a record read from an fd' },
+                           source: 'iommufd.h; mails of 2023-05-09, 2023-11-17, 2023-11-30', meaning: 'how a refused command is told: errno and the count handled; cons: CERROR_ILL in the guest CONS, whose index stays, nothing of the batch is issued, and the call returns the error of the conversion; driver-code: a word of the driver beside the count; event-fd: a record read from an fd' },
   unknownCommand:        { values: ['EIO', 'skipped'],              from: { '6.2': 'EIO' },
                            source: 'arm-smmu-v3-iommufd.c; mail of 2023-05-09, PATCH v2 17/17', meaning: 'a command of an opcode that is not forwarded; skipped: consumed, not issued, no error' },
 

@@ -127,6 +127,7 @@ export function nextStall(smmu: SmmuState): Stall | undefined {
   return decided ?? (hasRoom(smmu) ? smmu.stalls.find((each) => each.held) : undefined);
 }
 
+/** Whether a stalled access has a turn to take. */
 export function stallReady(smmu: SmmuState): boolean {
   return nextStall(smmu) !== undefined;
 }

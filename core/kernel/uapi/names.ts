@@ -1,5 +1,5 @@
 /** Sets of named values and named flag bits, each with the release that brought it. */
-import { atLeast, type Version } from './versions.ts';
+import type { Version } from './versions.ts';
 
 /** The value, and the first release that knows it. */
 export type Member = readonly [value: number, since: Version];
@@ -24,12 +24,6 @@ export function values<const M extends Members>(members: M): NameSet<M> {
 /** The name of a value, the first that has it. */
 export function nameOf(set: NameSet, value: number | bigint): string | undefined {
   return Object.entries(set.members).find(([, [each]]) => BigInt(each) === BigInt(value))?.[0];
-}
-
-/** The bits that a release knows, ORed. */
-export function knownBits(set: NameSet, version: Version): number {
-  const known = Object.values(set.members).filter(([, since]) => atLeast(version, since));
-  return known.reduce((bits, [bit]) => (bits | bit) >>> 0, 0);
 }
 
 /** `A|B|0x40` for flags, the name for values; numbers without a name as they are. */

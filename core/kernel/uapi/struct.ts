@@ -251,6 +251,6 @@ function showField(field: StructField<unknown>, view: DataView): string {
 }
 
 /** Small and negative numbers in decimal, others in hexadecimal. */
-export function showNumber(value: number | bigint): string {
+function showNumber(value: number | bigint): string {
   return value < 10 ? String(value) : `0x${value.toString(16)}`;
 }

@@ -218,7 +218,7 @@ describe('proposals', () => {
     },
   );
 
-  it('name their mails by date, no later than the profile plus review', () => {
+  it('name their mails by date and subject', () => {
     for (const [date, subject] of Object.values(mails)) {
       expect(date).toMatch(/^20\d\d-\d\d-\d\d$/);
       expect(subject).toMatch(/^(Re: )?\[(PATCH|RFC)[^\]]*\] /);

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { structs } from '../../../core/kernel/uapi/data-structs.ts';
 import { enums, numbers } from '../../../core/kernel/uapi/enums.ts';
-import { knownBits, nameOf, showNames } from '../../../core/kernel/uapi/names.ts';
+import { nameOf, showNames } from '../../../core/kernel/uapi/names.ts';
 import { dataStruct, structNamed } from '../../../core/kernel/uapi/pointee.ts';
 import { proposedStructs } from '../../../core/kernel/uapi/proposed-structs.ts';
 import {
@@ -191,12 +191,6 @@ describe('showing', () => {
     expect(showNames(enums.iommufd_ioas_map_flags, 0)).toBe('0x0');
     expect(nameOf(enums.iommu_hw_info_type, 0n)).toBe('IOMMU_HW_INFO_TYPE_NONE');
     expect(nameOf(enums.iommu_hw_info_type, 9)).toBeUndefined();
-  });
-
-  it('knows the bits of a release', () => {
-    expect(knownBits(enums.iommufd_hwpt_alloc_flags, '6.6')).toBe(0);
-    expect(knownBits(enums.iommufd_hwpt_alloc_flags, '6.10')).toBe(3);
-    expect(knownBits(enums.iommufd_hwpt_alloc_flags, '7.3')).toBe(15);
   });
 });
 

@@ -1,0 +1,66 @@
+/** What drivers state about themselves; their stores, register writes and commands are events of those. */
+import type { Errno } from '../kernel/errno.ts';
+import { flag, id, int, json, optional, pa, text } from '../schema.ts';
+import type { DriverFeatures } from './features.ts';
+import type { QuirkName } from './quirks.ts';
+import type {
+  Attachment,
+  CdTable,
+  Domain,
+  DriverInterrupt,
+  DriverQueueName,
+  DriverSetup,
+  Inv,
+  Master,
+  Vmaster,
+} from './state.ts';
+
+const driver = text();
+/** Seq of the domain's `domain.made`. */
+const domain = int();
+
+/** A domain before its making gives it a number. */
+export type NewDomain = Domain extends infer D ? (D extends Domain ? Omit<D, 'id'> : never) : never;
+
+export const driverEvents = {
+  'driver.made': { driver, setup: json<DriverSetup>() },
+  'driver.probed': { driver, features: json<DriverFeatures>() },
+  'driver.failed': { driver, errno: text<Errno>(), why: text() },
+  'driver.started': { driver },
+  /** A line of the kernel's log. */
+  'driver.told': { driver, what: text(), detail: text() },
+  'quirk.switched': { driver, quirk: text<QuirkName>(), on: flag() },
+
+  'queue.placed': { driver, queue: text<DriverQueueName>(), pa: pa(), sizeLog2: int() },
+  /** The driver's copies of the pointers moved. */
+  'queue.moved': { driver, queue: text<DriverQueueName>(), prod: id(), cons: id() },
+  /** A CMD_SYNC was given up, by a task: the SMMU makes no progress. */
+  'sync.timedout': { driver, index: int(), task: int() },
+
+  'strtab.placed': { driver, pa: pa(), sizeLog2: int(), twoLevel: flag() },
+  'strtab.extended': { driver, window: int(), pa: pa() },
+  'master.added': { driver, endpoint: text('endpoint'), master: json<Master>() },
+  'cdtab.placed': { driver, endpoint: text('endpoint'), table: json<CdTable>() },
+  'cdtab.extended': { driver, endpoint: text('endpoint'), window: int(), pa: pa() },
+  /** Its STEs name its CD table from now on, or do not. */
+  'cdtab.used': { driver, endpoint: text('endpoint'), used: flag() },
+
+  'domain.made': { driver, domain: json<NewDomain>() },
+  'domain.freed': { driver, domain },
+  /** What must be invalidated when the domain changes. */
+  'invalidations.changed': { driver, domain, invs: json<readonly Inv[]>() },
+  /** The STE and CD are written; `ats` is what the endpoint is left with. */
+  'master.attached': {
+    driver,
+    endpoint: text('endpoint'),
+    ssid: id(),
+    to: json<Attachment>(),
+    ats: flag(),
+    vmaster: optional(json<Vmaster>()),
+  },
+  /** A SubstreamID is free again. */
+  'pasid.removed': { driver, endpoint: text('endpoint'), ssid: id() },
+
+  /** The handler of an interrupt begins. */
+  'interrupt.taken': { driver, source: text<DriverInterrupt>() },
+} as const;

@@ -1,0 +1,137 @@
+/** How the facts about areas evolve the state. */
+import { present } from '../../assert.ts';
+import type { EntryOf } from '../../event.ts';
+import type { Handlers } from '../../machine.ts';
+import { openInner, openMap } from '../../parts.ts';
+import type { State } from '../../state.ts';
+import { type Areas, pageOf } from './areas.ts';
+import { contextIn } from './object-handlers.ts';
+import type { Area, Context, Ioas, NoFit } from './state.ts';
+
+/** Kinds of range that an IOAS remembers to have no room for at low addresses. */
+const NO_FITS_MAX = 8;
+
+type AreaEvents =
+  | 'area.added'
+  | 'area.pinned'
+  | 'area.unpinned'
+  | 'area.used'
+  | 'area.split'
+  | 'areas.removed';
+
+export const areaHandlers: Pick<Handlers, AreaEvents> = {
+  'area.added': (state, added) => {
+    const context = contextIn(state, added.context);
+    insert(writable(context, added.ioas), areaOf(added));
+    if (added.searched !== undefined) learn(context, added.ioas, { ...added.searched, from: added.iova });
+  },
+  'area.pinned': (state, { context, ioas, iova, pins }) => {
+    replace(state, context, ioas, iova, (area) => [{ ...area, pins }]);
+  },
+  'area.unpinned': (state, { context, ioas, iova }) => {
+    replace(state, context, ioas, iova, ({ pins: _, ...area }) => [area]);
+  },
+  'area.used': (state, { context, ioas, iova, accesses, locks }) => {
+    replace(state, context, ioas, iova, (area) => [{ ...area, accesses, locks }]);
+  },
+  'area.split': (state, { context, ioas, iova, last }) => {
+    replace(state, context, ioas, iova, (area) => split(area, last));
+  },
+  'areas.removed': (state, { context: id, ioas, iova, last }) => {
+    const context = contextIn(state, id);
+    const areas = writable(context, ioas);
+    const lists = [...areas.range(pageOf(iova), pageOf(last) + 1)];
+    for (const [page, list] of lists) {
+      put(areas, page, list.filter((area) => area.iova < iova || area.last > last));
+    }
+    forget(context, ioas, iova);
+  },
+};
+
+function areaOf(added: EntryOf<'area.added'>): Area {
+  const { iova, last, source, address, readable, writeable, pagesWriteable } = added;
+  return { iova, last, source, address, readable, writeable, pagesWriteable, accesses: 0, locks: 0 };
+}
+
+/** Pins go by pages; a page in which an area is split belongs to both halves, so splits are at pages. */
+function split(area: Area, last: bigint): readonly Area[] {
+  const lower = last - area.iova + 1n;
+  const { pins } = area;
+  const [below, above] = pins === undefined ? [undefined, undefined] : splitSlices(pins, Number(lower));
+  return [
+    { ...area, last, ...(below && { pins: below }) },
+    { ...area, iova: last + 1n, address: area.address + lower, ...(above && { pins: above }) },
+  ];
+}
+
+/** Slices up to so many bytes, and those after. */
+export function splitSlices(
+  slices: NonNullable<Area['pins']>,
+  at: number,
+): readonly [NonNullable<Area['pins']>, NonNullable<Area['pins']>] {
+  const [below, above]: [NonNullable<Area['pins']>[number][], NonNullable<Area['pins']>[number][]] = [[], []];
+  let from = 0;
+  for (const { backing, offset, bytes } of slices) {
+    const low = Math.min(Math.max(at - from, 0), bytes);
+    if (low > 0) below.push({ backing, offset, bytes: low });
+    if (low < bytes) above.push({ backing, offset: offset + low, bytes: bytes - low });
+    from += bytes;
+  }
+  return [below, above];
+}
+
+function writable(context: Context, ioas: number): Areas {
+  return openInner(openMap(context, 'areas'), ioas);
+}
+
+function insert(areas: Areas, area: Area): void {
+  const page = pageOf(area.iova);
+  const list = areas.get(page) ?? [];
+  const at = list.findIndex((each) => each.iova > area.iova);
+  put(areas, page, at < 0 ? [...list, area] : list.toSpliced(at, 0, area));
+}
+
+function put(areas: Areas, page: number, list: readonly Area[]): void {
+  if (list.length === 0) areas.delete(page);
+  else areas.set(page, list);
+}
+
+function replace(
+  state: State,
+  contextId: number,
+  ioas: number,
+  iova: bigint,
+  by: (area: Area) => readonly Area[],
+): void {
+  const areas = writable(contextIn(state, contextId), ioas);
+  const list = areas.get(pageOf(iova)) ?? [];
+  const area = present(list.find((each) => each.iova === iova), `area at ${iova}`);
+  put(areas, pageOf(iova), list.filter((each) => each !== area));
+  for (const each of by(area)) insert(areas, each);
+}
+
+function learn(context: Context, id: number, learnt: NoFit): void {
+  const ioas = ioasIn(context, id);
+  const others = ioas.noFits.filter(
+    ({ length, alignment, offset }) =>
+      length !== learnt.length || alignment !== learnt.alignment || offset !== learnt.offset,
+  );
+  const noFits = [...others, learnt].slice(-NO_FITS_MAX);
+  openMap(context, 'objects').set(id, { ...ioas, noFits });
+}
+
+/** What became free at `iova` may serve a range that begins up to its length before. */
+function forget(context: Context, id: number, iova: bigint): void {
+  const ioas = ioasIn(context, id);
+  if (ioas.noFits.every(({ from, length }) => from + length <= iova)) return;
+  const noFits = ioas.noFits.map((each) => ({ ...each, from: lower(each.from, iova - each.length) }));
+  openMap(context, 'objects').set(id, { ...ioas, noFits });
+}
+
+function lower(one: bigint, other: bigint): bigint {
+  return other < 0n ? 0n : other < one ? other : one;
+}
+
+function ioasIn({ objects }: Context, id: number): Ioas {
+  return present(objects.get(id), `IOAS ${id}`) as Ioas;
+}

@@ -1,0 +1,59 @@
+/**
+ * Areas of an IOAS: found by address, listed in order. They are disjoint, and kept by the page of their
+ * first IOVA, so that looking one up costs the same for ten and for a million.
+ */
+import type { Radix } from '../../memory/radix.ts';
+import { PAGE_BYTES } from '../process/state.ts';
+import type { Area, Context, Ioas, Span } from './state.ts';
+
+export type Areas = Radix<readonly Area[]>;
+
+export const IOVA_LAST = 2n ** 64n - 1n;
+
+/** Number of the page that an IOVA is in. */
+export function pageOf(iova: bigint): number {
+  return Number(iova >> 12n);
+}
+
+export function areasOf({ areas }: Context, { id }: Ioas): Areas | undefined {
+  return areas.get(id);
+}
+
+/** Areas that meet `[start, last]`, in order. */
+export function* areasIn(areas: Areas | undefined, { start, last }: Span): Generator<Area> {
+  if (areas === undefined) return;
+  const before = areas.before(pageOf(start))?.[1].at(-1);
+  if (before !== undefined && before.last >= start) yield before;
+  for (const [, list] of areas.range(pageOf(start), pageOf(last) + 1)) {
+    for (const area of list) if (area.last >= start && area.iova <= last) yield area;
+  }
+}
+
+/** The first area that meets `[start, last]`. */
+export function firstAreaIn(areas: Areas | undefined, span: Span): Area | undefined {
+  for (const area of areasIn(areas, span)) return area;
+  return undefined;
+}
+
+/** The last area that begins at or below the address. */
+export function areaBelow(areas: Areas | undefined, iova: bigint): Area | undefined {
+  const [page, list] = areas?.before(pageOf(iova) + 1) ?? [];
+  if (list === undefined || page === undefined) return undefined;
+  const below = list.findLast((area) => area.iova <= iova);
+  return below ?? areas?.before(page)?.[1].at(-1);
+}
+
+/** Bytes of a span. */
+export function lengthOf({ iova, last }: { readonly iova: bigint; readonly last: bigint }): bigint {
+  return last - iova + 1n;
+}
+
+export function meets(one: Span, other: Span): boolean {
+  return one.start <= other.last && other.start <= one.last;
+}
+
+/** Whether an area's ends and its place in the page are multiples of `alignment`. */
+export function isAligned(area: Area, alignment: number): boolean {
+  const mask = BigInt(alignment) - 1n;
+  return ((area.iova | lengthOf(area) | (area.address % BigInt(PAGE_BYTES))) & mask) === 0n;
+}
