@@ -169,7 +169,7 @@ export function broadcastScope(
   features: Features,
   wildcard: number,
 ): TlbScope {
-  const { level, stages, takes, leaf = false } = row;
+  const { level, stages, takes } = row;
   const { vmid, asid, e2h } = message;
   const addressed = takes.includes('va') || takes.includes('ipa');
   const tagged = takesAsid(row, message);
@@ -183,7 +183,7 @@ export function broadcastScope(
     // CD.ASET=1: an address space of its own, which what names an ASID (at EL2, an address) leaves alone.
     ...(tagged || (el2 && addressed) ? { sharedOnly: true } : {}),
     globals: addressed || !tagged,
-    leafOnly: leaf,
+    leafOnly: false,
     ...(addressed ? addresses(row, message, features) : {}),
   };
 }

@@ -70,7 +70,7 @@ const enhancedKind: CommandQueueKind = {
   }),
   isOn: (smmu, { prod, cons }) => held(smmu, prod) >= EN && held(smmu, cons) >= EN,
   isStopped: (smmu, { prod, cons }) => ((held(smmu, prod) ^ held(smmu, cons)) & ERR) !== 0,
-  consKept: 0xffff_ffff,
+  consKept: ~REASON >>> 0,
   withError: (cons, code) => (((cons & ~REASON) ^ ERR) | (code << 24)) >>> 0,
   gerror: 'CMDQP_ERR',
 };

@@ -59,11 +59,9 @@ export function interrupt(context: Context, smmu: SmmuState, source: InterruptSo
   const { enable, address, data, aborted } = sources[source];
   if ((reg(smmu, 'IRQ_CTRL') & reg(smmu, 'IRQ_CTRLACK') & enable) === 0) return;
   context.emit(smmu.config.name, { type: 'interrupt.raised', smmu: smmu.config.name, source });
-  // ADDR bits above the OAS are RES0 (6.3.21): they do not make an address of 0 another.
-  const stored = registers.byName[address].fields.ADDR.read(regWords(smmu, address));
   const fate = sendMsi(context, smmu, {
     source,
-    address: BigInt.asUintN(smmu.features.oas - 2, stored),
+    address: registers.byName[address].fields.ADDR.read(regWords(smmu, address)),
     data: reg(smmu, data),
   });
   if (fate === 'aborted') raiseError(context, smmu, aborted);

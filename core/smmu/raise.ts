@@ -46,7 +46,7 @@ export function raise(
     smmu.config.choices['mergeRecords'] === true &&
     (mev || mergedAlways.has(record))
   ) {
-    const like = smmu.records.find((each) => each.stag === undefined && isLike(each, streamId, words));
+    const like = smmu.records.find((each) => isLike(each, streamId, words));
     if (like !== undefined) {
       context.emit(name, { type: 'record.merged', smmu: name, record, streamId, into: like.raised });
       return;
@@ -62,6 +62,7 @@ export function raise(
   });
 }
 
+/** Whether a waiting record says the same; one with Stall=1 has a STAG of its own, and never does. */
 function isLike(pending: PendingRecord, streamId: number, words: Uint32Array): boolean {
   if (pending.streamId !== streamId) return false;
   const view = new DataView(pending.words.buffer, pending.words.byteOffset, pending.words.byteLength);

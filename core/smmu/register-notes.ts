@@ -21,7 +21,7 @@ export function note({ emit }: Context, smmu: SmmuState, rule: string, detail: s
 /** Bits that a write sets for hardware: ERR of CMDQ_CONS is stored or ignored (6.3.28). */
 const HARDWARE_BITS: Readonly<Record<string, number>> = { CMDQ_CONS: 0x7f00_0000 };
 /** Where an address that the SMMU cannot put out would be truncated (6.3.21, 6.3.24, 6.3.26). */
-const ADDRESSES = /^(STRTAB|CMDQ|EVENTQ|PRIQ)_BASE$|_IRQ_CFG0$/;
+const ADDRESSES = /^(STRTAB|E?CMDQ|EVENTQ|PRIQ)_BASE$|_IRQ_CFG0$/;
 
 /**
  * Reserved bits are masked (6.2), and address bits beyond OAS. Bits that are RES0 for want of a feature are

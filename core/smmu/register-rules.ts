@@ -9,7 +9,7 @@ import { isInTransition } from './ecmdq.ts';
 import { enhancedCount } from './ecmdq-registers.ts';
 import type { Features } from './features.ts';
 import type { Located } from './register-blocks.ts';
-import type { HeldName } from './registers.ts';
+import type { EcmdqRegisterName, HeldName } from './registers.ts';
 import { enabled, guardHolds, reg } from './regs.ts';
 import type { SmmuState } from './state.ts';
 
@@ -52,7 +52,7 @@ const atosSid = {
 };
 
 // biome-ignore format: a table
-const widths: Partial<Record<HeldName, Readonly<Record<string, Bits>>>> = {
+const widths: Partial<Record<HeldName | EcmdqRegisterName, Readonly<Record<string, Bits>>>> = {
   CR0:      { PRIQEN: all((f) => f.pri), ATSCHK: all((f) => f.ats), VMW: all((f) => f.vmw), DPT_WALK_EN: all((f) => f.dpt) },
   CR2:      { E2H: all((f) => f.hyp), PTM: all((f) => f.btm), REC_CFG_ATS: all((f) => f.atsRecErr) },
   IRQ_CTRL: { PRIQ_IRQEN: all((f) => f.pri) },
@@ -66,6 +66,7 @@ const widths: Partial<Record<HeldName, Readonly<Record<string, Bits>>>> = {
   CMDQ_BASE:       baseOfQueue,
   EVENTQ_BASE:     baseOfQueue,
   PRIQ_BASE:       baseOfQueue,
+  ECMDQ_BASE:      baseOfQueue,
   GERROR_IRQ_CFG0: msiAddress,
   EVENTQ_IRQ_CFG0: msiAddress,
   PRIQ_IRQ_CFG0:   msiAddress,

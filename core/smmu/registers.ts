@@ -295,7 +295,7 @@ export const ecmdqRegisters = registerFile([
 
 export type VatosRegisterName = keyof typeof vatosRegisters.byName;
 
-type EcmdqRegisterName = keyof typeof ecmdqRegisters.byName;
+export type EcmdqRegisterName = keyof typeof ecmdqRegisters.byName;
 /** `ECMDQ3_PROD`: the register of one of the enhanced queues. */
 type EnhancedName = EcmdqRegisterName extends `ECMDQ_${infer R}` ? `ECMDQ${number}_${R}` : never;
 

@@ -8,6 +8,7 @@ import type { StallFate } from './events.ts';
 import type { Fault } from './fault.ts';
 import { raise } from './raise.ts';
 import { limits, type SmmuState, type Stall } from './state.ts';
+import { STE, steConfig } from './ste.ts';
 import type { Refused, Request } from './translate.ts';
 
 /** Lets an access wait. Returns false: the rest of the DMA waits with it. */
@@ -72,14 +73,27 @@ export function resume(
   decide(context, smmu, Ac ? 'retry' : Ab || smmu.features.termModel ? 'abort' : 'raz-wi', [found]);
 }
 
-/** CMD_STALL_TERM: all accesses of the stream that are stalled now end with an abort (4.7.2). */
+/**
+ * CMD_STALL_TERM: all accesses of the stream that are stalled now end with an abort. On a stream that still
+ * lets accesses stall it is UNPREDICTABLE which: these, as always (4.7.2).
+ */
 export function terminateStalls(context: Context, smmu: SmmuState, streamId: number): void {
-  decide(
-    context,
-    smmu,
-    'abort',
-    smmu.stalls.filter((each) => isWaiting(each, streamId)),
-  );
+  const found = smmu.stalls.filter((each) => isWaiting(each, streamId));
+  if (found.length > 0 && isLive(smmu, streamId)) {
+    const name = smmu.config.name;
+    const detail = `StreamID 0x${streamId.toString(16)} may stall anew: its STE does not abort`;
+    context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'stall-term-live', detail });
+  }
+  decide(context, smmu, 'abort', found);
+}
+
+/** The STE that hardware has of the stream lets accesses through. One that is not cached says nothing. */
+function isLive(smmu: SmmuState, streamId: number): boolean {
+  const held = smmu.caches.ste.find(streamId, 0);
+  if (held === undefined) return false;
+  // Both lie in the first byte.
+  const { V, Config } = STE.fields;
+  return V.read(held.words) && steConfig({ Config: Config.read(held.words) }) !== 'ABORT';
 }
 
 /** SMMUEN went to 0: every stalled access is to be aborted, also one that was to be tried again (6.3.9.6). */

@@ -17,9 +17,7 @@ export const unreached = {
   'STE rules': {},
   'CD rules': {},
   'IDR rules': {},
-  registers: {
-    'enhanced command queues are not modelled yet': ['ECMDQ_BASE', 'ECMDQ_PROD', 'ECMDQ_CONS'],
-  },
+  registers: {},
   choices: {},
   stimuli: {},
   events: {},

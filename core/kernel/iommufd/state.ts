@@ -74,15 +74,21 @@ export interface HwptPaging extends Common {
   readonly dirtyTracking: boolean;
   readonly pasid: boolean;
   readonly fault: number;
-  /** The domain in the driver (`core/driver`). */
+  /** The domain in the driver (`core/driver`), and whose domain it is. */
   readonly domain: number;
+  readonly smmu: string;
 }
 
 export interface HwptNested extends Common {
   readonly kind: 'hwpt_nested';
+  /** What it holds: a vIOMMU, or where a proposal has it so, the parent itself; 0 for none. */
   readonly viommu: number;
+  readonly parent: number;
   readonly fault: number;
   readonly domain: number;
+  readonly smmu: string;
+  /** Its vSTE asks for stage 1: not bypass, abort or V=0. */
+  readonly stage1: boolean;
 }
 
 export interface Device extends Common {
@@ -90,6 +96,7 @@ export interface Device extends Common {
   readonly endpoint: string;
   /** HWPT by PASID; 0 is the RID. */
   readonly attached: Readonly<Record<number, number>>;
+  /** Its vDEVICE; 0 for none. */
   readonly vdevice: number;
 }
 
@@ -99,11 +106,32 @@ export interface Access extends Common {
   readonly internal: boolean;
 }
 
+/** Page faults that are answered together. */
+export interface FaultGroup {
+  /** Counts the groups of the queue. */
+  readonly number: number;
+  /** The device object, its attachment, and the stalled access or PRI group at the SMMU. */
+  readonly device: number;
+  readonly endpoint: string;
+  readonly hwpt: number;
+  readonly pasid: number;
+  readonly streamId: number;
+  readonly stag: number;
+  readonly faults: readonly {
+    /** Bits of iommu_hwpt_pgfault_flags and _perm. */
+    readonly flags: number;
+    readonly perm: number;
+    readonly grpid: number;
+    readonly addr: bigint;
+  }[];
+}
+
 export interface Fault extends Common {
   readonly kind: 'fault';
-  /** Groups that wait to be read, and those that wait for a response. */
-  readonly queue: readonly unknown[];
-  readonly pending: Readonly<Record<number, unknown>>;
+  /** Groups that wait to be read, and, by cookie, those that wait for a response. */
+  readonly queue: readonly FaultGroup[];
+  readonly pending: Readonly<Record<number, FaultGroup>>;
+  readonly nextGroup: number;
 }
 
 export interface Viommu extends Common {
@@ -112,8 +140,13 @@ export interface Viommu extends Common {
   readonly hwpt: number;
   readonly smmu: string;
   readonly vmid: number;
-  /** vDEVICE objects by virtual StreamID (text: it may have 64 bits). */
+  /** vDEVICE objects by virtual StreamID (text: it may have 64 bits); device objects, where a call sets them. */
   readonly vdevices: Readonly<Record<string, number>>;
+  /** Tegra241: its virtual interface, and where the file is mapped for its page 0; 0 for none. */
+  readonly vintf: number;
+  readonly mmapOffset: number;
+  /** How often that page is mapped. */
+  readonly maps: number;
 }
 
 export interface Vdevice extends Common {
@@ -133,7 +166,7 @@ export interface Veventq extends Common {
   readonly events: readonly {
     readonly sequence: number;
     readonly lost: boolean;
-    readonly body: Uint8Array;
+    readonly words: readonly number[];
   }[];
 }
 
@@ -142,6 +175,9 @@ export interface HwQueue extends Common {
   readonly viommu: number;
   readonly access: number;
   readonly index: number;
+  /** Physical address and bytes of the queue. */
+  readonly pa: number;
+  readonly bytes: number;
 }
 
 export type AnyObject =

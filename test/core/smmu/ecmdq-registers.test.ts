@@ -59,10 +59,17 @@ describe('the registers', () => {
     }
   });
 
+  it('use no address bits beyond the OAS (3.4.3)', () => {
+    const story = on(config(`${ECMDQ} OAS=4`)).when(put(0, 'BASE', (1n << 44n) + 0x7_0004n));
+    story.then({ type: 'misuse.noted', rule: 'address-beyond-oas' }, written('ECMDQ0_BASE', 0x7_0004));
+  });
+
   it('are all listed, and each is found where the list says', () => {
     const features = new Features(idr(ECMDQ));
     const all = enhancedRegisters(features);
     expect(all).toHaveLength(3 * 8);
+    // ECMDQ_BASE, ECMDQ_PROD and ECMDQ_CONS of queue 0.
+    expect(all.slice(0, 3).map(({ name }) => name)).toEqual(['ECMDQ0_BASE', 'ECMDQ0_PROD', 'ECMDQ0_CONS']);
     for (const { name, offset } of all)
       expect(enhancedRegisterAt(features, offset)?.register.name).toBe(name);
   });

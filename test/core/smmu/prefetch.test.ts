@@ -232,8 +232,9 @@ describe('prefetchTranslations', () => {
     const story = world({ choices }).when(dma(0x1000));
     expect(spans(story)).toEqual([0x1000n, 0x2000n]);
     // A hit fetches nothing.
-    story.when(dma(0x2000)).then({ type: 'access.completed', iova: 0x2000n, via: 'hit' });
-    expect(spans(story.when(dma(0x2000), dma(0x1008)))).toEqual([0x1000n, 0x2000n]);
+    const hit = story.when(dma(0x2000), dma(0x1008));
+    expect(hit.of('access.completed').map(({ via }) => via)).toEqual(['walk', 'hit', 'hit']);
+    expect(spans(hit)).toEqual([0x1000n, 0x2000n]);
   });
 
   it('is off unless it is chosen', () => {

@@ -219,6 +219,16 @@ describe('CMD_STALL_TERM (4.7.2)', () => {
     expect(stalls(done).map(({ iova }) => iova)).toEqual([0x2000n]);
   });
 
+  it('is noted on a stream that goes on, and not after its STE aborts everything', () => {
+    const noted = { type: 'misuse.noted', rule: 'stall-term-live' } as const;
+    stalling().given(dma(0x1000)).when(term()).then(noted, { type: 'stall.decided', how: 'abort' });
+    const cfgi = give(command('CMD_CFGI_STE', { StreamID: SID, Leaf: true }), command('CMD_SYNC'));
+    const closed = stalling()
+      .given(dma(0x1000), store(at.strtab + SID * 64, 1n), cfgi, dma(0x5000))
+      .when(term());
+    closed.then({ type: 'access.terminated', result: 'abort', iova: 0x1000n }).thenNo('misuse.noted');
+  });
+
   it('gives the STAG of what it ends back', () => {
     const story = stalling().given(dma(0x1000), term()).when(dma(0x1000));
     expect(stags(story)).toEqual([0]);

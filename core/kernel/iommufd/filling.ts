@@ -1,0 +1,102 @@
+/**
+ * Areas and the domains that an IOAS's HWPTs have: mapping an area into all of them, one domain with all
+ * areas, and the way back. What is mapped is pinned first; what is unmapped is unpinned after the driver's
+ * invalidations are done. linux: iommufd/pages.c, iopt_area_fill_domains, iopt_area_fill_domain.
+ */
+import { present } from '../../assert.ts';
+import { mapPages, unmapPages } from '../../driver/ops.ts';
+import type { Context as Machine } from '../../machine.ts';
+import type { Frame } from '../../tasks/task.ts';
+import type { Errno } from '../errno.ts';
+import { areasIn, areasOf, IOVA_LAST, lengthOf } from './areas.ts';
+import { objectOf } from './object.ts';
+import { contextIn } from './object-handlers.ts';
+import { type AreaPlace, pin, pinnedRuns, unpin } from './pins.ts';
+import type { Area, Ioas } from './state.ts';
+
+/** What was done, and what is left to do where it failed. */
+export interface Filled {
+  readonly errno?: Errno;
+  readonly frames: readonly Frame[];
+}
+
+const done: Filled = { frames: [] };
+
+/** Maps an area into every domain of its IOAS. On an error it is in none when the frames are done. */
+export function fillArea(machine: Machine, place: AreaPlace, iova: bigint): Filled {
+  const { hwpts } = ioasAt(machine, place);
+  if (hwpts.length === 0) return done;
+  const pinned = pin(machine, place, areaAt(machine, place, iova));
+  if (pinned !== undefined) return { errno: pinned, frames: [] };
+  const area = areaAt(machine, place, iova);
+  for (const [at, hwpt] of hwpts.entries()) {
+    const errno = mapArea(machine, area, domainOf(machine, place.context, hwpt));
+    if (errno !== undefined) return { errno, frames: emptyArea(machine, place, area, hwpts.slice(0, at)) };
+  }
+  return done;
+}
+
+/** Maps all areas of an IOAS into one domain. On an error it holds none when the frames are done. */
+export function fillDomain(machine: Machine, place: AreaPlace, domain: number): Filled {
+  const first = ioasAt(machine, place).hwpts.length === 0;
+  const filled: Area[] = [];
+  const all = [...areasIn(areasOf(contextIn(machine.state, place.context), ioasAt(machine, place)), EVERYWHERE)];
+  for (const { iova } of all) {
+    const errno =
+      pin(machine, place, areaAt(machine, place, iova)) ??
+      mapArea(machine, areaAt(machine, place, iova), domain);
+    if (errno === undefined) {
+      filled.push(areaAt(machine, place, iova));
+      continue;
+    }
+    const last = areaAt(machine, place, iova);
+    const frames = filled.flatMap((area) => unmapArea(machine, area, domain));
+    return { errno, frames: [...frames, ...(first ? [...filled, last].flatMap((area) => unpinning(place, area)) : [])] };
+  }
+  return done;
+}
+
+/** Takes an area out of some domains; its pages are let go when that is done and nothing else needs them. */
+export function emptyArea(
+  machine: Machine,
+  place: AreaPlace,
+  area: Area,
+  hwpts: readonly number[],
+): readonly Frame[] {
+  const frames = hwpts.flatMap((hwpt) => unmapArea(machine, area, domainOf(machine, place.context, hwpt)));
+  return [...frames, ...unpinning(place, area)];
+}
+
+function unpinning({ context, ioas }: AreaPlace, { iova, pins, accesses }: Area): readonly Frame[] {
+  return pins === undefined || accesses > 0 ? [] : [{ do: 'area.unpin', context, ioas, iova }];
+}
+
+/** The work of `area.unpin`. */
+export function runUnpin(machine: Machine, { context, ioas, iova }: AreaPlace & { readonly iova: bigint }): void {
+  unpin(machine, { context, ioas }, areaAt(machine, { context, ioas }, iova));
+}
+
+export function unmapArea(machine: Machine, area: Area, domain: number): readonly Frame[] {
+  return unmapPages(machine, domain, area.iova, Number(lengthOf(area)));
+}
+
+function mapArea(machine: Machine, area: Area, domain: number): Errno | undefined {
+  const runs = pinnedRuns(machine.state, present(area.pins, 'pins of an area that is mapped'));
+  return mapPages(machine, domain, area.iova, runs, { read: area.readable, write: area.writeable });
+}
+
+export const EVERYWHERE = { start: 0n, last: IOVA_LAST } as const;
+
+export function ioasAt({ state }: Machine, { context, ioas }: AreaPlace): Ioas {
+  return objectOf(state, context, ioas, 'ioas');
+}
+
+export function areaAt(machine: Machine, place: AreaPlace, iova: bigint): Area {
+  const areas = areasOf(contextIn(machine.state, place.context), ioasAt(machine, place));
+  for (const area of areasIn(areas, { start: iova, last: iova })) if (area.iova === iova) return area;
+  throw new Error(`invariant: an area begins at ${iova}`);
+}
+
+export function domainOf({ state }: Machine, context: number, hwpt: number): number {
+  return objectOf(state, context, hwpt, 'hwpt_paging').domain;
+}
