@@ -8,15 +8,18 @@
  * `could-be-used`: memory took a new role while an entry may still lead to it. Page frees are not in
  * the log yet: when a `page.freed` event exists, its handler calls `reused` as structures do now.
  *
- * Left out: stage 2 and nested streams (their table addresses are IPAs), ATCs, broadcast maintenance.
+ * Left out: stage 2 and nested streams (their table addresses are IPAs), ATCs.
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
+import { own } from '../core/lookup.ts';
+import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
+import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Request } from '../core/smmu/translate.ts';
 import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
-import { consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
+import { broadcast, consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
 import { configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
 import type { Change } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
@@ -79,6 +82,7 @@ const handlers: ProjectionHandlers<State> = {
   turn: noteStimulus,
   observe: noteStimulus,
   'command.issue': noteStimulus,
+  'cpu.tlbi': noteStimulus,
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
@@ -115,6 +119,15 @@ const handlers: ProjectionHandlers<State> = {
     withShadow(state, entry.smmu, ({ commands }) =>
       rejected(commands, entry.fetched, entry.error, entry.seq),
     ),
+  'broadcast.received': (state, entry) => {
+    const { stimulus } = state;
+    const row = own(broadcasts, entry.operation);
+    if (entry.why !== undefined || row === undefined || stimulus?.type !== 'cpu.tlbi') return;
+    withShadow(state, entry.smmu, ({ commands, ledger, streams, features, bare }) => {
+      const scope = broadcastScope(row, broadcastMessage(row, stimulus), features, vmidWildcard(bare));
+      settleRoots(streams.contexts.roots, broadcast(commands, ledger, scope, entry));
+    });
+  },
   'sync.completed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
       settleRoots(streams.contexts.roots, synced(commands, ledger, entry)),

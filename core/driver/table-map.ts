@@ -13,6 +13,7 @@ import { driverOf, portOf, storeDoublewords, tell } from './port.ts';
 import type { DriverState } from './state.ts';
 import { indexAt, levelLog2, nextPiece, type TableShape, tableBytes } from './table-shape.ts';
 import { cutTable, unmapFrames } from './table-unmap.ts';
+import { openBuffer, type WriteBuffer } from './write-buffer.ts';
 
 /** A contiguous piece of memory. */
 export interface PhysicalRun {
@@ -54,7 +55,7 @@ export function mapRuns(
   const { driver, domain } = findPaging(context.state, id);
   const shape = domain.table;
   const bits = leafBits(shape, prot);
-  const buffer = new Leaves(context, driver);
+  const buffer = openBuffer(context, driver);
   let iova = start;
   for (const [at, run] of runs.entries()) {
     for (let done = 0; done < run.size; ) {
@@ -95,7 +96,7 @@ function mapPiece(
   context: Context,
   driver: DriverState,
   shape: TableShape,
-  buffer: Leaves,
+  buffer: WriteBuffer,
   { iova, pa, bytes, count, bits }: Piece,
 ): { readonly bytes: number } | { readonly slot: number; readonly level: number } | Errno {
   if (bytes < 2 ** shape.granuleLog2) return 'EINVAL';
@@ -109,7 +110,7 @@ function mapPiece(
       const entries = tableBytes(shape, level) / 8;
       const perPage = 2 ** shape.bits;
       const room = Math.min(entries - index, perPage - (index % perPage));
-      return leaves(context, driver, buffer, { slot, level, pa, bytes, count: Math.min(count, room), bits });
+      return putLeaves(buffer, { slot, level, pa, bytes, count: Math.min(count, room), bits });
     }
     const descriptor = buffer.read(slot);
     if (descriptor === 0n) {
@@ -124,24 +125,28 @@ function mapPiece(
   return 'EINVAL';
 }
 
-function leaves(
-  _context: Context,
-  _driver: DriverState,
-  buffer: Leaves,
-  { slot, level, pa, bytes, count, bits }: { slot: number; level: number; pa: number; bytes: number; count: number; bits: bigint },
+interface LeafRun {
+  readonly slot: number;
+  readonly level: number;
+  readonly pa: number;
+  readonly bytes: number;
+  readonly count: number;
+  readonly bits: bigint;
+}
+
+/** Puts leaves side by side, up to a table that is in the way: it is met again, as the first of the next piece. */
+function putLeaves(
+  buffer: WriteBuffer,
+  { slot, level, pa, bytes, count, bits }: LeafRun,
 ): { readonly bytes: number } | { readonly slot: number; readonly level: number } | Errno {
-  for (let at = 0; at < count; at += 1) {
-    const old = buffer.read(slot + at * 8);
+  let free = 0;
+  for (; free < count; free += 1) {
+    const old = buffer.read(slot + free * 8);
     if (old === 0n) continue;
     if (isLeaf(old, level)) return 'EEXIST';
-    if (at === 0) return { slot, level };
-    // The table that is in the way is met again, as the first of the next piece.
-    return put(at);
+    if (free === 0) return { slot, level };
+    break;
   }
-  return put(count);
-
-  function put(entries: number): { readonly bytes: number } {
-    for (let at = 0; at < entries; at += 1) buffer.put(slot + at * 8, leafOf(pa + at * bytes, bits, level));
-    return { bytes: entries * bytes };
-  }
+  for (let at = 0; at < free; at += 1) buffer.put(slot + at * 8, leafOf(pa + at * bytes, bits, level));
+  return { bytes: free * bytes };
 }

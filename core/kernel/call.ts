@@ -22,8 +22,8 @@ export interface Answer {
   readonly copy?: 'always' | 'none' | readonly string[];
 }
 
-/** An ioctl that waits for a task. */
-export interface PendingCall {
+/** An ioctl from its begin to its end. */
+export interface OpenCall {
   /** seq of `ioctl.begun`. */
   readonly id: number;
   readonly fd: number;
@@ -31,7 +31,11 @@ export interface PendingCall {
   readonly code: number;
   readonly name: string;
   readonly argument: bigint;
-  /** Objects it has reserved, which end with it. */
-  readonly made: readonly number[];
+  /** What it will answer, where work goes before. */
   readonly answer?: Answer;
+  /** The user's struct as it was read, as long as the kernel's; and how much of it is the user's. */
+  readonly struct?: Uint8Array;
+  readonly size?: number;
+  /** Objects it has reserved, which end with it. */
+  readonly made?: readonly number[];
 }

@@ -4,7 +4,7 @@
  */
 import type { Errno } from './errno.ts';
 import { bytes, flag, id, int, iova, json, optional, pa, seq, text, u64 } from '../schema.ts';
-import type { Answer, PendingCall, PlacedBuffer } from './call.ts';
+import type { OpenCall, PlacedBuffer } from './call.ts';
 import type { AnyObject, Area, Context, NoFit } from './iommufd/state.ts';
 import type { Backing, Run, Slice } from './process/state.ts';
 import type { OpenFile } from './state.ts';
@@ -38,7 +38,8 @@ const files = {
 const calls = {
   /** A process asks; its struct and buffers lie in its memory. */
   'ioctl.begun': {
-    fd: int(),
+    /** -1 where there is no such file. */
+    fd: json<number>(),
     process: text(),
     code: id(),
     name: text(),
@@ -49,10 +50,11 @@ const calls = {
     /** Bytes of memory for arguments that are in use now. */
     scratch: int(),
   },
-  /** It cannot end yet: a task goes on with it. */
-  'ioctl.pending': { ioctl: seq(), call: json<PendingCall>() },
-  /** What a pending one will answer was decided. */
-  'ioctl.answered': { ioctl: seq(), answer: json<Answer>() },
+  /** Work goes before its end; what it will answer then. */
+  'ioctl.answered': {
+    ioctl: seq(),
+    set: json<Partial<Pick<OpenCall, 'answer' | 'struct' | 'size' | 'made'>>>(),
+  },
   /** `ret` where it succeeded; `errno` where it did not. */
   'ioctl.completed': {
     ioctl: seq(),

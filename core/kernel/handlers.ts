@@ -73,15 +73,13 @@ export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
     for (const [name, held] of Object.entries(kernel.names)) if (held === fd) delete kernel.names[name];
   },
 
-  'ioctl.begun': (state, { process, scratch }) => {
+  'ioctl.begun': (state, { seq: id, fd, process, code, name, argument, scratch }) => {
+    kernelOf(state).calls[id] = { id, fd, process, code, name, argument };
     processIn(state, process).scratchUsed = scratch;
   },
-  'ioctl.pending': (state, { ioctl, call }) => {
-    kernelOf(state).calls[ioctl] = call;
-  },
-  'ioctl.answered': (state, { ioctl, answer }) => {
+  'ioctl.answered': (state, { ioctl, set }) => {
     const { calls } = kernelOf(state);
-    calls[ioctl] = { ...present(calls[ioctl], `call ${ioctl}`), answer };
+    calls[ioctl] = { ...present(calls[ioctl], `call ${ioctl}`), ...set };
   },
   'ioctl.completed': (state, { ioctl, process: name }) => {
     const kernel = kernelOf(state);

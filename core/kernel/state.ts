@@ -4,7 +4,7 @@
  * (`core/driver/state.ts`). What can grow without bound (areas, objects, address spaces) is in Radix maps.
  */
 import type { Radix } from '../memory/radix.ts';
-import type { PendingCall } from './call.ts';
+import type { OpenCall } from './call.ts';
 import type { Context as IommufdContext } from './iommufd/state.ts';
 import type { Backing, Process } from './process/state.ts';
 import type { ProfileName } from './profiles.ts';
@@ -30,8 +30,8 @@ export interface KernelState {
   /** iommufd contexts by their number. */
   contexts: Record<number, IommufdContext>;
   nextContext: number;
-  /** System calls that wait for a task, by the seq of their stimulus. */
-  calls: Record<number, PendingCall>;
+  /** ioctls that have not ended, by the seq of their begin. */
+  calls: Record<number, OpenCall>;
 }
 
 interface Opened {

@@ -5,7 +5,7 @@ import { touchKey } from '../history/touch.ts';
 import type { Register } from '../layout/register.ts';
 import { CD } from '../smmu/cd.ts';
 import { registersOf } from '../smmu/register-blocks.ts';
-import { type HeldName, registers } from '../smmu/registers.ts';
+import { type HeldName, registers, viewOf } from '../smmu/registers.ts';
 import { activeErrors, regValue, regWords } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { STE } from '../smmu/ste.ts';
@@ -93,7 +93,8 @@ function registerNode(smmu: SmmuState, register: Register): PathNode {
   const name = register.name as HeldName;
   const value = regValue(smmu, name);
   const raw = `0x${value.toString(16).padStart(register.width / 4, '0')}`;
-  return structure(register, regWords(smmu, name), registersRead(smmu, name), { value: hex(value), raw });
+  const words = regWords(smmu, name);
+  return structure(viewOf(register, words), words, registersRead(smmu, name), { value: hex(value), raw });
 }
 
 /** Names of the errors that are active: GERROR differs from GERRORN (7.5). */

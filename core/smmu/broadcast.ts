@@ -6,6 +6,7 @@
  */
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
+import type { StimulusOf } from '../stimulus.ts';
 import { applyScope } from './apply-scope.ts';
 import { ranged } from './command.ts';
 import type { Features } from './features.ts';
@@ -76,12 +77,11 @@ export interface BroadcastMessage {
   readonly ttl: number;
 }
 
-export const receiveBroadcast: Decider<'cpu.tlbi'> = (context, stimulus) => {
-  const row = own(broadcasts, stimulus.operation);
-  if (row === undefined) return;
+/** What the PE sends for the stimulus: fields as wide as the message has them. */
+export function broadcastMessage(row: BroadcastRow, stimulus: StimulusOf<'cpu.tlbi'>): BroadcastMessage {
   const { vmid = 0, asid = 0, va = 0n, ipa = 0, el2 = true, e2h = false } = stimulus;
   const { tg = '4KB', num = 0, scale = 0, ttl = 0 } = stimulus;
-  const message: BroadcastMessage = {
+  return {
     // A PE without EL2 has no VMIDs: its messages count as of VMID 0 (3.17).
     vmid: el2 ? vmid : 0,
     asid,
@@ -92,6 +92,12 @@ export const receiveBroadcast: Decider<'cpu.tlbi'> = (context, stimulus) => {
     scale: scale % 4,
     ttl: ttl % 4,
   };
+}
+
+export const receiveBroadcast: Decider<'cpu.tlbi'> = (context, stimulus) => {
+  const row = own(broadcasts, stimulus.operation);
+  if (row === undefined) return;
+  const message = broadcastMessage(row, stimulus);
   for (const smmu of Object.values(context.state.smmus))
     if (smmu.features.btm) receive(context, smmu, stimulus.operation, row, message);
 };

@@ -13,6 +13,7 @@ import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.t
 import { hasNoEffect, notesOf } from './command-notes.ts';
 import { type CommandQueue, held, ringOf } from './command-queues.ts';
 import { takeEffect, takeEffectAtConsumption } from './effects.ts';
+import { carriedOut } from './errata.ts';
 import { writeRecords } from './eventq.ts';
 import { raiseError } from './gerror.ts';
 import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
@@ -136,7 +137,8 @@ export function perform(context: Context, smmu: SmmuState, queue: CommandQueue):
   if (next === undefined) return;
   const { index, command, fetched } = next;
   const words = wordsOf(next);
-  for (const scope of scopesOf(words, scopeEnv(smmu))) applyScope(context, smmu, scope, fetched);
+  const scopes = carriedOut(scopesOf(words, scopeEnv(smmu)), smmu.config.choices, command, next.before);
+  for (const scope of scopes) applyScope(context, smmu, scope, fetched);
   if (!hasNoEffect(words, smmu.features)) takeEffect(context, smmu, next, words);
   // An endpoint that did not answer: the time-out was its end (3.9.1.4).
   if (!smmu.inFlight.some((each) => each.fetched === fetched)) return;

@@ -32,9 +32,16 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     const at = owner.inFlight.findIndex((each) => each.fetched === fetched);
     const found = owner.inFlight[at];
     assert(found !== undefined, `command ${fetched} is in flight`);
+    const { queue } = found;
     // A CMD_SYNC has no effect of its own to wait for.
-    if (command === 'CMD_SYNC') owner.inFlight.splice(at, 1);
-    else owner.inFlight[at] = { ...found, consumed: true };
+    if (command === 'CMD_SYNC') {
+      owner.inFlight.splice(at, 1);
+      delete owner.runs[queue];
+      return;
+    }
+    const before = owner.runs[queue];
+    owner.inFlight[at] = { ...found, consumed: true, ...(before === undefined ? {} : { before }) };
+    if (INVALIDATION.test(command)) owner.runs[queue] = command;
   },
   'command.performed': (state, { smmu, fetched }) => {
     const owner = of(state, smmu);
@@ -145,6 +152,9 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
   'record.withdrawn': (state, { smmu, raised }) => forgetRecord(of(state, smmu), raised),
   'record.merged': nothing,
 };
+
+/** Commands of which a run is made, for hardware that is confused by mixed ones. */
+const INVALIDATION = /^CMD_(TLBI|CFGI|ATC_INV)/;
 
 function forgetRequest(smmu: SmmuState, id: number): void {
   smmu.pageRequests = smmu.pageRequests.filter((each) => each.id !== id);

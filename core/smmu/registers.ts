@@ -6,8 +6,8 @@
  * ADDR of an interrupt configuration, bits [55:2], is wider than an `addr` can hold: it is a bigint,
  * the address divided by 4.
  */
-import { addr, flag, oneOf, u64, uint } from '../layout/field.ts';
-import { layout } from '../layout/layout.ts';
+import { addr, flag, oneOf, u64, uint, type Words } from '../layout/field.ts';
+import { type AnyField, type Layout, layout } from '../layout/layout.ts';
 import {
   type Guard,
   type Register,
@@ -316,6 +316,12 @@ export const parFault = {
   GATOS_PAR: layout('GATOS_PAR', { bytes: 8, spec: '6.3.40' }, { ...ATOS_FAULT, IMPDEF: uint(63, 60) }),
   VATOS_PAR: layout('VATOS_PAR', { bytes: 8, spec: '6.3.102' }, ATOS_FAULT),
 };
+
+/** The fields that a register has with these words: FAULT decides what PAR holds. */
+export function viewOf(of: Register, words: Words): Layout<Record<string, AnyField>> {
+  if (of.name !== 'GATOS_PAR' && of.name !== 'VATOS_PAR') return of;
+  return ((words[0] ?? 0) & 1) === 0 ? of : parFault[of.name];
+}
 
 /** Where the bits of a guard stand: it holds while any of them is 1. */
 // biome-ignore format: a table

@@ -24,6 +24,8 @@ export interface InFlight {
   /** seq of `command.fetched`. */
   readonly fetched: number;
   readonly consumed: boolean;
+  /** The invalidation that its queue consumed before it, with no CMD_SYNC between. */
+  readonly before?: string;
   /** Not from a queue: CONS does not count it. */
   readonly beside: boolean;
   /** The queue it came from: CMDQ, or the name of an enhanced one. */
@@ -106,6 +108,8 @@ export interface SmmuState {
   pageRequests: PageRequest[];
   /** By command queue, seq of the first CMD_ATC_INV that timed out since its last CMD_SYNC. */
   atcLost: Record<string, number>;
+  /** The last invalidation consumed since the last CMD_SYNC, by queue. */
+  runs: Record<string, string>;
 }
 
 export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', 'walk', 'tlb'];
@@ -131,5 +135,6 @@ export function initialSmmu(config: SmmuConfig, regs: Record<string, number>): S
     stalls: [],
     pageRequests: [],
     atcLost: {},
+    runs: {},
   };
 }

@@ -113,6 +113,36 @@ export function performed(commands: Commands, ledger: Ledger, fetch: number, seq
   remember(commands, command);
 }
 
+/** A broadcast of the PEs acted: complete at once, as after its DSB (IHI 0070 3.17, 8.6). Returns what it discharged. */
+export function broadcast(
+  commands: Commands,
+  ledger: Ledger,
+  scope: Scope,
+  { operation, seq }: EntryOf<'broadcast.received'>,
+): readonly Obligation[] {
+  const command: Invalidation = {
+    queue: 'DVM',
+    index: 0,
+    command: `TLBI ${operation}`,
+    words: [],
+    scopes: [scope],
+    produced: seq,
+    fetched: seq,
+    consumed: seq,
+    performed: seq,
+    synced: seq,
+    rejected: 0,
+    error: '',
+    owed: [],
+  };
+  cover(ledger, command);
+  const discharged = [...command.owed];
+  for (const obligation of discharged) discharge(ledger, obligation);
+  command.owed.length = 0;
+  remember(commands, command);
+  return discharged;
+}
+
 /** A CMD_SYNC completed: everything performed before it in its queue is done. Returns what it discharged. */
 export function synced(
   commands: Commands,

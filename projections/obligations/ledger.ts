@@ -217,15 +217,15 @@ function tlbReachedBy(ledger: Ledger, scope: TlbScope): readonly Obligation[] {
   const found: Obligation[] = [];
   for (const { target, slots, wide } of bucketsOf(ledger, scope)) {
     if (!scope.regimes.includes(target.regime)) continue;
-    if (scope.vmid !== undefined && scope.vmid !== target.vmid) continue;
+    if (scope.vmid !== undefined && (scope.vmid ^ target.vmid) >>> (scope.wildcard ?? 0) !== 0) continue;
     found.push(...wide);
     candidates(slots, scope.range, found);
   }
   return found;
 }
 
-function bucketsOf(ledger: Ledger, { regimes, vmid, asid }: TlbScope): Iterable<Bucket> {
-  if (vmid === undefined || asid === undefined) return ledger.tlb.values();
+function bucketsOf(ledger: Ledger, { regimes, vmid, asid, wildcard = 0 }: TlbScope): Iterable<Bucket> {
+  if (vmid === undefined || asid === undefined || wildcard > 0) return ledger.tlb.values();
   const keys = regimes.flatMap((regime) => [
     contextKey(regime, 1, vmid, asid, false),
     contextKey(regime, 1, vmid, 0, true),

@@ -8,7 +8,7 @@ import type { EntryOf } from '../../core/event.ts';
 import type { Context } from '../../core/machine.ts';
 import type { ScopeEnv } from '../../core/smmu/command.ts';
 import { Features } from '../../core/smmu/features.ts';
-import { putReg, reg, regValue, resetRegisters } from '../../core/smmu/regs.ts';
+import { putReg, reg, regValue, resetRegisters, vmidWildcard } from '../../core/smmu/regs.ts';
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
 import type { State } from '../../core/state.ts';
@@ -70,7 +70,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
 
 /** What the scopes of a command depend on now. */
 export function scopeEnv({ features, bare }: Shadow): ScopeEnv {
-  return { features, e2h: (reg(bare, 'CR2') & 1) === 1 };
+  return { features, e2h: (reg(bare, 'CR2') & 1) === 1, wildcard: vmidWildcard(bare) };
 }
 
 /** Registers that neither a walk nor a structure depends on, and that are written often. */

@@ -56,6 +56,11 @@ const expected: Readonly<
     needed: /^CMD_TLBI_NH_VA .*Address=0xfffffffffffff000/,
     blamed: /0x123ff8/,
   },
+  'bad-unmap-broadcast-ignored.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /0x103020/,
+  },
   // The last change, not the one that made the entry: and the remedy takes the STE below as well.
   'bad-l1std-removed-leaf-1.jsonl': {
     verdict: 'used-stale',

@@ -54,11 +54,11 @@ export function attachDevice(machine: Machine, place: DevicePlace, id: number, p
   const hwpt = hwptAt(state, place.context, id);
   const others = attachedIn(state, place, pasid);
   if (others.some((each) => each.id === place.device)) return refused('EBUSY');
-  const present = others[0]?.attached[pasid];
-  if (present !== undefined && present !== id) return refused('EINVAL');
+  const before = others[0]?.attached[pasid];
+  if (before !== undefined && before !== id) return refused('EINVAL');
   const kept = pasid === RID ? reserve(machine, place, hwpt) : undefined;
   if (kept !== undefined) return refused(kept);
-  const moved = present === undefined ? moveGroup(machine, place, hwpt, pasid) : { frames: [] };
+  const moved = before === undefined ? moveGroup(machine, place, hwpt, pasid) : { frames: [] };
   if (moved.errno !== undefined) {
     if (pasid === RID) release(machine, place, hwpt);
     return moved;

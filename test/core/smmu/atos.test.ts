@@ -3,7 +3,9 @@
  * the VATOS page. IHI 0070 chapter 9, 6.3.37 to 6.3.40, 6.3.99 to 6.3.102.
  */
 import { describe, expect, it } from 'vitest';
+import { isPathProblem, resolvePath } from '../../../core/path.ts';
 import type { AtosGroup } from '../../../core/smmu/atos.ts';
+import { eventRecords } from '../../../core/smmu/event-record.ts';
 import type { Stimulus } from '../../../core/stimulus.ts';
 import {
   AT,
@@ -24,7 +26,7 @@ import {
   world,
 } from '../../support/atos.ts';
 import { at, bringUp, cd, PAGE_RW, ste, store, storeWords, write } from '../../support/build.ts';
-import { type Asked, on } from '../../support/given.ts';
+import { type Asked, on, type When } from '../../support/given.ts';
 import { GUEST, guestMap, nestedSte, S2_RW, s2LeafPa, s2Map, s2Unmap, VMID } from '../../support/nested.ts';
 import { table } from '../../support/tables.ts';
 
@@ -287,6 +289,21 @@ describe('RUN', () => {
       .when(turn('gatos'), { type: 'mmio.read', smmu: 'smmu0', offset: CTRL.GATOS + AT.PAR, size: 8 });
     expect(answer(stopped)).toBe('INTERNAL_ERR');
     stopped.thenNo('structure.fetched', 'descriptor.fetched');
+  });
+});
+
+describe('paths', () => {
+  it('show PAR as FAULT says, and the registers of the VATOS page by their names (6.3.40)', () => {
+    const shown = (when: When, path: string): unknown => {
+      const found = resolvePath(when.state, `smmu0.regs.${path}`);
+      return isPathProblem(found) ? found.problem : found.value;
+    };
+    const good = asks(single, {});
+    expect(shown(good, 'GATOS_PAR.ATTR')).toBe(0xff);
+    const bad = good.when(ask({ address: 0x2000 }));
+    expect(shown(bad, 'GATOS_PAR.FAULTCODE')).toBe(eventRecords.F_TRANSLATION.number);
+    const vatos = asks([nested, write('VATOS_SEL', VMID + 1)], { group: 'VATOS' });
+    expect(shown(vatos, 'VATOS_PAR.FAULTCODE')).toBe(eventRecords.C_BAD_STE.number);
   });
 });
 

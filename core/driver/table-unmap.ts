@@ -1,0 +1,158 @@
+/**
+ * Unmapping (linux: iommu_unmap, arm_lpae_unmap_pages, iommu_iotlb_gather_add_page): leaves are cleared and
+ * gathered, to be invalidated together; another leaf size, or a gap, invalidates what was gathered so far. A
+ * block is never split: a part of it stays as it is. A table under a range that is unmapped whole is cut off,
+ * invalidated, and only then given back.
+ */
+import type { Context } from '../machine.ts';
+import type { State } from '../state.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { addressOf, isLeaf, LAST_LEVEL } from './descriptors.ts';
+import { findPaging } from './domains.ts';
+import { driverOf, loadDoublewords, portOf, storeDoublewords, tell } from './port.ts';
+import type { DriverState } from './state.ts';
+import { freeTable } from './table-free.ts';
+import { indexAt, levelLog2, nextPiece, type TableShape, tableBytes } from './table-shape.ts';
+
+/** What was cleared and is not invalidated yet. */
+interface Gather {
+  readonly start: number;
+  readonly end: number;
+  /** Size of its leaves; 0 for nothing gathered. */
+  readonly leaf: number;
+}
+
+export interface UnmapFrame extends Frame {
+  readonly do: 'unmap.go';
+  readonly domain: number;
+  readonly iova: number;
+  readonly end: number;
+  readonly gather: Gather;
+  /** Entries of the next piece that were tables, and are cut off already. */
+  readonly cut: number;
+}
+
+/** An invalidation of a range of a domain, by its invalidation array as it then is. */
+export interface RangeFrame extends Frame {
+  readonly do: 'invs.range';
+  readonly domain: number;
+  readonly iova: number;
+  readonly size: number;
+  /** Bytes of its leaves; of the smallest pages for tables. */
+  readonly granule: number;
+  readonly leaf: boolean;
+}
+
+const NOTHING: Gather = { start: 0, end: 0, leaf: 0 };
+
+/** Clears a range, as far as nothing has to be waited for, and gives what is left to do. */
+export function unmapFrames(context: Context, domain: number, iova: number, size: number): readonly Frame[] {
+  return goOn(context, { do: 'unmap.go', domain, iova, end: iova + size, gather: NOTHING, cut: 0 });
+}
+
+export const unmapRow: FrameRow<UnmapFrame> = { run: goOn };
+
+function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
+  const { driver, domain } = findPaging(context.state, frame.domain);
+  const shape = domain.table;
+  let { iova, gather, cut } = frame;
+  while (iova < frame.end) {
+    const { bytes, count } = nextPiece(shape.pageSizes, iova, iova, frame.end - iova);
+    const found = findEntries(context.state, driver, shape, iova, bytes, count);
+    if (found === undefined) {
+      tell(context, driver, 'unmap of what is not mapped so', `0x${iova.toString(16)}`);
+      break;
+    }
+    const { slot, level, descriptors } = found;
+    const table = descriptors.findIndex((each, at) => at >= cut && each !== 0n && !isLeaf(each, level));
+    const hole = descriptors.findIndex((each, at) => at >= cut && each === 0n);
+    if (table >= 0 && (hole < 0 || table < hole)) {
+      const at = iova + table * bytes;
+      const steps = cutTable(context, driver, frame.domain, { slot: slot + table * 8, level, iova: at, size: bytes });
+      return [...steps, { ...frame, iova, gather, cut: table + 1 }];
+    }
+    const entries = hole < 0 ? descriptors.length : hole;
+    if (entries === 0) break;
+    clear(context, driver, slot, descriptors.slice(0, entries));
+    const end = iova + entries * bytes;
+    const apart = gather.leaf !== 0 && (gather.leaf !== bytes || iova > gather.end || end < gather.start);
+    const before = apart ? sync(frame.domain, gather) : [];
+    gather = gather.leaf === 0 || apart ? { start: iova, end, leaf: bytes } : { ...gather, end };
+    iova = end;
+    cut = 0;
+    if (before.length > 0) return [...before, { ...frame, iova, gather, cut }];
+  }
+  return sync(frame.domain, gather);
+}
+
+function sync(domain: number, { start, end, leaf }: Gather): readonly RangeFrame[] {
+  if (leaf === 0) return [];
+  return [{ do: 'invs.range', domain, iova: start, size: end - start, granule: leaf, leaf: true }];
+}
+
+/** The entries that map pieces of a size from `iova` on, as many as are side by side in one table page. */
+function findEntries(
+  state: State,
+  driver: DriverState,
+  shape: TableShape,
+  iova: number,
+  bytes: number,
+  count: number,
+): { readonly slot: number; readonly level: number; readonly descriptors: readonly bigint[] } | undefined {
+  let table = shape.root;
+  for (let level = shape.startLevel; level <= LAST_LEVEL; level += 1) {
+    const index = indexAt(shape, level, iova);
+    const slot = table + index * 8;
+    if (2 ** levelLog2(shape, level) === bytes) {
+      const perPage = 2 ** shape.bits;
+      const room = Math.min(tableBytes(shape, level) / 8 - index, perPage - (index % perPage));
+      return { slot, level, descriptors: loadDoublewords(state, driver, slot, Math.min(count, room)) };
+    }
+    const descriptor = portOf(driver).load64(state, slot);
+    // A part of a larger leaf is not unmapped.
+    if (descriptor === 0n || isLeaf(descriptor, level)) return undefined;
+    table = addressOf(descriptor, shape);
+  }
+  return undefined;
+}
+
+/** One store over all that is not clear already. */
+function clear(context: Context, driver: DriverState, slot: number, descriptors: readonly bigint[]): void {
+  const first = descriptors.findIndex((each) => each !== 0n);
+  if (first < 0) return;
+  const last = descriptors.findLastIndex((each) => each !== 0n);
+  const zeros = new Array<bigint>(last - first + 1).fill(0n);
+  storeDoublewords(context, driver, slot + first * 8, zeros);
+}
+
+export interface TableFrame extends Frame {
+  readonly do: 'table.free';
+  readonly driver: string;
+  readonly domain: number;
+  readonly level: number;
+  readonly pa: number;
+}
+
+export const tableRow: FrameRow<TableFrame> = {
+  run: (context, { driver: name, domain, level, pa }) => {
+    const shape = findPaging(context.state, domain).domain.table;
+    freeTable(context, driverOf(context.state, name), shape, level, pa);
+  },
+};
+
+/** Takes a table out of its place; its invalidation and its freeing follow. */
+export function cutTable(
+  context: Context,
+  driver: DriverState,
+  domain: number,
+  { slot, level, iova, size }: { readonly slot: number; readonly level: number; readonly iova: number; readonly size: number },
+): readonly Frame[] {
+  const shape = findPaging(context.state, domain).domain.table;
+  const pa = addressOf(portOf(driver).load64(context.state, slot), shape);
+  storeDoublewords(context, driver, slot, [0n]);
+  const granule = 2 ** shape.granuleLog2;
+  const leaf = driver.quirks['leaf-only'] === true;
+  const flush: RangeFrame = { do: 'invs.range', domain, iova, size, granule, leaf };
+  const free: TableFrame = { do: 'table.free', driver: driver.name, domain, level: level + 1, pa };
+  return driver.quirks['skip-walk-flush'] === true ? [free] : [flush, free];
+}

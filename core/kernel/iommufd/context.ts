@@ -1,0 +1,58 @@
+/**
+ * A context from its open to its end. It lives for as long as its file is open, a device is bound to it or a
+ * file of one of its queues is open; then its objects are ended, leaves first. linux: iommufd/main.c.
+ */
+import type { Context as Machine } from '../../machine.ts';
+import type { Frame } from '../../tasks/task.ts';
+import { contextOf, failed, type Rows } from '../ioctl.ts';
+import { kernelOf } from '../kernel.ts';
+import { endObject } from './kinds.ts';
+import { findAny } from './object.ts';
+import { contextIn } from './object-handlers.ts';
+import type { Context } from './state.ts';
+
+export const contextRows: Rows = {
+  IOMMU_DESTROY: (call, { id }) => {
+    const object = findAny(contextOf(call), id);
+    if (object === undefined) return failed('ENOENT');
+    if (object.users !== 1) return failed('EBUSY');
+    return { frames: endObject(call.machine, call.context, id), copy: 'none' };
+  },
+};
+
+/** A new context with one user, its file. Returns its number. */
+export function openContext({ state, emit }: Machine, accounting: Context['accounting']): number {
+  const context = kernelOf(state).nextContext;
+  emit('kernel', { type: 'context.opened', context, accounting });
+  return context;
+}
+
+/** One more keeps the context. */
+export function keepContext({ state, emit }: Machine, context: number): void {
+  const users = contextIn(state, context).users + 1;
+  emit('kernel', { type: 'context.changed', context, set: { users } });
+}
+
+/** One that kept the context is gone; with the last one it ends. */
+export function leaveContext({ state, emit }: Machine, context: number): readonly Frame[] {
+  const users = contextIn(state, context).users - 1;
+  emit('kernel', { type: 'context.changed', context, set: { users } });
+  return users > 0 ? [] : [{ do: 'context.end', context }];
+}
+
+/** The work of `context.end`: the lowest object that nothing refers to, and the rest. */
+export function runEnd(machine: Machine, { context }: { readonly context: number }): readonly Frame[] {
+  for (let rest = contextIn(machine.state, context).objects.size; rest > 0; rest -= 1) {
+    const leaf = firstLeaf(contextIn(machine.state, context));
+    if (leaf === undefined) break;
+    const frames = endObject(machine, context, leaf);
+    if (frames.length > 0) return [...frames, { do: 'context.end', context }];
+  }
+  machine.emit('kernel', { type: 'context.closed', context });
+  return [];
+}
+
+function firstLeaf({ objects }: Context): number | undefined {
+  for (const [id, { users }] of objects.range()) if (users <= 1) return id;
+  return undefined;
+}
