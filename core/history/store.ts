@@ -6,10 +6,10 @@ import type { MachineConfig } from '../config.ts';
 import type { Entry } from '../event.ts';
 import type { State } from '../state.ts';
 
-/** Raised from whenever recorded entries change their shape on disk. */
+/** Raised whenever entries that were recorded would be read otherwise; new types and new optional fields do not. */
 export const FORMAT = 1;
 /** Raised whenever the same stimuli give other entries, or the state other fields. */
-export const MODEL = 1;
+export const MODEL = 2;
 
 export interface Branch {
   /** 1 is the first branch of the store. */

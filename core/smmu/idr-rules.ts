@@ -57,6 +57,7 @@ const reserved: readonly IdrRule[] = [
   { name: 'ttendian-code',   register: 'IDR0', spec: '6.3.1', verdict: 'refused', needs: 'TTENDIAN of 0, 2 or 3', broken: (id) => id.TTENDIAN === 1 },
   { name: 'stall-model-code', register: 'IDR0', spec: '6.3.1', verdict: 'refused', needs: 'STALL_MODEL of 0, 1 or 2', broken: (id) => id.STALL_MODEL === 3 },
   { name: 'st-level-code',   register: 'IDR0', spec: '6.3.1', verdict: 'refused', needs: 'ST_LEVEL of 0 or 1', broken: (id) => id.ST_LEVEL > 1 },
+  { name: 'ba-vatos-pages',  register: 'IDR2', spec: '6.3.3', verdict: 'refused', needs: 'a VATOS page below the control pages at 0x40000: BA_VATOS of 0 or 1 with ECMDQ', broken: (id) => id.VATOS && id.ECMDQ && id.BA_VATOS > 1 },
   { name: 'ecmdq-count',     register: 'IDR6', spec: '6.3.45', verdict: 'refused', needs: 'no more than 256 enhanced command queues: LOG2NUMP + LOG2NUMQ of at most 8', broken: (id) => id.ECMDQ && id.CMDQ_CONTROL_PAGE_LOG2NUMQ + id.CMDQ_CONTROL_PAGE_LOG2NUMP > 8 },
   { name: 'sidsize-range',   register: 'IDR1', spec: '6.3.2', verdict: 'refused', needs: 'SIDSIZE of at most 32', broken: (id) => id.SIDSIZE > 32 },
   { name: 'ssidsize-range',  register: 'IDR1', spec: '6.3.2', verdict: 'refused', needs: 'SSIDSIZE of at most 20', broken: (id) => id.SSIDSIZE > 20 },

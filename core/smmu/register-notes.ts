@@ -10,7 +10,7 @@ import { prodMisuse } from './ecmdq.ts';
 import { isConsistent, type Queue, queueOf } from './queue.ts';
 import type { Located } from './register-blocks.ts';
 import { isGuarded, storedBits } from './register-rules.ts';
-import { activeErrors, enabled, reg, regHigh } from './regs.ts';
+import { activeErrors, enabled, isPriqEnabled, reg, regHigh } from './regs.ts';
 import type { SmmuState } from './state.ts';
 
 /** Notes a driver error; `rule` names it. */
@@ -90,7 +90,7 @@ function queueNamed(smmu: SmmuState, name: QueueName): Queue {
 /** Pointers that no queue can have are CONSTRAINED UNPREDICTABLE (3.5.1). */
 function noteCons(context: Context, smmu: SmmuState, held: 'EVENTQ_CONS' | 'PRIQ_CONS', value: number): void {
   const name = held === 'EVENTQ_CONS' ? 'EVENTQ' : 'PRIQ';
-  if (!(name === 'EVENTQ' ? enabled.eventq(smmu) : enabled.priq(smmu))) return;
+  if (!(name === 'EVENTQ' ? enabled.eventq(smmu) : isPriqEnabled(smmu))) return;
   if (isConsistent(queueNamed(smmu, name), reg(smmu, `${name}_PROD`), value)) return;
   note(context, smmu, 'queue-inconsistent', `${held} = 0x${value.toString(16)}`);
 }

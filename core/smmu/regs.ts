@@ -96,8 +96,6 @@ export const enabled = {
   smmu: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 1) !== 0,
   eventq: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 4) !== 0,
   cmdq: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 8) !== 0,
-  /** Only together with SMMUEN (6.3.9.5). */
-  priq: (smmu: Held): boolean => (reg(smmu, 'CR0') & reg(smmu, 'CR0ACK') & 3) === 3,
 } as const;
 
 /** PRIQEN in force: SMMUEN=0 implies 0 (6.3.9.5). */

@@ -61,6 +61,7 @@ export interface Denied {
 
 const deny = (fault: Fault, tlb = 0, tlb2 = 0): Denied => ({ ok: false, fault, tlb, tlb2 });
 
+/** T11 and T12: from the TLB where it serves, by a walk where it does not. */
 export function translateStages(context: Context, smmu: SmmuState, asked: Asked): Output | Denied {
   const { ste, cd } = asked;
   const nested = ste.Config === 'NESTED';

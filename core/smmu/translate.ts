@@ -161,6 +161,7 @@ function faulted(ste: Ste, cd: Cd | undefined, basis: Basis, fault: Fault): Tran
   return { ...refuse(basis, fault, r === true), result: a === true ? 'abort' : 'raz-wi' };
 }
 
+/** An access that ends with an abort, and the record it raises when `recorded`. */
 export function refuse(basis: Basis, fault: Fault, recorded: boolean): Refused {
   const { record, why } = fault;
   return {

@@ -3,7 +3,7 @@
  * `fetch`, `consume` and `perform` in turns of their own, so that its five positions can be apart.
  */
 import { own } from '../lookup.ts';
-import type { Context, Decider } from '../machine.ts';
+import type { Context } from '../machine.ts';
 import { acknowledge, acknowledgeReady } from './acknowledge.ts';
 import { answerAtos, atosReady } from './atos.ts';
 import { consume, consumeReady, fetch, fetchReady, perform, performReady } from './cmdq.ts';
@@ -89,9 +89,3 @@ export function findUnit(
   const unit = smmu && unitsOf(smmu).find((row) => row.name === unitName);
   return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
 }
-
-export const takeTurn: Decider<'turn'> = (context, { unit: name }) => {
-  const found = findUnit(context.state.smmus, name);
-  if (found?.unit.ready(found.smmu)) found.unit.turn(context, found.smmu);
-  else context.emit('scheduler', { type: 'turn.passed', unit: name });
-};

@@ -11,7 +11,7 @@ import type { Regime } from './events.ts';
 import type { Fault } from './fault.ts';
 import { fillTlb } from './fills.ts';
 import { type Granule, pow2, spanLog2 } from './granule.ts';
-import { ACCESS_FLAG, type Updates, updateDescriptor } from './httu.ts';
+import { ACCESS_FLAG, type FetchedDescriptor, type Updates, updateDescriptor } from './httu.ts';
 import { pageKey, spanStart } from './keys.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 
@@ -125,38 +125,13 @@ export function walkTables(
         'F_ADDR_SIZE',
         `level ${level} output is beyond ${walk.stage === 1 ? 'IPS' : 'S2PS'}`,
       );
-    if (kind === 'leaf') {
-      const attributes = walk.stage === 1 ? leafAttributes(above, hi, lo) : leafAttributes2(hi, lo);
-      return {
-        ok: true,
-        leaf: {
-          pa: output,
-          level,
-          sizeLog2: spanLog2(granule, level),
-          attributes,
-          global: (lo & (1 << 11)) === 0,
-          accessFlag: (lo & ACCESS_FLAG) !== 0,
-          descriptorPa: pa,
-          descriptorAddress: address,
-          lo,
-          hi,
-          parent,
-          rests,
-        },
-      };
-    }
+    const fetched: FetchedDescriptor = { pa, address, lo, hi };
+    if (kind === 'leaf')
+      return { ok: true, leaf: leafOf(walk, level, output, fetched, above, parent, rests) };
     if (walk.haft && updates.af && (lo & ACCESS_FLAG) === 0) {
-      const updated = updateDescriptor(
-        context,
-        smmu,
-        walk,
-        { pa, address, lo, hi },
-        lo | ACCESS_FLAG,
-        hi,
-        resolve,
-      );
-      if (updated !== undefined) return { ok: false, fault: updated };
       lo |= ACCESS_FLAG;
+      const fault = updateDescriptor(context, smmu, walk, fetched, lo, hi, resolve);
+      if (fault !== undefined) return { ok: false, fault };
     }
     if (walk.stage === 1) above = walk.had ? 0 : tableAttributes(above, hi);
     if (keeps)
@@ -173,6 +148,31 @@ export function walkTables(
     table = output;
   }
   return fail(walk, 'F_TRANSLATION', 'no leaf');
+}
+
+function leafOf(
+  walk: WalkContext,
+  level: number,
+  output: number,
+  { pa, address, lo, hi }: FetchedDescriptor,
+  above: number,
+  parent: number,
+  rests: readonly number[],
+): Leaf {
+  return {
+    pa: output,
+    level,
+    sizeLog2: spanLog2(walk.granule, level),
+    attributes: walk.stage === 1 ? leafAttributes(above, hi, lo) : leafAttributes2(hi, lo),
+    global: (lo & (1 << 11)) === 0,
+    accessFlag: (lo & ACCESS_FLAG) !== 0,
+    descriptorPa: pa,
+    descriptorAddress: address,
+    lo,
+    hi,
+    parent,
+    rests,
+  };
 }
 
 function fail(walk: WalkContext, record: Fault['record'], why: string, fetchAddr?: number): Walked {
