@@ -10,6 +10,8 @@ export const LINE_BYTES = 512;
 const LINE_WORDS = LINE_BYTES / 4;
 /** Few enough that a slab with one line still in use wastes little. */
 const SLAB_LINES = 16;
+/** Lines that are remembered, less one. */
+const RECENT_MASK = 63;
 const NO_SLAB = new Uint32Array(0);
 
 /** 512 bytes as 32-bit little-endian words. */
@@ -27,9 +29,9 @@ export class Memory {
   readonly #lines: Radix<Line>;
   readonly #owner: Owner;
   readonly ram: readonly RamRange[];
-  // The line last touched, and the one last written: queue and table fills stay in one line.
-  #lastKey = -1;
-  #last: Line | undefined;
+  // Lines touched lately, by the low bits of their key: queues stay in one line, walks go round in a few.
+  readonly #recentKeys: number[] = [];
+  readonly #recent: (Line | undefined)[] = [];
   #slab = NO_SLAB;
   #slabUsed = SLAB_LINES;
 
@@ -74,8 +76,9 @@ export class Memory {
 
   /** The aligned 32-bit word at `pa`. */
   read32(pa: number): number {
-    const line = this.#line(Math.floor(pa / LINE_BYTES));
-    return line === undefined ? 0 : (line.words[(pa % LINE_BYTES) >>> 2] ?? 0);
+    const key = Math.floor(pa / LINE_BYTES);
+    const line = this.#line(key);
+    return line === undefined ? 0 : (line.words[(pa - key * LINE_BYTES) >>> 2] ?? 0);
   }
 
   /** The aligned doubleword at `pa`. */
@@ -132,10 +135,11 @@ export class Memory {
   }
 
   #line(key: number): Line | undefined {
-    if (key === this.#lastKey) return this.#last;
+    const slot = key & RECENT_MASK;
+    if (this.#recentKeys[slot] === key) return this.#recent[slot];
     const line = this.#lines.get(key);
-    this.#lastKey = key;
-    this.#last = line;
+    this.#recentKeys[slot] = key;
+    this.#recent[slot] = line;
     return line;
   }
 
@@ -146,8 +150,9 @@ export class Memory {
     if (line !== undefined) words.set(line.words);
     const fresh: Line = { owner: this.#owner, words };
     this.#lines.set(key, fresh);
-    this.#lastKey = key;
-    this.#last = fresh;
+    const slot = key & RECENT_MASK;
+    this.#recentKeys[slot] = key;
+    this.#recent[slot] = fresh;
     return fresh;
   }
 }

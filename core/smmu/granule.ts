@@ -31,14 +31,6 @@ export const granuleByName: Readonly<Record<string, Granule | undefined>> = {
   '64KB': granules[16],
 };
 
-/** 2^0 to 2^63: the operator computes a power anew each time, and walks ask for many. */
-const powers: readonly number[] = Array.from({ length: 64 }, (_, exponent) => 2 ** exponent);
-
-/** 2^exponent, 0 to 63. */
-export function pow2(exponent: number): number {
-  return powers[exponent] ?? 2 ** exponent;
-}
-
 /** log2 of the bytes that one entry of `level` stands for. */
 export function spanLog2(granule: Granule, level: number): number {
   return granule.pageLog2 + granule.stride * (3 - level);

@@ -3,8 +3,9 @@
  * (3.17: regime, stage, VMID, ASID or global), and within it the first page and the span.
  */
 import { present } from '../assert.ts';
+import { below, pow2 } from '../pow2.ts';
 import type { Regime } from './events.ts';
-import { entrySpans, pow2 } from './granule.ts';
+import { entrySpans } from './granule.ts';
 
 const regimes: Readonly<Record<Regime, number>> = { EL1: 0, EL2: 1, EL2_E2H: 2 };
 const stages: Readonly<Record<number, number>> = { 1: 0, 2: 1, 12: 2 };
@@ -41,7 +42,7 @@ export function spanCode(sizeLog2: number): number {
 
 /** The first page of the span that holds `page`. */
 export function spanStart(page: number, sizeLog2: number): number {
-  return page - (page % pow2(sizeLog2 - 12));
+  return page - below(page, pow2(sizeLog2 - 12));
 }
 
 /** Key of the entry of that span that holds `page`. Entries of one page and different spans stand side by side. */

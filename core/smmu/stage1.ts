@@ -4,13 +4,14 @@
  * 5.4; Arm ARM D8).
  */
 import type { Context } from '../machine.ts';
+import { pow2 } from '../pow2.ts';
 import { attributeBits, isClean, permits } from './attributes.ts';
 import type { Cd } from './cd.ts';
 import { effectiveIps, type Half, halfOf, isEl2 } from './cd-rules.ts';
 import type { Regime } from './events.ts';
 import type { Fault } from './fault.ts';
 import type { Features } from './features.ts';
-import { type Granule, granuleByName, granules, pow2, spanLog2, startLevel } from './granule.ts';
+import { type Granule, granuleByName, granules, spanLog2, startLevel } from './granule.ts';
 import { ACCESS_FLAG, checksAccessFlag, marksDirty, type Updates, updateDescriptor } from './httu.ts';
 import { contextKey } from './keys.ts';
 import type { SmmuState } from './state.ts';

@@ -4,11 +4,12 @@
  */
 import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
+import { below, pow2 } from '../pow2.ts';
 import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts';
 import type { Fault, FaultClass } from './fault.ts';
 import type { Features } from './features.ts';
 import { fillTlb, takesFills } from './fills.ts';
-import { granuleByName, granules, pow2 } from './granule.ts';
+import { granuleByName, granules } from './granule.ts';
 import {
   ACCESS_FLAG,
   checksAccessFlag,
@@ -126,7 +127,7 @@ export function translateStage2(
     // A clean page must be marked in memory, so the descriptor is read again (Arm ARM D8.5).
     const marks = marksDirty(walk, isClean2(held.attributes), access.write, updates);
     if (!marks)
-      return { ok: true, pa: held.pa + (ipa % pow2(held.sizeLog2)), entry: heldEntry(held), hit: true };
+      return { ok: true, pa: held.pa + below(ipa, pow2(held.sizeLog2)), entry: heldEntry(held), hit: true };
   }
   const walked = walkTables(context, smmu, walk, ipa, page, updates);
   if (!walked.ok) return { ok: false, fault: about(walked.fault, ipa, access), fill: 0 };
@@ -154,7 +155,7 @@ export function translateStage2(
     fill: isCacheable(walk, now) ? fill(context, smmu, walk, page, now) : 0,
     cacheable: isCacheable(walk, now),
   };
-  return { ok: true, pa: now.pa + (ipa % pow2(now.sizeLog2)), entry, hit: false };
+  return { ok: true, pa: now.pa + below(ipa, pow2(now.sizeLog2)), entry, hit: false };
 }
 
 /** What a record of stage 2 tells besides (7.3): the IPA, the class, and of a refused descriptor how it was used. */

@@ -5,12 +5,13 @@
  */
 import { swap, wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
+import { below, pow2 } from '../pow2.ts';
 import { leafAttributes, tableAttributes } from './attributes.ts';
 import { leafAttributes2 } from './attributes2.ts';
 import type { Regime } from './events.ts';
 import type { Fault } from './fault.ts';
 import { fillTlb } from './fills.ts';
-import { type Granule, pow2, spanLog2 } from './granule.ts';
+import { type Granule, spanLog2 } from './granule.ts';
 import { ACCESS_FLAG, type FetchedDescriptor, type Updates, updateDescriptor } from './httu.ts';
 import { pageKey, spanStart } from './keys.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
@@ -103,7 +104,7 @@ export function walkTables(
   const keeps = smmu.config.caches.walk !== 0;
   for (; level <= 3; level += 1) {
     const entries = level === walk.start ? walk.firstEntries : pow2(granule.stride);
-    const address = table + (Math.floor(input / pow2(spanLog2(granule, level))) % entries) * 8;
+    const address = table + below(Math.floor(input / pow2(spanLog2(granule, level))), entries) * 8;
     let pa = address;
     if (resolve !== undefined) {
       const place = resolve(address, false);
@@ -263,7 +264,9 @@ function outputAddress(
   else if (walk.wide64) high += ((lo >>> 12) & 0xf) * 2 ** 16;
   const low = ((lo >>> pageLog2) << pageLog2) >>> 0;
   const address = high * TWO32 + low;
-  return kind === 'table' ? address : address - (address % pow2(spanLog2(walk.granule, level)));
+  if (kind === 'table') return address;
+  const span = pow2(spanLog2(walk.granule, level));
+  return Math.floor(address / span) * span;
 }
 
 interface TableStep {
