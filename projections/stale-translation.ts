@@ -8,7 +8,7 @@
  * `could-be-used`: memory took a new role while an entry may still lead to it. Page frees are not in
  * the log yet: when a `page.freed` event exists, its handler calls `reused` as structures do now.
  *
- * Left out: stage 2 and nested streams (their table addresses are IPAs), ATCs.
+ * Streams with stage 2 have `used-stale` only (`obligations/nested-use.ts`). Left out: ATCs.
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
@@ -21,16 +21,19 @@ import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
 import { broadcast, consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
 import { configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
+import { judgeNestedUse } from './obligations/nested-use.ts';
 import type { Change } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
   choiceSet,
   newShadow,
+  noteStore,
   registerUpdated,
   registerWritten,
   type Shadow,
   scopeEnv,
+  walked,
 } from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
 import { judgeUse } from './obligations/use.ts';
@@ -86,10 +89,15 @@ const handlers: ProjectionHandlers<State> = {
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
+    for (const shadow of state.shadows.values())
+      noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
   },
-  'memory.loaded': (state, entry) => loaded(state.watch, entry.pa, entry.bytes, () => originOf(state, entry)),
+  'memory.loaded': (state, entry) => {
+    noteLoad(state, entry);
+    loaded(state.watch, entry.pa, entry.bytes, () => originOf(state, entry));
+  },
 
   'register.written': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) =>
@@ -134,7 +142,14 @@ const handlers: ProjectionHandlers<State> = {
     ),
 
   'descriptor.fetched': (state, entry) =>
-    withShadow(state, entry.smmu, ({ fills }) => descriptorFetched(fills, entry)),
+    withShadow(state, entry.smmu, (shadow) => {
+      descriptorFetched(shadow.fills, entry);
+      if (entry.stage === 2 || shadow.walkedPages.size > 0) walked(shadow, entry.pa);
+    }),
+  'structure.fetched': (state, { smmu, ipa, pa }) =>
+    withShadow(state, smmu, (shadow) => {
+      if (ipa !== undefined) walked(shadow, pa);
+    }),
   'fetch.aborted': (state, { smmu, structure, pa }) =>
     withShadow(state, smmu, ({ fills }) => {
       if (structure === 'descriptor') fills.aborted = pa;
@@ -155,6 +170,21 @@ const handlers: ProjectionHandlers<State> = {
   'access.completed': checkAccess,
   'access.terminated': checkAccess,
 };
+
+/** Doublewords of a load that something cached may rest on. */
+function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
+  const { pa, bytes } = entry;
+  const watching = [...state.shadows.values()].filter(({ walkedPages }) => walkedPages.size > 0);
+  if (watching.length === 0) return;
+  const after = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {
+    const before = state.watch.memory.read64(pa + at);
+    const value = after.getBigUint64(at, true);
+    if (before === value) continue;
+    for (const shadow of watching)
+      noteStore(shadow, pa + at, () => ({ ...originOf(state, entry), pa: pa + at, before, after: value }));
+  }
+}
 
 function withShadow({ shadows }: State, name: string, work: (shadow: Shadow) => void): void {
   const shadow = shadows.get(name);
@@ -184,8 +214,9 @@ function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
   const request = requestOf(state, entry);
-  const stale = judgeUse(shadow, entry, request);
+  const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
   shadow.fills.walk = undefined;
+  shadow.fills.walk2 = undefined;
   shadow.fills.aborted = undefined;
   if (stale === undefined) return;
   const { stimulus, findings, teller } = state;

@@ -22,6 +22,8 @@ export interface PathNode {
 export interface TlbFill {
   readonly entry: EntryOf<'tlb.filled'>;
   readonly path: PathNode;
+  /** Paths of the stage 2 entries through which its descriptors and its output were reached. */
+  readonly others: readonly PathNode[];
   /** seq of the oldest read it rests on. */
   readonly oldest: number;
   /** The last configuration change and stream for which its context was found right. */
@@ -36,8 +38,11 @@ export interface Fills {
   readonly tlbPlaces: Map<number, Map<number, number>>;
   readonly walkPlaces: Map<number, Map<number, number>>;
   readonly configPlaces: Map<string, number>;
-  /** Descriptors of the walk that is under way. */
+  /** Where the stage 2 entry stood through which a CD or L1CD was read. */
+  readonly configPaths: Map<number, PathNode>;
+  /** Descriptors of the walk that is under way, and of the stage 2 walk inside it. */
   walk: PathNode | undefined;
+  walk2: PathNode | undefined;
   /** Where the walk under way could not read a descriptor. */
   aborted: number | undefined;
 }
@@ -50,17 +55,32 @@ export function newFills(): Fills {
     tlbPlaces: new Map(),
     walkPlaces: new Map(),
     configPlaces: new Map(),
+    configPaths: new Map(),
     walk: undefined,
+    walk2: undefined,
     aborted: undefined,
   };
 }
 
-/** A walk read a stage 1 descriptor; the walk is over with its access. */
+/** A walk read a descriptor; the walk is over with its access. */
 export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetched'>): void {
-  if (entry.stage !== 1) return;
-  const up = entry.level <= 0 ? undefined : fills.walk;
-  const lo = Number(entry.value & 0xffff_ffffn);
-  fills.walk = { pa: entry.pa, lo, hi: Number(entry.value >> 32n), level: entry.level, at: entry.seq, up };
+  const { pa, level, seq: at, value } = entry;
+  const lo = Number(value & 0xffff_ffffn);
+  const hi = Number(value >> 32n);
+  if (entry.stage === 1) {
+    fills.walk = { pa, lo, hi, level, at, up: level <= 0 ? undefined : fills.walk };
+    return;
+  }
+  // Many stage 2 walks stand in one access: each begins anew.
+  const above = fills.walk2;
+  fills.walk2 = {
+    pa,
+    lo,
+    hi,
+    level,
+    at,
+    up: above !== undefined && above.level === level - 1 ? above : undefined,
+  };
 }
 
 /** The TLB or walk cache took an entry; what stood in its place goes. */
@@ -79,11 +99,17 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   const replaced = inner.get(place);
   if (replaced !== undefined) fills.tlb.delete(replaced);
   inner.set(place, entry.seq);
-  fills.tlb.set(entry.seq, { entry, path, oldest, verified: 0, verifiedStream: -1 });
+  const others = (entry.rests ?? []).flatMap((seq) => {
+    const rest = fills.tlb.get(seq);
+    return rest === undefined ? [] : [rest.path];
+  });
+  fills.tlb.set(entry.seq, { entry, path, others, oldest, verified: 0, verifiedStream: -1 });
+  if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
 }
 
 /** The descriptors above are those of the walk-cache entry it began from, or those just read. */
-function pathOf({ tlb, walk }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
+function pathOf({ tlb, walk: walk1, walk2 }: Fills, entry: EntryOf<'tlb.filled'>): PathNode {
+  const walk = entry.stage === 2 ? walk2 : walk1;
   const parent = entry.parent === 0 ? undefined : tlb.get(entry.parent)?.path;
   const read = walk?.pa === entry.descriptorPa ? walk : undefined;
   return {
@@ -130,9 +156,14 @@ export function walkBegan(
 export function configFilled(fills: Fills, entry: ConfigFill): void {
   const place = configPlace(entry.cache, entry.streamId, entry.substreamId);
   const replaced = fills.configPlaces.get(place);
-  if (replaced !== undefined) fills.config.delete(replaced);
+  if (replaced !== undefined) {
+    fills.config.delete(replaced);
+    fills.configPaths.delete(replaced);
+  }
   fills.configPlaces.set(place, entry.seq);
   fills.config.set(entry.seq, entry);
+  const through = entry.tlb2 === undefined ? undefined : fills.tlb.get(entry.tlb2);
+  if (through !== undefined) fills.configPaths.set(entry.seq, through.path);
 }
 
 function configPlace(cache: string, streamId: number, substreamId: number): string {
@@ -159,6 +190,7 @@ export function removed(fills: Fills, seqs: readonly number[]): void {
     const config = fills.config.get(seq);
     if (config === undefined) continue;
     fills.config.delete(seq);
+    fills.configPaths.delete(seq);
     const place = configPlace(config.cache, config.streamId, config.substreamId);
     if (fills.configPlaces.get(place) === seq) fills.configPlaces.delete(place);
   }

@@ -57,6 +57,8 @@ export interface Obligation {
   /** The stores it comes from, oldest first; when there are many, the first and the last few. */
   readonly changes: [Change, ...Change[]];
   readonly output: Output | undefined;
+  /** Of a stage 2 descriptor: the IPAs it stands for. */
+  readonly stage2?: { readonly vmid: number; readonly ipa: bigint };
   /**
    * What was owed above it by the same change (the table over a leaf, the CD over its ASID). As long
    * as that may be cached, what is below may be read through it again (4.3.6).

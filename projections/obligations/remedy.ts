@@ -22,10 +22,22 @@ export interface Met {
 export function remedy(obligation: Obligation, met?: Met): readonly Needed[] {
   const { upper } = obligation;
   const sync = encoded('CMD_SYNC', {});
+  if (obligation.stage2 !== undefined) return throughStage2(obligation, obligation.stage2, sync);
   if (upper === undefined || isUpperClean(obligation)) return [invalidation(obligation, false, met), sync];
   // With Leaf=0 one command takes a descriptor and what leads to it.
   if (obligation.kind !== 'tags') return [invalidation(obligation, true, met), sync];
   return [invalidation(upper, false), invalidation(obligation, false), sync];
+}
+
+/** Stage 2 by IPA; where both stages may be in one entry, then all of stage 1 of the VMID (4.4.3.1). */
+function throughStage2(
+  { structure, targets: [target] }: Obligation,
+  { vmid: VMID, ipa }: NonNullable<Obligation['stage2']>,
+  sync: Needed,
+): readonly Needed[] {
+  const byIpa = encoded('CMD_TLBI_S2_IPA', { VMID, Address: Number(ipa), Leaf: structure === 'leaf' });
+  if (isTlb(target) && target.stage === 2) return [byIpa, sync];
+  return [byIpa, sync, encoded('CMD_TLBI_NH_ALL', { VMID }), sync];
 }
 
 function invalidation(obligation: Obligation, above: boolean, met?: Met): Needed {

@@ -31,6 +31,9 @@ export interface Shadow {
   readonly commands: Commands;
   readonly fills: Fills;
   readonly streams: Streams;
+  /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
+  readonly walkedPages: Set<number>;
+  readonly stores: Map<number, Change>;
   /** The SMMU without caches: registers as the log says, tables as memory says. */
   readonly bare: SmmuState;
 }
@@ -63,6 +66,8 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     commands: newCommands(),
     fills: newFills(),
     streams: { watch, contexts, features, linked: undefined, e2h: false },
+    walkedPages: new Set(),
+    stores: new Map(),
     bare: initialSmmu(none, resetRegisters(config)),
   };
   return shadow;
@@ -114,6 +119,18 @@ export function freshAnswer({ bare, watch }: Shadow, request: Request): Translat
   const state = { memory: watch.memory } as unknown as State;
   const context: Context = { state, emit: () => 0 };
   return translate(context, bare, request);
+}
+
+const PAGE = 4096;
+
+/** Something that stage 2 is part of was read there: from now on its last change is remembered. */
+export function walked({ walkedPages }: Shadow, pa: number): void {
+  walkedPages.add(Math.floor(pa / PAGE));
+}
+
+/** A store changed the doubleword at `pa`. */
+export function noteStore({ walkedPages, stores }: Shadow, pa: number, change: () => Change): void {
+  if (walkedPages.size > 0 && walkedPages.has(Math.floor(pa / PAGE))) stores.set(pa, change());
 }
 
 /** A profile choice changed on the way. */

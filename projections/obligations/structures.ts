@@ -21,6 +21,12 @@ const STE_S2 = mask(STE, S2_FIELDS);
 /** All that an abort STE says. */
 const STE_ABORT = mask(STE, ['V', 'Config']);
 
+/** A structure's bytes as words. */
+export function structureWords(bytes: Uint8Array): Words {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length / 4 }, (_, at) => view.getUint32(at * 4, true));
+}
+
 /** Whether two STEs are the same to hardware: IGNORED fields do not count (5.2). */
 export function sameSte(before: Words, after: Words): boolean {
   const a = steMask(before);

@@ -57,7 +57,8 @@ export function showTlbEntry(entry: EntryOf<'tlb.filled'>): string {
 
 /** The structure by the name a reader looks for. */
 export function showStructure(obligation: Obligation): string {
-  if (obligation.structure === 'leaf') return 'leaf descriptor';
-  if (obligation.structure === 'table') return 'table descriptor';
+  const stage = obligation.stage2 === undefined ? '' : 'stage 2 ';
+  if (obligation.structure === 'leaf') return `${stage}leaf descriptor`;
+  if (obligation.structure === 'table') return `${stage}table descriptor`;
   return obligation.structure;
 }

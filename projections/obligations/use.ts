@@ -126,7 +126,8 @@ function isTlbClean({ ledger, streams, watch }: Shadow, fill: TlbFill | undefine
   return context && (ledger.lastHarm < fill.oldest || pathStands(watch.memory, fill.path));
 }
 
-function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Translation): boolean {
+/** Whether a machine without caches gives the access the same answer. */
+export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Translation): boolean {
   if (access.type === 'access.completed') return fresh.kind === 'ok' && fresh.pa === access.pa;
   if (access.result === 'bus-error') return fresh.kind === 'ok' && !watch.memory.isRam(fresh.pa, access.size);
   return fresh.kind === 'refused' && recordOf(fresh.why) === recordOf(access.reason);
@@ -137,7 +138,8 @@ function recordOf(reason: string): string {
   return /^[CF]_[A-Z_]+/.exec(reason)?.[0] ?? '';
 }
 
-function showAnswer(fresh: Translation): string {
+/** The answer in words. */
+export function showAnswer(fresh: Translation): string {
   return fresh.kind === 'ok' ? `PA 0x${fresh.pa.toString(16)}` : fresh.why;
 }
 

@@ -56,6 +56,11 @@ const expected: Readonly<
     needed: /^CMD_TLBI_NH_VA .*Address=0xfffffffffffff000/,
     blamed: /0x123ff8/,
   },
+  'bad-nested-s2-ipa-only.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_S2_IPA VMID=3 Address=0x400000 Leaf=1; CMD_SYNC; CMD_TLBI_NH_ALL VMID=3; CMD_SYNC$/,
+    blamed: /0x30003000/,
+  },
   'bad-unmap-broadcast-ignored.jsonl': {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,

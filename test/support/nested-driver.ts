@@ -68,15 +68,14 @@ export interface NestedStory {
   readonly actions: readonly NestedAction[];
   /** It forgets all invalidations. */
   readonly careless?: boolean;
+  /** It forgets each fourth invalidation, from that one on. */
+  readonly forgets?: number;
 }
 
-/** Plays the story; what devices saw, a line a piece, and the data at the end. */
-export function playNested(story: NestedStory): {
-  readonly seen: readonly string[];
-  readonly entries: readonly Entry[];
-} {
+/** The machine a story is played on. */
+export function nestedConfig(story: NestedStory): MachineConfig {
   const endpoint = { smmu: 'smmu0', ats: false, pri: false, atc: 0 } as const;
-  const config = nestedMachine(
+  return nestedMachine(
     {
       schedule: story.schedule === 'manual' ? 'eager' : story.schedule,
       seed: story.seed,
@@ -87,10 +86,19 @@ export function playNested(story: NestedStory): {
     },
     story.smmu,
   );
+}
+
+/** Plays the story; what devices saw, a line a piece, and the data at the end. */
+export function playNested(story: NestedStory): {
+  readonly seen: readonly string[];
+  readonly entries: readonly Entry[];
+} {
+  const config = nestedConfig(story);
   const session = openSession(reset(config));
   const entries: Entry[] = [];
   const seen: string[] = [];
   let prod = 0;
+  let cleans = 0;
   let moves = 0;
   /** Where each guest page stands. */
   const placed = new Map(MOVABLE.map((ipa) => [ipa, GUEST + ipa]));
@@ -105,7 +113,9 @@ export function playNested(story: NestedStory): {
     }
   };
   const clean = (...commands: Uint32Array[]): void => {
-    if (story.careless === true) return;
+    const number = cleans;
+    cleans += 1;
+    if (story.careless === true || (story.forgets !== undefined && number % 4 === story.forgets)) return;
     const words = [...commands, command('CMD_SYNC')];
     put(...issue(prod, ...words));
     prod = (prod + words.length) % 512;

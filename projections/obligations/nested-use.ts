@@ -1,0 +1,165 @@
+/**
+ * Whether an access of a stream with stage 2 was served from something stale. The tables of a guest lie
+ * where stage 2 puts them, so they are not followed store by store as stage 1 tables are: each entry
+ * knows the words it was made of, and when the answer of a machine without caches is another one, the
+ * word that changed under the entry is to blame.
+ */
+import type { Words } from '../../core/layout/field.ts';
+import { STE } from '../../core/smmu/ste.ts';
+import type { Request } from '../../core/smmu/translate.ts';
+import type { AccessEntry } from '../explain.ts';
+import { type ConfigFill, type PathNode, structureStands, type TlbFill } from './fills.ts';
+import { type Change, covers, type Obligation, type Target } from './obligation.ts';
+import { freshAnswer, type Shadow } from './shadow.ts';
+import { steAddress } from './streams.ts';
+import { structureWords } from './structures.ts';
+import { isSameAnswer, type Stale, showAnswer } from './use.ts';
+
+/** A word that something cached rests on, and that software has changed since. */
+interface Culprit {
+  readonly change: Change;
+  readonly readAt: number;
+  readonly obligation: Obligation;
+  readonly stale: 'cd' | 'tlb';
+  readonly fill: TlbFill | ConfigFill;
+}
+
+/** The finding's facts, or undefined: the access was right, it was allowed, or its stream has no stage 2. */
+export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Request): Stale | undefined {
+  const { fills } = shadow;
+  const ste = fills.config.get(access.ste);
+  const stream = steWords(shadow, ste, access.streamId);
+  if (stream === undefined) return undefined;
+  const fresh = freshAnswer(shadow, request);
+  if (isSameAnswer(shadow, access, fresh)) return undefined;
+  const cd = fills.config.get(access.cd);
+  const used = [access.tlb, access.tlb2 ?? 0].flatMap((seq) => fills.tlb.get(seq) ?? []);
+  const own = [...used.flatMap((fill) => culpritsOf(shadow, fill)), ...cdCulprits(shadow, cd)];
+  // An access that ended without an entry names none: what any entry of the VMID rests on.
+  const culprits = own.length > 0 ? own : ofVmid(shadow, STE.fields.S2VMID.read(stream));
+  const open = culprits.filter(({ obligation }) => !isQueued(shadow, obligation));
+  const [first] = open.sort((a, b) => a.change.seq - b.change.seq);
+  if (first === undefined) return undefined;
+  const { obligation, readAt, stale, fill } = first;
+  return {
+    ste,
+    cd: stale === 'cd' ? (fill as ConfigFill) : cd,
+    tlb: stale === 'tlb' ? (fill as TlbFill) : used[0],
+    stale,
+    now: showAnswer(fresh),
+    guilty: [obligation],
+    readAt,
+    survived: undefined,
+  };
+}
+
+/** The STE of a stream with stage 2: as it is cached, or as it stands in memory. */
+function steWords(
+  { bare, streams, watch }: Shadow,
+  ste: ConfigFill | undefined,
+  sid: number,
+): Words | undefined {
+  if (!bare.features.s2p) return undefined;
+  const pa = steAddress(streams, sid);
+  if (ste === undefined && pa === undefined) return undefined;
+  const words = ste?.cache === 'ste' ? structureWords(ste.words) : watch.memory.readWords(pa ?? 0, 16);
+  const config = STE.fields.Config.read(words);
+  return config === 'S2' || config === 'NESTED' ? words : undefined;
+}
+
+/** Words that the entry rests on and that are not as they were read. */
+function culpritsOf(shadow: Shadow, fill: TlbFill): readonly Culprit[] {
+  const { entry, path, others } = fill;
+  const own = entry.stage === 2 ? [] : changed(shadow, path, fill, undefined);
+  const second = entry.stage === 2 ? [path, ...others] : others;
+  return [...own, ...second.flatMap((head) => changed(shadow, head, fill, ipaOf(shadow, head, fill)))];
+}
+
+/** First IPA of the stage 2 entry whose walk ended at `head`. */
+function ipaOf({ fills }: Shadow, head: PathNode, { entry }: TlbFill): bigint {
+  if (entry.stage === 2) return entry.va;
+  for (const seq of entry.rests ?? []) {
+    const rest = fills.tlb.get(seq);
+    if (rest?.path.pa === head.pa) return rest.entry.va;
+  }
+  return BigInt(entry.ipa ?? 0);
+}
+
+function changed(shadow: Shadow, head: PathNode, fill: TlbFill, ipa: bigint | undefined): readonly Culprit[] {
+  const found: Culprit[] = [];
+  const { memory } = shadow.watch;
+  for (let node: PathNode | undefined = head; node !== undefined; node = node.up) {
+    if (memory.read32(node.pa) === node.lo && memory.read32(node.pa + 4) === node.hi) continue;
+    const change = shadow.stores.get(node.pa);
+    // What hardware stores (access flag, dirty state) makes nothing stale.
+    if (change === undefined || change.seq <= node.at || change.actor === shadow.name) continue;
+    const structure = node === head && fill.entry.leaf ? 'leaf' : 'table';
+    const target: Target = {
+      ...fill.entry,
+      cache: fill.entry.leaf ? 'tlb' : 'walk',
+      leaf: structure === 'leaf',
+    };
+    const obligation = obligationOf(structure, node.pa, target, change, fill.entry.vmid, ipa);
+    found.push({ change, readAt: node.at, obligation, stale: 'tlb', fill });
+  }
+  return found;
+}
+
+/** A CD that is not what stands at its IPA now: it was changed, or its page was moved. */
+function cdCulprits(shadow: Shadow, cd: ConfigFill | undefined): readonly Culprit[] {
+  if (cd === undefined) return [];
+  const { watch, fills, stores } = shadow;
+  const found: Culprit[] = [];
+  const target: Target = { cache: 'cd', streamId: cd.streamId, substreamId: cd.substreamId, span: 1 };
+  const blame = (change: Change | undefined, readAt: number): void => {
+    if (change === undefined || change.seq <= readAt || change.actor === shadow.name) return;
+    const obligation = obligationOf('CD', cd.pa, target, change, 0, undefined);
+    found.push({ change, readAt, obligation, stale: 'cd', fill: cd });
+  };
+  if (!structureStands(watch.memory, cd))
+    for (let at = 0; at < 64; at += 8) blame(stores.get(cd.pa + at), cd.seq);
+  for (let node = fills.configPaths.get(cd.seq); node !== undefined; node = node.up) {
+    if (watch.memory.read32(node.pa) !== node.lo || watch.memory.read32(node.pa + 4) !== node.hi)
+      blame(stores.get(node.pa), node.at);
+  }
+  return found;
+}
+
+function ofVmid(shadow: Shadow, vmid: number): readonly Culprit[] {
+  const found: Culprit[] = [];
+  for (const fill of shadow.fills.tlb.values())
+    if (fill.entry.vmid === vmid) found.push(...culpritsOf(shadow, fill));
+  return found;
+}
+
+function obligationOf(
+  structure: 'leaf' | 'table' | 'CD',
+  where: number,
+  target: Target,
+  change: Change,
+  vmid: number,
+  ipa: bigint | undefined,
+): Obligation {
+  return {
+    kind: structure === 'CD' ? 'config' : structure === 'leaf' ? 'broken' : 'table',
+    structure,
+    where,
+    targets: [target],
+    changes: [change],
+    output: undefined,
+    ...(ipa === undefined ? {} : { stage2: { vmid, ipa } }),
+    upper: undefined,
+    covered: undefined,
+    remade: 0,
+    reported: false,
+    done: false,
+  };
+}
+
+/** N1: software has queued what will remove the entry, and its CMD_SYNC is still to come. */
+function isQueued({ commands }: Shadow, { targets }: Obligation): boolean {
+  for (const list of [commands.inFlight, commands.pending])
+    for (const { scopes } of list.values())
+      if (targets.every((target) => covers(scopes, target))) return true;
+  return false;
+}
