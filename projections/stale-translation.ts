@@ -20,7 +20,7 @@ import { type AccessEntry, explainReuse, explainUse, type Teller } from './expla
 import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
 import { broadcast, consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
-import { configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
+import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
 import type { Change } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
@@ -215,9 +215,7 @@ function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<
   if (shadow === undefined) return;
   const request = requestOf(state, entry);
   const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
-  shadow.fills.walk = undefined;
-  shadow.fills.walk2 = undefined;
-  shadow.fills.aborted = undefined;
+  accessEnded(shadow.fills);
   if (stale === undefined) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;

@@ -38,6 +38,8 @@ export interface Fills {
   readonly tlbPlaces: Map<number, Map<number, number>>;
   readonly walkPlaces: Map<number, Map<number, number>>;
   readonly configPlaces: Map<string, number>;
+  /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
+  readonly dropped: Map<number, PathNode>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
   readonly configPaths: Map<number, PathNode>;
   /** Descriptors of the walk that is under way, and of the stage 2 walk inside it. */
@@ -55,6 +57,7 @@ export function newFills(): Fills {
     tlbPlaces: new Map(),
     walkPlaces: new Map(),
     configPlaces: new Map(),
+    dropped: new Map(),
     configPaths: new Map(),
     walk: undefined,
     walk2: undefined,
@@ -99,10 +102,7 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   const replaced = inner.get(place);
   if (replaced !== undefined) fills.tlb.delete(replaced);
   inner.set(place, entry.seq);
-  const others = (entry.rests ?? []).flatMap((seq) => {
-    const rest = fills.tlb.get(seq);
-    return rest === undefined ? [] : [rest.path];
-  });
+  const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
   fills.tlb.set(entry.seq, { entry, path, others, oldest, verified: 0, verifiedStream: -1 });
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
 }
@@ -152,6 +152,18 @@ export function walkBegan(
   return undefined;
 }
 
+function pathOfFill({ tlb, dropped }: Fills, seq: number): PathNode | undefined {
+  return tlb.get(seq)?.path ?? dropped.get(seq);
+}
+
+/** The access is over, and its walk with it. */
+export function accessEnded(fills: Fills): void {
+  fills.walk = undefined;
+  fills.walk2 = undefined;
+  fills.aborted = undefined;
+  fills.dropped.clear();
+}
+
 /** A configuration cache took a structure; what stood in its place goes. */
 export function configFilled(fills: Fills, entry: ConfigFill): void {
   const place = configPlace(entry.cache, entry.streamId, entry.substreamId);
@@ -162,8 +174,8 @@ export function configFilled(fills: Fills, entry: ConfigFill): void {
   }
   fills.configPlaces.set(place, entry.seq);
   fills.config.set(entry.seq, entry);
-  const through = entry.tlb2 === undefined ? undefined : fills.tlb.get(entry.tlb2);
-  if (through !== undefined) fills.configPaths.set(entry.seq, through.path);
+  const through = entry.tlb2 === undefined ? undefined : pathOfFill(fills, entry.tlb2);
+  if (through !== undefined) fills.configPaths.set(entry.seq, through);
 }
 
 function configPlace(cache: string, streamId: number, substreamId: number): string {
@@ -186,6 +198,7 @@ export function removed(fills: Fills, seqs: readonly number[]): void {
   for (const seq of seqs) {
     const tlb = fills.tlb.get(seq);
     if (tlb !== undefined) forget(fills, tlb.entry);
+    if (tlb?.entry.stage === 2) fills.dropped.set(seq, tlb.path);
     fills.tlb.delete(seq);
     const config = fills.config.get(seq);
     if (config === undefined) continue;
