@@ -6,16 +6,19 @@ import type { Register } from '../layout/register.ts';
 import { CD } from '../smmu/cd.ts';
 import { registersOf } from '../smmu/register-blocks.ts';
 import { type HeldName, registers, viewOf } from '../smmu/registers.ts';
-import { activeErrors, regValue, regWords } from '../smmu/regs.ts';
+import { activeErrors, regHigh, regValue } from '../smmu/regs.ts';
+import { absentPointerBits } from '../smmu/rings.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { STE } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
 import { atcNode, cacheNode } from './caches.ts';
+import { contextNodes, kernelNode } from './kernel.ts';
 import {
   absent,
   type Children,
   group,
   hex,
+  joinWatched,
   leaf,
   NOTHING,
   type PathNode,
@@ -30,12 +33,15 @@ export function machineNode(state: State): PathNode {
   const smmus = Object.entries(state.smmus).map(
     ([name, smmu]) => [name, () => smmuNode(state, smmu)] as const,
   );
+  const { kernel } = state;
   const endpoints = Object.entries(state.endpoints).map(
     ([name, endpoint]) => [name, () => endpointNode(endpoint)] as const,
   );
   return group({
     ...Object.fromEntries(smmus),
     ...Object.fromEntries(endpoints),
+    ...contextNodes(state),
+    ...(kernel === undefined ? {} : { kernel: () => kernelNode(kernel, state) }),
     mem: () => memoryNode(state),
     schedule: () => setting('schedule', state.schedule),
   });
@@ -61,6 +67,8 @@ function smmuNode(state: State, smmu: SmmuState): PathNode {
     l1cd: () => cacheNode(smmu, 'l1cd'),
     inFlight: () => inFlightNode(smmu),
     records: () => recordsNode(smmu),
+    stalls: () => stallsNode(smmu),
+    ...(smmu.features.pri ? { pageRequests: () => pageRequestsNode(smmu) } : {}),
     profile: () => leaf(smmu.config.profile, NOTHING),
     base: () => leaf(hex(smmu.config.base), NOTHING),
     caches: () => settingsNode(`${name}.caches`, smmu.config.caches),
@@ -91,9 +99,9 @@ function registersNode(smmu: SmmuState): PathNode {
 
 function registerNode(smmu: SmmuState, register: Register): PathNode {
   const name = register.name as HeldName;
-  const value = regValue(smmu, name);
+  const value = regValue(smmu, name) & ~BigInt(absentPointerBits(smmu, name));
   const raw = `0x${value.toString(16).padStart(register.width / 4, '0')}`;
-  const words = regWords(smmu, name);
+  const words = [Number(value & 0xffff_ffffn), regHigh(smmu, name)];
   return structure(viewOf(register, words), words, registersRead(smmu, name), { value: hex(value), raw });
 }
 
@@ -136,27 +144,65 @@ function placedNode(placed: Placed, of: typeof STE | typeof CD): PathNode {
 }
 
 function inFlightNode(smmu: SmmuState): PathNode {
-  const watched: Watched = {
-    keys: ['fetched', 'consumed', 'performed', 'rejected'].map((past) => `type:command.${past}`),
-    spans: [],
-  };
-  const all = smmu.inFlight.map(({ index, command, fetched, consumed }) => ({
+  const watched = past('command', 'fetched', 'consumed', 'performed', 'rejected');
+  const all = smmu.inFlight.map(({ queue, index, command, fetched, consumed }) => ({
+    queue,
     index,
     command,
     fetched,
     consumed,
   }));
-  const text = all.map((each) => `[${each.index}] ${each.command} ${each.consumed ? 'consumed' : 'fetched'}`);
+  const text = all.map(({ queue, index, command, consumed }) => {
+    const from = queue === 'CMDQ' ? '' : queue.toLowerCase();
+    return `${from}[${index}] ${command} ${consumed ? 'consumed' : 'fetched'}`;
+  });
   return leaf(all, watched, all.length === 0 ? 'no commands' : text.join(', '));
 }
 
 function recordsNode(smmu: SmmuState): PathNode {
-  const watched: Watched = {
-    keys: ['raised', 'written', 'dropped'].map((past) => `type:record.${past}`),
-    spans: [],
-  };
+  const watched = past('record', 'raised', 'written', 'dropped');
   const all = smmu.records.map(({ record, raised }) => ({ record, raised }));
   return leaf(all, watched, all.length === 0 ? 'none waiting' : all.map(({ record }) => record).join(' '));
+}
+
+/** Accesses that wait for software, and those whose end is decided and not yet done (3.12.2). */
+function stallsNode(smmu: SmmuState): PathNode {
+  const watched = joinWatched([past('access', 'stalled'), past('stall', 'decided', 'ended')]);
+  const all = smmu.stalls.map(({ id, endpoint, streamId, substreamId, iova, access, stag, held, fate }) => ({
+    id,
+    endpoint,
+    streamId,
+    ...(substreamId === undefined ? {} : { substreamId }),
+    iova: hex(iova),
+    access,
+    ...(held ? { held } : { stag }),
+    ...(fate === undefined ? {} : { fate }),
+  }));
+  const text = smmu.stalls.map(({ endpoint, iova, access, stag, held, fate }) =>
+    [endpoint, access, hex(iova), held ? 'held' : `STAG=${stag}`, ...(fate === undefined ? [] : [fate])].join(
+      ' ',
+    ),
+  );
+  return leaf(all, watched, all.length === 0 ? 'none' : text.join(', '));
+}
+
+/** Page Requests that wait to be written to the PRI queue (8.1). */
+function pageRequestsNode(smmu: SmmuState): PathNode {
+  const watched = past('page', 'requested', 'queued', 'dropped');
+  const all = smmu.pageRequests.map(({ id, endpoint, prgIndex, wants, last }) => ({
+    id,
+    endpoint,
+    prgIndex,
+    wants,
+    last,
+  }));
+  const text = all.map(({ endpoint, prgIndex, wants }) => `${endpoint} group ${prgIndex} ${wants}`);
+  return leaf(all, watched, all.length === 0 ? 'none waiting' : text.join(', '));
+}
+
+/** Where the facts of these names are found. */
+function past(about: string, ...names: readonly string[]): Watched {
+  return { keys: names.map((name) => `type:${about}.${name}`), spans: [] };
 }
 
 /** What opens and closes Page Request groups. */

@@ -6,13 +6,14 @@ import type { Words } from '../layout/field.ts';
 import type { AnyField, Layout } from '../layout/layout.ts';
 import { showRaw } from '../layout/layout.ts';
 import type { Memory } from '../memory/memory.ts';
-import { type QueueName, queues } from '../smmu/codes.ts';
+import type { QueueName } from '../smmu/codes.ts';
 import { commandByOpcode } from '../smmu/command-layout.ts';
 import { enhancedCount } from '../smmu/ecmdq-registers.ts';
 import { eventRecordByNumber, PRI_ENTRY } from '../smmu/event-record.ts';
-import { entryAddress, indexOf, isConsistent, type Queue, queueOf, used } from '../smmu/queue.ts';
+import { entryAddress, indexOf, isConsistent, type Queue, used } from '../smmu/queue.ts';
 import { ecmdqRegisters, registers } from '../smmu/registers.ts';
-import { reg, regHigh, regWords } from '../smmu/regs.ts';
+import { reg, regWords } from '../smmu/regs.ts';
+import { ring } from '../smmu/rings.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { absent, group, hex, joinWatched, leaf, type PathNode, structure } from './node.ts';
 import { memoryRead, registersRead } from './structures.ts';
@@ -112,10 +113,7 @@ export function enhancedQueueIn(smmu: SmmuState, index: number): Queue {
 }
 
 function ringIn(smmu: SmmuState, { kind, prefix }: Held): Queue {
-  const { cmdqsLog2, eventqsLog2, priqsLog2, oas } = smmu.features;
-  const most = { CMDQ: cmdqsLog2, EVENTQ: eventqsLog2, PRIQ: priqsLog2 }[kind];
-  const base = `${prefix}_BASE` as const;
-  return queueOf(reg(smmu, base), regHigh(smmu, base), queues[kind].entryBytes, most, oas);
+  return ring(smmu, kind, prefix);
 }
 
 function commandError(smmu: SmmuState, prefix: Held['prefix']): PathNode {
