@@ -42,6 +42,13 @@ export interface EndpointConfig {
   readonly atc: Capacity;
   /** Its accesses may stall (3.12); true when absent. */
   readonly stall?: boolean;
+  /** IOMMU group: endpoints of one name are attached together; alone in one when absent. */
+  readonly group?: string;
+  /** It is a PCI virtual function. */
+  readonly virtualFunction?: boolean;
+  /** Its PASID capability has execute permission, or privileged mode. */
+  readonly pasidExec?: boolean;
+  readonly pasidPriv?: boolean;
 }
 
 /** The host's kernel. */

@@ -4,13 +4,28 @@ import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
 import { accessMemory } from './endpoint/translated.ts';
 import type { Event } from './event.ts';
+import { bootKernel } from './kernel/boot.ts';
+import { mapFile, unmapFile } from './kernel/mmap.ts';
+import {
+  askMemfd,
+  askMemory,
+  closeFd,
+  exitProcess,
+  freeMemory,
+  issueIoctl,
+  openName,
+  readFd,
+  readProcess,
+  writeFd,
+  writeProcess,
+} from './kernel/syscalls.ts';
 import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
-import { takeTurn } from './smmu/units.ts';
+import { takeTurn } from './turns.ts';
 
 export const deciders: Deciders = {
   'mmio.write': writeRegister,
@@ -23,6 +38,20 @@ export const deciders: Deciders = {
   'endpoint.set': setEndpoint,
   'command.issue': issueCommand,
   'cpu.tlbi': receiveBroadcast,
+  'kernel.boot': bootKernel,
+  'mem.alloc': askMemory,
+  'mem.free': freeMemory,
+  'mem.memfd': askMemfd,
+  'user.write': writeProcess,
+  'user.read': readProcess,
+  open: openName,
+  close: closeFd,
+  read: readFd,
+  write: writeFd,
+  mmap: mapFile,
+  munmap: unmapFile,
+  'process.exit': exitProcess,
+  ioctl: issueIoctl,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

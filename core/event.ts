@@ -1,9 +1,12 @@
 /** Joins the event tables of the parts. */
+import { driverEvents } from './driver/events.ts';
 import { endpointEvents } from './endpoint/events.ts';
+import { kernelEvents } from './kernel/events.ts';
 import { memoryEvents } from './memory/events.ts';
 import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
+import { taskEvents } from './tasks/events.ts';
 
 export const machineEvents = {
   /** A turn was offered and its unit had nothing to do. */
@@ -16,6 +19,9 @@ export const events = {
   ...memoryEvents,
   ...smmuEvents,
   ...endpointEvents,
+  ...taskEvents,
+  ...driverEvents,
+  ...kernelEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

@@ -1,9 +1,12 @@
 /** Joins the handlers of the parts: how each event evolves the state. No decisions here. */
+import { driverHandlers, latchInterrupt } from './driver/handlers.ts';
 import { endpointHandlers } from './endpoint/handlers.ts';
+import { kernelHandlers } from './kernel/handlers.ts';
 import type { Handlers } from './machine.ts';
 import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
+import { taskHandlers } from './tasks/handlers.ts';
 
 export const handlers: Handlers = {
   'turn.passed': () => {},
@@ -11,4 +14,8 @@ export const handlers: Handlers = {
   ...memoryHandlers,
   ...smmuHandlers,
   ...endpointHandlers,
+  ...taskHandlers,
+  ...driverHandlers,
+  ...kernelHandlers,
+  'interrupt.raised': latchInterrupt,
 };

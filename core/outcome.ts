@@ -5,6 +5,7 @@
  */
 import type { AtsStatus } from './endpoint/events.ts';
 import type { Entry } from './event.ts';
+import { ioctlOutcome, isSyscall, syscallOutcome } from './kernel/outcome.ts';
 import { hexOf } from './schema.ts';
 import type { State } from './state.ts';
 import type { Stimulus } from './stimulus.ts';
@@ -20,7 +21,15 @@ export interface Piece {
   readonly event?: string;
 }
 
+/** Whether the answer may come in a later step: under the `eager` schedule when its turns are done. */
+export function answersLate({ type }: Stimulus): boolean {
+  return type === 'ioctl' || isSyscall(type);
+}
+
+/** @param entries of the stimulus' step, the stimulus first; those of its turns too, where it answers late. */
 export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly Entry[]): Outcome {
+  if (stimulus.type === 'ioctl') return ioctlOutcome(state, entries);
+  if (isSyscall(stimulus.type)) return syscallOutcome(stimulus.type, entries);
   if (stimulus.type === 'mmio.read') {
     const read = entries.find((entry) => entry.type === 'register.read');
     return { value: read?.type === 'register.read' ? read.value : 0n };

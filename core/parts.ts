@@ -54,12 +54,11 @@ export function sealMaps(value: unknown): void {
 }
 
 /** The map under `name`, open for writing. */
-export function openMap<K extends string, V>(holder: Record<K, Radix<V>>, name: K): Radix<V> {
-  const map = holder[name];
-  if (map.open) return map;
-  const open = map.fork();
-  holder[name] = open;
-  return open;
+export function openMap<H, K extends keyof H>(holder: H, name: K): H[K] {
+  const map: unknown = holder[name];
+  assert(map instanceof Radix, `${String(name)} is a map`);
+  if (!map.open) holder[name] = map.fork() as H[K];
+  return holder[name];
 }
 
 /** The map under `key` in an open map of maps, made where there is none; open while `outer` is. */

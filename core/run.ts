@@ -9,6 +9,7 @@ import type { Session } from './machine.ts';
 import { draw } from './random.ts';
 import { unitsOf } from './smmu/units.ts';
 import type { State } from './state.ts';
+import { readyTasks } from './tasks/run.ts';
 
 /** No run goes on for longer; a run that does is reported as not quiet. */
 export const TURNS_MAX = 10_000_000;
@@ -23,6 +24,8 @@ const wakes: ReadonlySet<string> = new Set([
   'stall.decided',
   'page.requested',
   'value.set',
+  'task.begun',
+  'interrupt.raised',
 ]);
 
 /** Whether a step that left its log so can have made a unit ready. Where all was quiet and this is false, all is quiet. */
@@ -37,6 +40,7 @@ export function readyUnits(state: State): readonly string[] {
   for (const [name, smmu] of Object.entries(state.smmus)) {
     for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
   }
+  ready.push(...readyTasks(state));
   return ready;
 }
 
@@ -48,13 +52,14 @@ export function nextUnit(state: State): string | undefined {
 }
 
 /** The first of `readyUnits`, without asking the others. */
-function firstReady({ smmus }: State): string | undefined {
+function firstReady(state: State): string | undefined {
+  const { smmus } = state;
   for (const name in smmus) {
     const smmu = smmus[name];
     if (smmu === undefined) continue;
     for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) return `${name}.${unit.name}`;
   }
-  return undefined;
+  return readyTasks(state)[0];
 }
 
 /** Gives turns until all is quiet or `turnsMax` were given. */

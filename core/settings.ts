@@ -4,8 +4,12 @@
  */
 
 import type { Capacity } from './config.ts';
+import { isQuirk, type QuirkName } from './driver/quirks.ts';
+import type { DriverState } from './driver/state.ts';
 import { aboutEndpoint, emptyAtc, findEndpoint } from './endpoint/atc.ts';
 import type { EndpointState } from './endpoint/state.ts';
+import { switchOf } from './kernel/kernel.ts';
+import { isSwitchValue, type SwitchName, switches } from './kernel/switches.ts';
 import { own } from './lookup.ts';
 import type { Context, Decider } from './machine.ts';
 import { shrinkCaches } from './smmu/fills.ts';
@@ -16,7 +20,7 @@ import type { State } from './state.ts';
 export function settingProblem(state: State, path: string, value: unknown): string | undefined {
   const found = locate(state, path);
   if (found === undefined) {
-    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, ENDPOINT.ats|pri|silent, or schedule';
+    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule';
   }
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
@@ -91,6 +95,7 @@ function locate(state: State, path: string): Setting | undefined {
       isOneOf('eager', 'manual', 'seeded'),
     );
   }
+  if (head === 'kernel') return locateInKernel(state, group, name);
   const endpoint = own(state.endpoints, head);
   if (endpoint !== undefined && ['ats', 'pri', 'silent'].includes(group) && name === '') {
     return field(
@@ -100,6 +105,8 @@ function locate(state: State, path: string): Setting | undefined {
       (value) => typeof value === 'boolean',
     );
   }
+  const driver = own(state.drivers, head);
+  if (driver !== undefined && group === 'quirks' && isQuirk(name)) return quirk(driver, name);
   const smmu = own(state.smmus, head);
   if (smmu === undefined) return undefined;
   const config = smmu.config as unknown as Record<string, unknown>;
@@ -122,6 +129,21 @@ function locate(state: State, path: string): Setting | undefined {
   return undefined;
 }
 
+/** `kernel.failNth` and `kernel.switches.NAME`. */
+function locateInKernel({ kernel }: State, group: string, name: string): Setting | undefined {
+  if (kernel === undefined) return undefined;
+  const values = kernel as unknown as Record<string, unknown>;
+  if (group === 'failNth' && name === '')
+    return field(values, group, 'a count', (value) => isCapacity(value) && value !== 'unbounded');
+  if (group !== 'switches' || !Object.hasOwn(switches, name)) return undefined;
+  const row = switches[name as SwitchName];
+  const expected = row.values.map((value) => JSON.stringify(value)).join(' or ');
+  const found = field(values['switches'] as Record<string, unknown>, name, expected, (value) =>
+    isSwitchValue(name as SwitchName, value),
+  );
+  return { ...found, get: () => switchOf(kernel, name as SwitchName) };
+}
+
 function field(
   owner: Record<string, unknown>,
   key: string,
@@ -134,6 +156,18 @@ function field(
     get: () => owner[key],
     put: (value) => {
       owner[key] = value;
+    },
+  };
+}
+
+/** A deliberate fault of a driver. */
+function quirk(driver: DriverState, name: QuirkName): Setting {
+  return {
+    expected: 'true or false',
+    accepts: (value) => typeof value === 'boolean',
+    get: () => driver.quirks[name] === true,
+    put: (value) => {
+      driver.quirks = { ...driver.quirks, [name]: value === true };
     },
   };
 }

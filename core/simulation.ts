@@ -7,8 +7,9 @@
  */
 import { type Observable, Subject } from 'rxjs';
 import type { Entry } from './event.ts';
+import { isAnswer } from './kernel/outcome.ts';
 import { openSession, type Session } from './machine.ts';
-import { type Outcome, outcomeOf } from './outcome.ts';
+import { answersLate, type Outcome, outcomeOf } from './outcome.ts';
 import { mayWake, runTurns } from './run.ts';
 import type { State } from './state.ts';
 import type { Stimulus } from './stimulus.ts';
@@ -56,11 +57,24 @@ export class Simulation {
     const session = this.#session;
     const entries = session.step(stimulus);
     this.#entries.next(entries);
-    const outcome = outcomeOf(session.state, stimulus, entries);
     const eager = session.state.schedule !== 'manual' && stimulus.type !== 'turn';
+    const outcome = answersLate(stimulus)
+      ? this.#lateOutcome(stimulus, entries, eager)
+      : outcomeOf(session.state, stimulus, entries);
     if (eager && mayWake(entries)) this.#run();
     this.#emitState();
     return { entries, outcome };
+  }
+
+  /** What a call answers when the turns that followed it are done. */
+  #lateOutcome(stimulus: Stimulus, entries: readonly Entry[], eager: boolean): Outcome {
+    const all = [...entries];
+    const sub = this.#entries.subscribe((more) => {
+      for (const entry of more) if (isAnswer(entry)) all.push(entry);
+    });
+    if (eager && mayWake(entries)) this.#run();
+    sub.unsubscribe();
+    return outcomeOf(this.#session.state, stimulus, all);
   }
 
   /** Gives turns until quiet, whatever the schedule; at most `turnsMax`. */

@@ -2,6 +2,7 @@
  * Everything that can be asked of the machine, in the words of the scenario file. Each may say
  * where it came from (`line` of its file, the CPU and the program counter of a captured store).
  */
+import type { MemoryKind } from './kernel/process/state.ts';
 import {
   bytes,
   flag,
@@ -81,6 +82,44 @@ export const stimuli = {
     /** Of the PE: it has EL2; it is in EL2-E2H. */
     el2: optional(flag()),
     e2h: optional(flag()),
+    ...origin,
+  },
+  /** The host's kernel starts: its drivers probe their SMMUs. */
+  'kernel.boot': { ...origin },
+  'mem.alloc': { process: optional(text()), bytes: int(), kind: text<MemoryKind>(), ...origin },
+  'mem.free': { process: optional(text()), va: id(), ...origin },
+  'mem.memfd': { process: optional(text()), bytes: int(), ...origin },
+  /** A process stores to its own memory, or reads it. */
+  'user.write': { process: text(), va: u64(), bytes: bytes(), ...origin },
+  'user.read': { process: text(), va: u64(), size: int(), ...origin },
+  open: { fd: text(), process: optional(text()), ...origin },
+  close: { fd: text(), ...origin },
+  read: { fd: text(), bytes: int(), ...origin },
+  write: { fd: text(), bytes: bytes(), ...origin },
+  /** Maps a region of an iommufd file, or takes a mapping of it away. */
+  mmap: {
+    fd: text(),
+    at: u64(),
+    length: u64(),
+    private: optional(flag()),
+    exec: optional(flag()),
+    ...origin,
+  },
+  munmap: { fd: text(), at: u64(), ...origin },
+  'process.exit': { process: text(), ...origin },
+  /**
+   * `arg` is passed as it is; or `bytes` are put into the process's memory with the `buffers` that pointers
+   * in them (at `offset`) are to lead to, and their address is passed.
+   */
+  ioctl: {
+    fd: text(),
+    process: optional(text()),
+    code: id(),
+    arg: optional(u64()),
+    bytes: optional(bytes()),
+    buffers: optional(
+      json<readonly { readonly field: string; readonly offset: number; readonly bytes: Uint8Array }[]>(),
+    ),
     ...origin,
   },
   turn: { unit: text(), ...origin },

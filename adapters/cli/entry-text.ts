@@ -20,6 +20,10 @@ const words: Words = {
   'mem.write':        (e) => `[${hex(e.pa)}] = ${bytesText(e.bytes)}`,
   'mem.read':         (e) => `[${hex(e.pa)}] ${e.size}B`,
   dma:                (e) => `${e.access} ${e.size}B iova=${hex(e.iova)}${e.ssid === undefined ? '' : ` ssid=${hex(e.ssid)}`}`,
+  'ats.translate':    (e) => `${e.access} ${e.size}B ${asked(e)}`,
+  'pri.request':      (e) => `${e.access} ${asked(e)} group ${e.prgIndex}${e.last ? ' last' : ''}`,
+  'command.issue':    (e) => commandText({ command: 'RESERVED', ...e }),
+  'cpu.tlbi':         (e) => `${e.operation} ${fieldsText(e, 'operation')}`,
   'endpoint.set':     (e) => Object.entries(e.set).map(([name, value]) => `${name}=${value}`).join(' '),
   turn:               (e) => e.unit,
   set:                (e) => `${e.path} = ${JSON.stringify(e.value)}`,
@@ -34,6 +38,9 @@ const words: Words = {
   'register.updated': registerChange,
   'register.read':    (e) => `${e.register} is ${hex(e.value)}${registerFields(e.register, e.value)}`,
   'write.ignored':    (e) => `${e.register === '-' ? hex(e.offset) : e.register} = ${hex(e.value)}: ${e.why}`,
+  'interrupt.raised': (e) => e.source,
+  'msi.sent':         (e) => `${e.source} ${hex(e.data)} to [${hex(e.pa)}]`,
+  'event.sent':       (e) => e.source,
   'misuse.noted':     (e) => `${e.rule}: ${e.detail}`,
   'command.fetched':  (e) => `${slotText(e)} ${commandText(e)}`,
   'command.consumed': (e) => `${slotText(e)} ${e.command}`,
@@ -49,6 +56,18 @@ const words: Words = {
   'fetch.aborted':    (e) => `${e.structure} [${hex(e.pa)}]`,
   'access.completed': (e) => `${e.access} ${e.size}B iova=${hex(e.iova)} -> ${hex(e.pa)} via ${e.via} sid=${hex(e.streamId)}`,
   'access.terminated': (e) => `${e.access} ${e.size}B iova=${hex(e.iova)} ${e.result} ${e.reason} sid=${hex(e.streamId)}`,
+  'access.stalled':   (e) => `${e.access} ${asked({ ...e, ssid: e.substreamId })} ${e.held === true ? 'held' : `STAG=${e.stag}`} ${e.reason}`,
+  'stall.decided':    (e) => `${e.how} @${e.stalled.join(' @')}`,
+  'stall.ended':      (e) => `${e.how} @${e.stalled}`,
+  'ats.answered':     (e) => `${e.answer} ${hex(e.iova)}/${sizeText(e.sizeLog2)} -> ${hex(e.pa)} ${e.permissions || '-'} ${e.reason}`,
+  'atc.filled':       (e) => `${hex(e.iova)}/${sizeText(e.sizeLog2)} -> ${hex(e.pa)} ${e.permissions}`,
+  'atc.invalidated':  (e) => `${e.endpoint} ${e.removed.length} removed: ${e.removed.join(' ')}`,
+  'atc.timedout':     (e) => `${e.endpoint} did not answer @${e.fetched}`,
+  'page.requested':   (e) => `group ${e.prgIndex} ${e.wants || '-'}${e.last ? ' last' : ''} iova=${hex(e.iova)} sid=${hex(e.streamId)}`,
+  'page.queued':      (e) => `priq[${e.index}] group ${e.prgIndex} ${e.endpoint} @${e.requested}`,
+  'page.dropped':     (e) => `group ${e.prgIndex} ${e.endpoint} @${e.requested}: ${e.why}`,
+  'page.responded':   (e) => `group ${e.prgIndex} ${e.endpoint} ${e.response}${e.fetched === 0 ? ' by itself' : ` @${e.fetched}`}`,
+  'request.withheld': (e) => `${e.request} iova=${hex(e.iova)}: ${e.why}`,
   'record.raised':    (e) => recordText(e.words, e.record),
   'record.written':   (e) => `evtq[${e.index}] ${e.record}`,
   'record.dropped':   (e) => `${e.record}: ${e.why}`,
@@ -76,11 +95,18 @@ export function entryJson(entry: Entry, branch: string): Record<string, unknown>
   return out;
 }
 
-function fieldsText(entry: Entry): string {
+/** The address of a request, and its SubstreamID. */
+function asked({ iova, ssid }: { readonly iova: bigint; readonly ssid?: number | undefined }): string {
+  return `iova=${hex(iova)}${ssid === undefined ? '' : ` ssid=${hex(ssid)}`}`;
+}
+
+/** The fields of an entry, but for one that is said already; its actor need not be said again. */
+function fieldsText(entry: Entry, said?: string): string {
   const parts: string[] = [];
   for (const [name, kind] of Object.entries(schemas[entry.type])) {
     const value = (entry as unknown as Record<string, unknown>)[name];
-    if (value !== undefined) parts.push(`${name}=${showValue(kind, value)}`);
+    if (value !== undefined && name !== said && !(name === 'smmu' && value === entry.actor))
+      parts.push(`${name}=${showValue(kind, value)}`);
   }
   return parts.join(' ');
 }
@@ -111,7 +137,7 @@ function registerFields(name: string, value: bigint): string {
   return of === undefined ? '' : ` ${show(of, wordsOf(value)).slice(name.length + 1)}`;
 }
 
-function commandText({ command, lo, hi }: EntryOf<'command.fetched'>): string {
+function commandText({ command, lo, hi }: Pick<EntryOf<'command.fetched'>, 'command' | 'lo' | 'hi'>): string {
   const of = commandByOpcode(Number(lo & 0xffn))?.layout;
   if (of === undefined) return `${command} ${hex(lo)} ${hex(hi)}`;
   return show(of, [...wordsOf(lo), ...wordsOf(hi)]).replace(/ Opcode=\S+/, '');

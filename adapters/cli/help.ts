@@ -35,6 +35,11 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'hardware profiles and their sources',
     lines: async () => (await import('./help-smmu.ts')).profilesHelp(),
   },
+  kernels: {
+    summary: 'kernel profiles and their switches, with their sources',
+    lines: async () => (await import('./help-kernels.ts')).kernelsHelp(),
+    rows: async () => (await import('./help-kernels.ts')).kernelRows(),
+  },
   choices: {
     summary: 'where the architecture leaves freedom, and what is taken',
     lines: async () => (await import('./help-smmu.ts')).choicesHelp(),

@@ -74,8 +74,10 @@ export class ScenarioRun {
   /** Runs one line; an InputError says that nothing of it has happened. */
   async line(source: SourceLine): Promise<RanLine> {
     const result = this.#runner.run(source.read(), source.place);
-    if (this.#stored === undefined && this.#begun !== undefined)
+    if (this.#stored === undefined && this.#begun !== undefined) {
       await this.#createRoot(this.#begun.machine, this.#begun.simulation);
+      this.#runner.boot();
+    }
     this.#lines += 1;
     this.#checksFailed += result.failed.length;
     return { ...result, seq: this.#stored?.recorder.head ?? 0 };

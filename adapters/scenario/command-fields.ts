@@ -53,9 +53,9 @@ function fieldValue({ kind, hi, lo, names }: AnyField, raw: unknown): unknown {
     return raw === true || raw === 1 ? true : raw === false || raw === 0 ? false : undefined;
   const value = wholeNumber(raw);
   if (value === undefined) return undefined;
-  if (kind === 'u64') return value < 1n << BigInt(hi - lo + 1) ? value : undefined;
   if (kind === 'uint') return value < 1n << BigInt(hi - lo + 1) ? Number(value) : undefined;
   // An address keeps its place in its doubleword.
   const aligned = value % (1n << BigInt(lo & 63)) === 0n;
-  return aligned && value < 1n << BigInt((hi & 63) + 1) ? Number(value) : undefined;
+  if (!aligned || value >= 1n << BigInt((hi & 63) + 1)) return undefined;
+  return kind === 'u64' ? value : Number(value);
 }

@@ -1,5 +1,7 @@
 /** The first line of a scenario: what the machine is made of, with everything left out filled in. */
-import type { EndpointConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
+import type { EndpointConfig, KernelConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
+import { defaultKernelProfile, isKernelProfile, wrongSwitch } from '../../core/kernel/profiles.ts';
+import { type SwitchName, switches } from '../../core/kernel/switches.ts';
 import { choices } from '../../core/smmu/choices.ts';
 import { brokenIdrRules, identification } from '../../core/smmu/idr-rules.ts';
 import { defaultProfile, type ProfileName, profiles, smmuConfig } from '../../core/smmu/profiles.ts';
@@ -13,6 +15,7 @@ import {
   listOf,
   mapOf,
   name,
+  nullOr,
   type ObjectOf,
   objectOf,
   oneOf,
@@ -22,6 +25,10 @@ import {
 const PROFILE_NAMES = Object.keys(profiles) as ProfileName[];
 const IDR_NAMES = ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IDR6', 'IIDR', 'AIDR'] as const;
 const CHOICE_NAMES = Object.keys(choices);
+const KERNEL_PROFILE = kindOf('a kernel profile such as linux-7.3 (`help kernels` lists them)', (raw) =>
+  typeof raw === 'string' && isKernelProfile(raw) ? raw : undefined,
+);
+const SWITCH_NAMES = Object.keys(switches) as SwitchName[];
 const REGISTER_PAGE = 0x10000;
 const SMMU_BASE = 0x0905_0000;
 const RAM = { base: 0x4000_0000, size: 0x4000_0000 };
@@ -53,6 +60,16 @@ const endpointFields = {
   ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits' },
   atc:      { kind: capacity, optional: true, doc: 'entries of its ATC' },
   stall:    { kind: flag, optional: true, doc: 'its accesses may stall (3.12); true when left out' },
+  group:    { kind: name, optional: true, doc: 'IOMMU group: endpoints of one name are attached together; its own when left out' },
+  virtualFunction: { kind: flag, optional: true, doc: 'it is a PCI virtual function' },
+  pasidExec: { kind: flag, optional: true, doc: 'its PASID capability has execute permission' },
+  pasidPriv: { kind: flag, optional: true, doc: 'its PASID capability has privileged mode' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
+const kernelFields = {
+  profile:  { kind: KERNEL_PROFILE, optional: true, doc: `release or proposal; ${defaultKernelProfile} when left out` },
+  switches: { kind: mapOf(SWITCH_NAMES, anything), optional: true, doc: 'rules that differ from the profile (`help kernels`)' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -60,7 +77,7 @@ export const machineFields = {
   ram:       { kind: listOf(objectOf(ramFields)), optional: true, doc: 'ranges of memory; 1 GiB at 0x40000000 when left out' },
   smmus:     { kind: listOf(objectOf(smmuFields)), optional: true, doc: 'the SMMUs; one when left out' },
   endpoints: { kind: listOf(objectOf(endpointFields)), optional: true, doc: 'the devices' },
-  kernel:    { kind: kindOf('null (the kernel is not in this version of Backwalk)', (raw) => (raw === null ? null : undefined)), optional: true, doc: 'null' },
+  kernel:    { kind: nullOr(objectOf(kernelFields)), optional: true, doc: 'the host, which programs the SMMUs; null: scenarios do' },
   schedule:  { kind: oneOf('eager', 'manual', 'seeded'), optional: true, doc: 'who gives turns; eager when left out' },
   seed:      { kind: count(0, 0xffff_ffff), optional: true, doc: 'of the seeded schedule' },
 } as const satisfies Fields;
@@ -85,14 +102,40 @@ export function machineConfig(line: ObjectOf<typeof machineFields>): MachineConf
   return (
     ramProblem(ram) ??
     smmuProblem(smmus) ??
-    endpointProblem(endpoints, smmus) ?? {
+    endpointProblem(endpoints, smmus) ??
+    kernelProblem(line.kernel) ?? {
       ram,
       smmus,
       endpoints,
+      ...kernelOf(line.kernel),
       schedule: line.schedule ?? 'eager',
       seed: line.seed ?? 0,
     }
   );
+}
+
+type GivenKernel = ObjectOf<typeof machineFields>['kernel'];
+
+function kernelOf(given: GivenKernel): { readonly kernel?: KernelConfig } {
+  if (!given) return {};
+  const { profile = defaultKernelProfile } = given;
+  const switched = switchesOf(given);
+  return { kernel: { profile, ...(Object.keys(switched).length > 0 ? { switches: switched } : {}) } };
+}
+
+function switchesOf({ switches: given }: NonNullable<GivenKernel>): NonNullable<KernelConfig['switches']> {
+  const values = Object.entries(given ?? {}).flatMap(([key, each]) =>
+    each === undefined ? [] : [[key, each.value]],
+  );
+  return Object.fromEntries(values) as NonNullable<KernelConfig['switches']>;
+}
+
+function kernelProblem(given: GivenKernel): MachineProblem | undefined {
+  const wrong = given ? wrongSwitch(switchesOf(given)) : undefined;
+  const [called = '', found = ''] = wrong?.split('=') ?? [];
+  if (wrong === undefined) return undefined;
+  const values = switches[called as SwitchName].values.map((value) => JSON.stringify(value)).join(', ');
+  return { field: `kernel.switches.${called}`, message: `expected one of ${values}, found ${found}` };
 }
 
 function smmuOf(given: ObjectOf<typeof smmuFields>, index: number, base: number): SmmuConfig {
@@ -115,9 +158,30 @@ function registerBytes({ idr }: SmmuConfig): number {
 }
 
 function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): EndpointConfig {
-  const { name: called, streamId, ats = false, pri = false, ssidBits = 0, atc = 0, stall } = given;
-  const may = stall === undefined ? {} : { stall };
-  return { name: called, smmu: given.smmu ?? smmu, streamId, ats, pri, ssidBits, atc, ...may };
+  const {
+    name: called,
+    smmu: behind = smmu,
+    ats = false,
+    pri = false,
+    ssidBits = 0,
+    atc = 0,
+    ...rest
+  } = given;
+  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv } = rest;
+  return {
+    name: called,
+    smmu: behind,
+    streamId,
+    ats,
+    pri,
+    ssidBits,
+    atc,
+    ...(stall === undefined ? {} : { stall }),
+    ...(group === undefined ? {} : { group }),
+    ...(virtualFunction === undefined ? {} : { virtualFunction }),
+    ...(pasidExec === undefined ? {} : { pasidExec }),
+    ...(pasidPriv === undefined ? {} : { pasidPriv }),
+  };
 }
 
 interface Range {
@@ -187,7 +251,7 @@ function smmuProblem(smmus: readonly SmmuConfig[]): MachineProblem | undefined {
 }
 
 /** Names that paths begin with already. */
-const RESERVED: readonly string[] = ['mem', 'schedule'];
+const RESERVED: readonly string[] = ['mem', 'schedule', 'kernel'];
 
 function endpointProblem(
   endpoints: readonly EndpointConfig[],

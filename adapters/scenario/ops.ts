@@ -2,32 +2,24 @@
  * What each op does: most become one stimulus. Everything a line names (an SMMU, a unit, a path) is
  * looked up first, so that a bad line stops before anything of it has happened.
  */
+import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
+import { KERNEL_UNIT } from '../../core/kernel/syscalls.ts';
 import { isPathProblem, pathProblem, resolvePath } from '../../core/path.ts';
 import { settingProblem } from '../../core/settings.ts';
-import type { Simulation } from '../../core/simulation.ts';
 import { offsetOf } from '../../core/smmu/register-blocks.ts';
 import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
+import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
-import { type Place, showFound } from '../input-error.ts';
+import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
+import { kernelIn, kernelOps } from './kernel-ops.ts';
+import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
 import { wholeNumber } from './values.ts';
 import type { LineOf, Op } from './vocabulary.ts';
-
-export type Answer = Readonly<Record<string, unknown>>;
-
-/** What an op works with. */
-export interface OpContext {
-  readonly simulation: Simulation;
-  readonly place: Place;
-  /** Makes a bookmark at the last entry; gives its position, or why the name cannot be taken. */
-  label(name: string): { readonly position: string } | { readonly problem: string };
-}
-
-type Act<O extends Op> = (line: LineOf<O>, context: OpContext) => Answer;
 
 export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   'mmio.write': (line, context) => {
@@ -43,11 +35,17 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     return dispatch(context, { type: 'mmio.write', smmu, offset, size, value });
   },
   'mmio.read': (line, context) => dispatch(context, { type: 'mmio.read', ...registerAccess(line, context) }),
-  'mem.write': ({ pa, hex, u64, u32 }, context) => {
+  'mem.write': (line, context) => {
+    const { pa, process, va, hex, u64, u32 } = line;
     const bytes = hex ?? u64 ?? u32 ?? new Uint8Array();
-    return dispatch(context, { type: 'mem.write', pa, bytes });
+    if (pa !== undefined) return dispatch(onlyPhysical(line, context), { type: 'mem.write', pa, bytes });
+    return dispatch(context, { type: 'user.write', ...ofProcess(line, { process, va }, context), bytes });
   },
-  'mem.read': ({ pa, bytes }, context) => dispatch(context, { type: 'mem.read', pa, size: bytes }),
+  'mem.read': (line, context) => {
+    const { pa, process, va, bytes: size } = line;
+    if (pa !== undefined) return dispatch(onlyPhysical(line, context), { type: 'mem.read', pa, size });
+    return dispatch(context, { type: 'user.read', ...ofProcess(line, { process, va }, context), size });
+  },
   dma: (line, context) => {
     const { endpoint, iova, bytes: size, access, ssid, exec, privileged, translated, hex: data } = line;
     knownEndpoint(context, line.op, endpoint);
@@ -98,10 +96,12 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   },
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;
-    if (findUnit(smmus, unit) === undefined) {
+    const tasks = taskUnits(context.simulation.glance);
+    if (findUnit(smmus, unit) === undefined && !tasks.includes(unit)) {
       const units = Object.entries(smmus).flatMap(([name, smmu]) =>
         unitsOf(smmu).map((unit) => `${name}.${unit.name}`),
       );
+      units.push(...tasks);
       throw refuse(context.place, op, 'unit', unknownName(unit, units));
     }
     return dispatch(context, { type: 'turn', unit });
@@ -121,6 +121,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     }
     return dispatch(context, { type: 'set', path, value: setting });
   },
+  ...kernelOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
@@ -148,9 +149,33 @@ function holds(line: LineOf<'check'>, actual: unknown): boolean {
   return isPresent(actual) === line.present;
 }
 
-function dispatch({ simulation, place }: OpContext, stimulus: Stimulus): Answer {
-  const line = place.line === undefined ? {} : { line: place.line };
-  return simulation.dispatch({ ...stimulus, ...line }).outcome;
+type MemoryLine = LineOf<'mem.write'> | LineOf<'mem.read'>;
+
+/** With a physical address there is no other. */
+function onlyPhysical({ op, va, process }: MemoryLine, context: OpContext): OpContext {
+  if (va !== undefined || process !== undefined)
+    throw refuse(context.place, op, '', 'expected pa, or process and va, found both');
+  return context;
+}
+
+function ofProcess(
+  { op }: MemoryLine,
+  {
+    process = DEFAULT_PROCESS,
+    va,
+  }: { readonly process: string | undefined; readonly va: bigint | undefined },
+  context: OpContext,
+): { readonly process: string; readonly va: bigint } {
+  if (va === undefined) throw refuse(context.place, op, '', 'expected pa, or process and va, found none');
+  kernelIn(context, op);
+  return { process, va };
+}
+
+/** Units that work on tasks: the kernel, and handlers of a driver's interrupts. */
+function taskUnits({ kernel, drivers }: State): readonly string[] {
+  if (kernel === undefined) return [];
+  const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
+  return [KERNEL_UNIT, ...Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`))];
 }
 
 interface RegisterAccess {
@@ -191,11 +216,4 @@ function knownEndpoint(context: OpContext, op: string, name: string) {
   if (known === undefined)
     throw refuse(context.place, op, 'endpoint', unknownName(name, Object.keys(endpoints)));
   return known;
-}
-
-/** The fields that have a value. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -54,7 +54,11 @@ function firstIssue(error: z.ZodError, fields: Record<string, unknown>, op: Op, 
   return refuse(place, op, where.slice(1), `${issue.message}${shown}`);
 }
 
+/** An SMMU with enhanced queues has hundreds of units. */
+const NAMES_SHOWN = 12;
+
 /** `found` is not among `known`: with the names that may have been meant. */
 export function unknownName(found: string, known: readonly string[]): string {
-  return `expected one of ${known.join(', ')}, found "${found}"${meant(found, known)}`;
+  const shown = known.length > NAMES_SHOWN ? [...known.slice(0, NAMES_SHOWN), '...'] : known;
+  return `expected one of ${shown.join(', ')}, found "${found}"${meant(found, known)}`;
 }

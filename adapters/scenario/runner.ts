@@ -7,7 +7,8 @@ import type { Simulation } from '../../core/simulation.ts';
 import { InputError, type Place } from '../input-error.ts';
 import { plain, same } from './compare.ts';
 import { machineConfig } from './machine.ts';
-import { type Answer, type OpContext, ops } from './ops.ts';
+import type { Answer, OpContext } from './op.ts';
+import { ops } from './ops.ts';
 import { parseLine, refuse } from './parse.ts';
 import type { Line } from './vocabulary.ts';
 
@@ -36,6 +37,8 @@ export class ScenarioRunner {
   readonly #host: RunnerHost;
   readonly #saved = new Map<string, unknown>();
   #simulation: Simulation | undefined;
+  /** The machine line of a kernel that has not booted. */
+  #starting: Place | undefined;
 
   /** `simulation`: an existing machine that the lines go on with; then there is no machine line. */
   constructor(host: RunnerHost, simulation?: Simulation) {
@@ -47,9 +50,22 @@ export class ScenarioRunner {
     return this.#simulation;
   }
 
+  /**
+   * Starts the kernel that the machine line asked for, whatever the schedule; nothing to do without one. A host
+   * that has to get ready after `begin` calls it when it is; else the next line does.
+   */
+  boot(): void {
+    const { line } = this.#starting ?? {};
+    if (this.#starting === undefined || this.#simulation === undefined) return;
+    this.#starting = undefined;
+    this.#simulation.dispatch({ type: 'kernel.boot', ...(line === undefined ? {} : { line }) });
+    this.#simulation.run();
+  }
+
   /** Does what one line asks. Throws InputError before anything has happened when the line is bad. */
   run(raw: unknown, place: Place): LineResult {
     const line = parseLine(this.#substitute(raw, place), place);
+    this.boot();
     const outcome = plain(this.#act(line, place)) as Answer;
     const failed = [...failures(line, outcome), ...this.#save(line, outcome)];
     return { line: place.line, op: line.op, outcome, failed };
@@ -63,6 +79,7 @@ export class ScenarioRunner {
       const machine = machineConfig(line);
       if ('message' in machine) throw refuse(place, line.op, machine.field, machine.message);
       this.#simulation = this.#host.begin(machine);
+      if (machine.kernel) this.#starting = place;
       return {};
     }
     if (this.#simulation === undefined) {

@@ -136,6 +136,19 @@ export function listOf<T>(of: ValueKind<T>): ValueKind<readonly T[]> {
   return { expected, schema: isList.pipe(z.array(of.schema)) as unknown as z.ZodType<readonly T[]> };
 }
 
+/** Such a value, or null. */
+export function nullOr<T>(of: ValueKind<T>): ValueKind<T | null> {
+  const schema = z.unknown().transform((raw, context): T | null => {
+    if (raw === null) return null;
+    const parsed = of.schema.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    for (const { message, path } of parsed.error.issues)
+      context.issues.push({ code: 'custom', message, path: [...path], input: raw });
+    return z.NEVER;
+  });
+  return { expected: `${of.expected} or null`, schema };
+}
+
 /** One field of a line or of an object in it. */
 export interface FieldRow {
   readonly kind: ValueKind<unknown>;

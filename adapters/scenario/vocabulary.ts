@@ -3,6 +3,7 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
+import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed } from '../../core/smmu/registers.ts';
@@ -63,6 +64,18 @@ const tlbi = kindOf('a TLBI such as VAE1, ASIDE1 or RVALE1 (`help smmu` lists th
   typeof raw === 'string' && Object.hasOwn(broadcasts, raw) ? raw : undefined,
 );
 const address = { kind: pa, doc: 'physical address' } as const;
+const process = { kind: name, optional: true, doc: 'name of a process; proc0 when left out' } as const;
+const va = { kind: u64, optional: true, doc: 'address of the process, in place of pa' } as const;
+const fd = {
+  kind: kindOf('the name or the number of an open file', (raw) =>
+    typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0
+      ? String(raw)
+      : typeof raw === 'string' && raw !== ''
+        ? raw
+        : undefined,
+  ),
+  doc: 'name that opened it, or its number',
+} as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
@@ -79,17 +92,72 @@ export const vocabulary = {
     fields: { smmu, reg: register, offset, size },
   },
   'mem.write': {
-    summary: 'Software stores to memory', outcome: '{}, or {result:"bus-error"} where there is none', oneOf: ['hex', 'u64', 'u32'],
+    summary: 'Software stores to memory, at pa or at the va of a process',
+    outcome: '{}, or {result:"bus-error"} where there is none, {errno} of a process', oneOf: ['hex', 'u64', 'u32'],
     fields: {
-      pa: address,
+      pa: { ...address, optional: true },
+      process,
+      va,
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes in the order of their addresses' },
       u64: { kind: littleEndian(8, BYTES_MAX / 8), optional: true, doc: 'doublewords, little-endian' },
       u32: { kind: littleEndian(4, BYTES_MAX / 4), optional: true, doc: 'words, little-endian' },
     },
   },
   'mem.read': {
-    summary: 'Software reads memory', outcome: '{hex}, or {result:"bus-error"}',
-    fields: { pa: address, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
+    summary: 'Software reads memory, at pa or at the va of a process', outcome: '{hex}, or {result:"bus-error"}, {errno}',
+    fields: { pa: { ...address, optional: true }, process, va, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
+  },
+  'mem.alloc': {
+    summary: 'A process gets memory, zeroed', outcome: '{va}, or {errno}',
+    fields: {
+      process,
+      bytes: { kind: count(1, 2 ** 46), doc: 'how many; whole pages are mapped' },
+      kind: { kind: oneOf(...memoryKinds), optional: true, doc: 'how it lies physically; anon-shared when left out' },
+    },
+  },
+  'mem.free': {
+    summary: 'A process gives memory back; what is pinned stays until it is not', outcome: '{}, or {errno}',
+    fields: { process, va: { kind: u64, doc: 'what mem.alloc answered' } },
+  },
+  'mem.memfd': {
+    summary: 'A process makes a memfd and maps it', outcome: '{fd, va}, or {errno}',
+    fields: { process, bytes: { kind: count(1, 2 ** 46), doc: 'its size' } },
+  },
+  open: {
+    summary: 'A process opens a file', outcome: '{fd}, or {errno}',
+    fields: { process, fd: { kind: text, doc: 'iommu0, iommu1, ...: /dev/iommu; vfio:ENDPOINT: the device; container: /dev/vfio/vfio' } },
+  },
+  close: { summary: 'Closes a file', outcome: '{}, or {errno}', fields: { fd } },
+  read: {
+    summary: 'Reads an event or fault queue', outcome: '{hex}, or {errno}',
+    fields: { fd, bytes: { kind: count(0, BYTES_MAX), doc: 'size of the buffer' } },
+  },
+  write: {
+    summary: 'Answers faults', outcome: '{count}, or {errno}',
+    fields: { fd, hex: { kind: hexBytes(BYTES_MAX), doc: 'records' } },
+  },
+  mmap: {
+    summary: 'Maps a region of an iommufd, which keeps its vIOMMU', outcome: '{}, or {errno}',
+    fields: {
+      fd,
+      offset: { kind: u64, doc: 'what VIOMMU_ALLOC has given out' },
+      length: { kind: u64, doc: 'bytes' },
+      private: { kind: flag, optional: true, doc: 'not shared' },
+      exec: { kind: flag, optional: true, doc: 'to be executed too' },
+    },
+  },
+  munmap: { summary: 'Takes a mapping away', outcome: '{}, or {errno}', fields: { fd, offset: { kind: u64, doc: 'what was mapped' } } },
+  'process.exit': { summary: 'A process ends: its files are closed, its memory goes', outcome: '{}', fields: { process } },
+  ioctl: {
+    summary: 'A process asks the kernel', outcome: '{ret, errno?, out, buffers, hex}, or {pending} where turns are due',
+    oneOf: ['name', 'code'],
+    fields: {
+      fd, process: { ...process, doc: 'who calls; who opened the file when left out' },
+      name: { kind: text, optional: true, doc: 'as in IOMMU_IOAS_MAP' },
+      code: { kind: count(0, 0xffff_ffff), optional: true, doc: 'request code' },
+      arg: { kind: anything, optional: true, doc: 'fields of the struct and `tail` (hex) behind it; or a number, passed as it is' },
+      hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes of the struct' },
+    },
   },
   dma: {
     summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
@@ -209,14 +277,13 @@ export type Line = { [O in Op]: LineOf<O> }[Op];
 /** Ops of the design that later versions will have. */
 // biome-ignore format: a table
 export const laterOps: readonly string[] = [
-  'mem.alloc', 'mem.free', 'mem.memfd', 'ioctl', 'open', 'close', 'read', 'write',
   'vm.create', 'guest.attach', 'guest.map', 'guest.unmap',
 ];
 
 /** Fields of the design that later versions will have, by op. */
 export const laterFields: Readonly<Record<string, readonly string[]>> = {
-  'mem.write': ['vm', 'gpa', 'process', 'va'],
-  'mem.read': ['vm', 'gpa', 'process', 'va'],
+  'mem.write': ['vm', 'gpa'],
+  'mem.read': ['vm', 'gpa'],
 };
 
 /** Whether the vocabulary has the op. */

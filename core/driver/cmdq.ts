@@ -46,15 +46,22 @@ export function issue(driver: string, commands: readonly Cmd[]): IssueFrame {
 /** The SMMU of the driver can do nothing by itself, and no handler of its interrupts has work. */
 export function isStuck(state: State, driver: DriverState): boolean {
   if (driver.interrupts.length > 0 || portOf(driver).isBusy(state, driver)) return false;
-  return !state.tasks.some(({ unit }) => unit.startsWith(`${driver.name}.`));
+  return !state.tasks.some(({ unit }) => unit.startsWith(`${driver.name}.`) && unit.endsWith('-irq'));
 }
 
-function batchOf(driver: DriverState, { commands, sync }: IssueFrame): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean } {
+function batchOf(
+  driver: DriverState,
+  { commands, sync }: IssueFrame,
+): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean } {
   const forced = driver.features?.forceSync === true;
   const size = forced ? BATCH - 1 : BATCH;
   const last = commands.length <= size;
   const now = spoiled(commands.slice(0, size), driver.quirks);
-  return { now, left: commands.slice(size), sync: (last ? sync : forced) && driver.quirks['skip-sync'] !== true };
+  return {
+    now,
+    left: commands.slice(size),
+    sync: (last ? sync : forced) && driver.quirks['skip-sync'] !== true,
+  };
 }
 
 export const issueRow: FrameRow<IssueFrame> = {
@@ -94,7 +101,8 @@ export const waitRow: FrameRow<WaitFrame> = {
       context.emit(driver.setup.actor, { type: 'sync.timedout', driver: name, index, task: task.id });
       return;
     }
-    if (driver.features?.msiPolling === true) moved(context, driver, cmdqOf(driver).prod, next(cmdqOf(driver), index, 1));
+    if (driver.features?.msiPolling === true)
+      moved(context, driver, cmdqOf(driver).prod, next(cmdqOf(driver), index, 1));
     else refreshCons(context, driver);
   },
 };
@@ -109,7 +117,8 @@ function insert(context: Context, driver: DriverState, commands: readonly Cmd[],
   const before = all.slice(0, size - first);
   const port = portOf(driver);
   port.store(context, driver, queue.pa + first * ENTRY_BYTES, bytesOfCmds(before));
-  if (before.length < all.length) port.store(context, driver, queue.pa, bytesOfCmds(all.slice(before.length)));
+  if (before.length < all.length)
+    port.store(context, driver, queue.pa, bytesOfCmds(all.slice(before.length)));
   const prod = next(queue, queue.prod, all.length);
   moved(context, driver, prod, queue.cons);
   port.write(context, driver, 'CMDQ_PROD', BigInt(prod));
@@ -120,7 +129,7 @@ function insert(context: Context, driver: DriverState, commands: readonly Cmd[],
 function syncAt(driver: DriverState, queue: DriverQueue, index: number): Cmd {
   const attributes = { MSH: 'ISH', MSIAttr: 0xf } as const;
   if (driver.features?.msiPolling !== true) return cmdOf('CMD_SYNC', { CS: 'SIG_SEV', ...attributes });
-  const MSIAddress = BigInt(slotOf(queue, index)) >> 2n;
+  const MSIAddress = BigInt(slotOf(queue, index));
   return cmdOf('CMD_SYNC', { CS: 'SIG_IRQ', ...attributes, MSIData: 0, MSIAddress });
 }
 

@@ -2,12 +2,21 @@
 import type { Words } from '../layout/field.ts';
 import { decode } from '../layout/layout.ts';
 import { wide } from '../layout/words.ts';
-import { type CommandFields, type CommandName, commandLayouts, encodeCommand } from '../smmu/command-layout.ts';
+import {
+  type CommandFields,
+  type CommandLayout,
+  type CommandName,
+  commandLayouts,
+  encodeCommand,
+} from '../smmu/command-layout.ts';
 
 export type Cmd = readonly [lo: bigint, hi: bigint];
 
 /** A command from its fields. */
-export function cmdOf<N extends CommandName>(name: N, fields: Partial<Omit<CommandFields<N>, 'Opcode'>> = {}): Cmd {
+export function cmdOf<N extends CommandName>(
+  name: N,
+  fields: Partial<Omit<CommandFields<N>, 'Opcode'>> = {},
+): Cmd {
   const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = encodeCommand(name, fields);
   return [wide(w1, w0), wide(w3, w2)];
 }
@@ -19,7 +28,8 @@ export function wordsOfCmd([lo, hi]: Cmd): Words {
 
 /** The fields of a command, read as that of a name. */
 export function fieldsOf<N extends CommandName>(command: Cmd, name: N): CommandFields<N> {
-  return decode(commandLayouts[name].layout, wordsOfCmd(command)) as unknown as CommandFields<N>;
+  const { layout: of }: CommandLayout = commandLayouts[name];
+  return decode(of, wordsOfCmd(command)) as unknown as CommandFields<N>;
 }
 
 /** The bytes of commands, as they are stored into the queue. */

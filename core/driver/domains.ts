@@ -25,7 +25,11 @@ export interface Failure {
 }
 
 /** A new paging domain: stage 1, but for a nesting parent or where there is no stage 1. */
-export function makePaging(context: Context, driver: DriverState, flags: PagingFlags): { domain: number } | Failure {
+export function makePaging(
+  context: Context,
+  driver: DriverState,
+  flags: PagingFlags,
+): { domain: number } | Failure {
   const features = present(driver.features, 'features');
   const { nestParent = false, dirtyTracking = false, pasid = false } = flags;
   if (nestParent && (dirtyTracking || pasid || !features.nesting)) return { errno: 'EOPNOTSUPP' };
@@ -79,7 +83,8 @@ export const freeRow: FrameRow<FreeFrame> = {
   run: (context, { driver: name, domain: id }) => {
     const driver = driverOf(context.state, name);
     const domain = present(driver.domains.get(id), `domain ${id}`);
-    if (domain.kind !== 'nested') freeTable(context, driver, domain.table, domain.table.startLevel, domain.table.root);
+    if (domain.kind !== 'nested')
+      freeTable(context, driver, domain.table, domain.table.startLevel, domain.table.root);
     context.emit(driver.setup.actor, { type: 'domain.freed', driver: name, domain: id });
   },
 };

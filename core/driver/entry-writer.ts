@@ -18,7 +18,12 @@ const none: SafeBits = (current) => current.map(() => 0n);
 const WIDE = 0xffff_ffff_ffff_ffffn;
 
 /** The steps from one entry to another; none where they are equal. */
-export function writeSteps(current: Entry, target: Entry, used: UsedBits, safe: SafeBits = none): readonly Step[] {
+export function writeSteps(
+  current: Entry,
+  target: Entry,
+  used: UsedBits,
+  safe: SafeBits = none,
+): readonly Step[] {
   const { update, differing } = compare(current, target, used, safe);
   const steps: Step[] = [];
   let entry = [...current];
@@ -36,7 +41,11 @@ export function writeSteps(current: Entry, target: Entry, used: UsedBits, safe: 
   if (critical === undefined) {
     put(target, 0, count);
   } else if (differing.length === 1) {
-    put(update.map((value, at) => (at === critical ? (current[at] ?? 0n) : value)), 0, count);
+    put(
+      update.map((value, at) => (at === critical ? (current[at] ?? 0n) : value)),
+      0,
+      count,
+    );
     put(target, critical, critical + 1);
     put(target, 0, count);
   } else {

@@ -2,7 +2,6 @@
 import type { Errno } from '../kernel/errno.ts';
 import { flag, id, int, json, optional, pa, text } from '../schema.ts';
 import type { DriverFeatures } from './features.ts';
-import type { QuirkName } from './quirks.ts';
 import type {
   Attachment,
   CdTable,
@@ -29,7 +28,6 @@ export const driverEvents = {
   'driver.started': { driver },
   /** A line of the kernel's log. */
   'driver.told': { driver, what: text(), detail: text() },
-  'quirk.switched': { driver, quirk: text<QuirkName>(), on: flag() },
 
   'queue.placed': { driver, queue: text<DriverQueueName>(), pa: pa(), sizeLog2: int() },
   /** The driver's copies of the pointers moved. */

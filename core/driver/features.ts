@@ -104,7 +104,8 @@ export function probeProblem(idr: Idr): { readonly errno: Errno; readonly why: s
   if (idr0.TTENDIAN !== 0 && idr0.TTENDIAN !== 2) return refuse('unknown/unsupported TT endianness');
   if (!idr0.S1P && !idr0.S2P) return refuse('no translation support');
   if ((idr0.TTF & 2) === 0) return refuse('AArch64 table format not supported');
-  if (idr1.TABLES_PRESET || idr1.QUEUES_PRESET || idr1.REL) return refuse('embedded implementation not supported');
+  if (idr1.TABLES_PRESET || idr1.QUEUES_PRESET || idr1.REL)
+    return refuse('embedded implementation not supported');
   if (idr1.CMDQS < CMDQ_LOG2_MIN) return refuse('command queue size too small');
   return undefined;
 }

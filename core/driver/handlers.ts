@@ -22,10 +22,6 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
     of(state, driver).running = true;
   },
   'driver.told': nothing,
-  'quirk.switched': (state, { driver, quirk, on }) => {
-    const owner = of(state, driver);
-    owner.quirks = { ...owner.quirks, [quirk]: on };
-  },
 
   'queue.placed': (state, { driver, queue, pa, sizeLog2 }) => {
     of(state, driver).queues[queue] = { pa, sizeLog2, prod: 0, cons: 0 };

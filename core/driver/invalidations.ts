@@ -18,7 +18,12 @@ const ORDER: Readonly<Record<InvType, number>> = { S1_ASID: 0, S2_VMID: 1, S2_VM
 const isAts = ({ type }: Inv): boolean => type === 'ATS' || type === 'ATS_FULL';
 
 /** What an endpoint's attachment adds to the array of the domain. @param ats the endpoint has ATS then */
-export function invsOf(domain: PagingDomain, { streams }: Master, ssid: number, ats: boolean): readonly Inv[] {
+export function invsOf(
+  domain: PagingDomain,
+  { streams }: Master,
+  ssid: number,
+  ats: boolean,
+): readonly Inv[] {
   const invs: Inv[] = [];
   const add = (type: InvType, id: number, of = 0): void => {
     invs.push({ type, id, ssid: of, users: 1 });
@@ -63,7 +68,9 @@ export function invalidate(driver: DriverState, domain: PagingDomain, range: Ran
   const { quirks, name } = driver;
   const short = quirks['short-range'] === true && range.size > 0;
   const meant = short ? { ...range, size: range.size - Math.min(range.granule, range.size) } : range;
-  const invs = domain.invs.filter(({ type }) => !(quirks['skip-nested-clear'] === true && type === 'S2_VMID_S1_CLEAR'));
+  const invs = domain.invs.filter(
+    ({ type }) => !(quirks['skip-nested-clear'] === true && type === 'S2_VMID_S1_CLEAR'),
+  );
   const big = isTooBig(range, rangeInv);
   const frames: Frame[] = [];
   let batch: Cmd[] = [];

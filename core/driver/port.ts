@@ -83,7 +83,12 @@ export function driverOf({ drivers }: State, name: string): DriverState {
 }
 
 /** Stores doublewords, as one store. */
-export function storeDoublewords(context: Context, driver: DriverState, pa: number, values: readonly bigint[]): void {
+export function storeDoublewords(
+  context: Context,
+  driver: DriverState,
+  pa: number,
+  values: readonly bigint[],
+): void {
   portOf(driver).store(context, driver, pa, bytesOfDoublewords(values));
 }
 

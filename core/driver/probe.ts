@@ -7,8 +7,8 @@ import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import type { RegisterName } from '../smmu/registers.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { cmdOf } from './commands.ts';
 import { isStuck, issueAndSync } from './cmdq.ts';
+import { cmdOf } from './commands.ts';
 import { decideFeatures, defaultPlatform, type Platform, probedRegisters, probeProblem } from './features.ts';
 import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
@@ -55,6 +55,7 @@ interface StepFrame extends Frame {
 }
 
 /** A step of the bring-up: what it does at once, and what has to be waited for before the next. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most steps wait for nothing
 type Step = (context: Context, driver: DriverState) => readonly Frame[] | void;
 
 export const stepRow: FrameRow<StepFrame> = {
@@ -89,7 +90,8 @@ const steps: readonly Step[] = [
   configure,
   (context, driver) => turnOn(context, driver, CR0.CMDQEN),
   (_, { name }) => [issueAndSync(name, [cmdOf('CMD_CFGI_STE_RANGE', { Range: 31 })])],
-  (_, { name, features }) => (features?.hyp === true ? [issueAndSync(name, [cmdOf('CMD_TLBI_EL2_ALL')])] : []),
+  (_, { name, features }) =>
+    features?.hyp === true ? [issueAndSync(name, [cmdOf('CMD_TLBI_EL2_ALL')])] : [],
   (_, { name }) => [issueAndSync(name, [cmdOf('CMD_TLBI_NSNH_ALL')])],
   (context, driver) => placeWritten(context, driver, 'EVENTQ'),
   (context, driver) => turnOn(context, driver, CR0.EVTQEN),

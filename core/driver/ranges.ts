@@ -77,7 +77,11 @@ const PAGE_LOG2 = 12;
  * The CMD_ATC_INV for a range: the smallest naturally aligned power of two around it; size 0 for everything.
  * @param ssid 0 for requests without a PASID, which means those with one too
  */
-export function atcCommand(streamId: number, ssid: number, { iova, size }: Pick<Range, 'iova' | 'size'>): Cmd {
+export function atcCommand(
+  streamId: number,
+  ssid: number,
+  { iova, size }: Pick<Range, 'iova' | 'size'>,
+): Cmd {
   const pasid = ssid === 0 ? {} : { SSV: true, SubstreamID: ssid };
   if (size === 0) return cmdOf('CMD_ATC_INV', { StreamID: streamId, ...pasid, Size: ATC_ALL });
   const first = Math.floor(iova / 2 ** PAGE_LOG2);

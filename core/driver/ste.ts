@@ -8,8 +8,8 @@ import { STE, type Ste } from '../smmu/ste.ts';
 import { doublewords } from './commands.ts';
 import type { Entry, SafeBits, UsedBits } from './entry-writer.ts';
 import type { DriverFeatures } from './features.ts';
-import type { CdTable, Master, Stage2Domain } from './state.ts';
 import { vtcrOf } from './stage2-fields.ts';
+import type { CdTable, Master, Stage2Domain } from './state.ts';
 
 const bits = (...names: readonly (keyof Ste & string)[]): Entry => doublewords(mask(STE, names));
 const union = (...entries: readonly Entry[]): Entry =>
@@ -92,7 +92,12 @@ export function cdTableSte(
 }
 
 /** Stage 2 alone. */
-export function stage2Ste(features: DriverFeatures, master: Master, domain: Stage2Domain, ats: boolean): Entry {
+export function stage2Ste(
+  features: DriverFeatures,
+  master: Master,
+  domain: Stage2Domain,
+  ats: boolean,
+): Entry {
   return steOf({
     V: true,
     Config: 'S2',

@@ -7,8 +7,8 @@ import { encode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
 import { L1STD } from '../smmu/ste.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { cmdOf, doublewords } from './commands.ts';
 import { issue, issueAndSync } from './cmdq.ts';
+import { cmdOf, doublewords } from './commands.ts';
 import { carelessSteps, type Entry, type Step, writeSteps } from './entry-writer.ts';
 import { driverOf, loadDoublewords, portOf, storeDoublewords } from './port.ts';
 import type { DriverState, StreamTable } from './state.ts';
@@ -80,10 +80,7 @@ export const steRow: FrameRow<SteFrame> = {
     const prefetch = driver.setup.platform.skipPrefetch
       ? []
       : [issue(name, [cmdOf('CMD_PREFETCH_CONFIG', { StreamID: sid })])];
-    return [
-      ...steps.flatMap((step) => [storeFrame(name, pa, step), issueAndSync(name, sync)]),
-      ...prefetch,
-    ];
+    return [...steps.flatMap((step) => [storeFrame(name, pa, step), issueAndSync(name, sync)]), ...prefetch];
   },
 };
 

@@ -30,7 +30,11 @@ export type UnplacedShape = Omit<TableShape, 'root'>;
 const LEVELS = 4;
 const CONCATENATED_MAX_LOG2 = 4;
 /** Levels with blocks, from each granule's log2: sizes (log2) in use. */
-const SIZES: Readonly<Record<number, readonly number[]>> = { 12: [12, 21, 30], 14: [14, 25], 16: [16, 29, 42] };
+const SIZES: Readonly<Record<number, readonly number[]>> = {
+  12: [12, 21, 30],
+  14: [14, 25],
+  16: [16, 29, 42],
+};
 
 /** The granule of a domain: the CPUs' page, else the largest smaller one, else the smallest larger one. */
 export function granuleOf(pageSizes: bigint, pageLog2: number): number {
@@ -85,7 +89,9 @@ function concatenate(
     (granuleLog2 === 14 && startLevel === 0 && (oas === 48 || ias === 48)) ||
     (granuleLog2 === 12 && startLevel === 0 && (oas === 40 || oas === 42)) ||
     (granuleLog2 === 14 && startLevel === 1 && oas === 40);
-  return saves || demanded ? { startLevel: startLevel + 1, rootBits: rootBits + bits } : { startLevel, rootBits };
+  return saves || demanded
+    ? { startLevel: startLevel + 1, rootBits: rootBits + bits }
+    : { startLevel, rootBits };
 }
 
 /** log2 of what an entry of a level maps. */

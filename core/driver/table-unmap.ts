@@ -68,7 +68,12 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
     const hole = descriptors.findIndex((each, at) => at >= cut && each === 0n);
     if (table >= 0 && (hole < 0 || table < hole)) {
       const at = iova + table * bytes;
-      const steps = cutTable(context, driver, frame.domain, { slot: slot + table * 8, level, iova: at, size: bytes });
+      const steps = cutTable(context, driver, frame.domain, {
+        slot: slot + table * 8,
+        level,
+        iova: at,
+        size: bytes,
+      });
       return [...steps, { ...frame, iova, gather, cut: table + 1 }];
     }
     const entries = hole < 0 ? descriptors.length : hole;
@@ -145,7 +150,12 @@ export function cutTable(
   context: Context,
   driver: DriverState,
   domain: number,
-  { slot, level, iova, size }: { readonly slot: number; readonly level: number; readonly iova: number; readonly size: number },
+  {
+    slot,
+    level,
+    iova,
+    size,
+  }: { readonly slot: number; readonly level: number; readonly iova: number; readonly size: number },
 ): readonly Frame[] {
   const shape = findPaging(context.state, domain).domain.table;
   const pa = addressOf(portOf(driver).load64(context.state, slot), shape);

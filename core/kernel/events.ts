@@ -2,10 +2,12 @@
  * Facts about the host's kernel: memory it gives out, processes, open files, system calls, and the objects
  * of iommufd contexts. What a call changes is stated piece by piece; `ioctl.completed` says how it ended.
  */
-import type { Errno } from './errno.ts';
+
 import { bytes, flag, id, int, iova, json, optional, pa, seq, text, u64 } from '../schema.ts';
 import type { OpenCall, PlacedBuffer } from './call.ts';
-import type { AnyObject, Area, Context, NoFit } from './iommufd/state.ts';
+import type { Errno } from './errno.ts';
+import { iommufdEvents } from './iommufd/events.ts';
+import type { AnyObject, Area, Context } from './iommufd/state.ts';
 import type { Backing, Run, Slice } from './process/state.ts';
 import type { OpenFile } from './state.ts';
 
@@ -13,7 +15,12 @@ const memory = {
   'pages.taken': { pa: pa(), bytes: int(), owner: text() },
   'pages.returned': { pa: pa(), bytes: int(), owner: text() },
   /** Physical memory for a process or a file, with one user. */
-  'backing.made': { backing: int(), kind: text<Backing['kind']>(), bytes: int(), runs: json<readonly Run[]>() },
+  'backing.made': {
+    backing: int(),
+    kind: text<Backing['kind']>(),
+    bytes: int(),
+    runs: json<readonly Run[]>(),
+  },
   /** So many hold it now; with none its memory is free. */
   'backing.held': { backing: int(), users: int() },
   /** An allocation succeeded, or with `left` 0 was made to fail. */
@@ -70,6 +77,8 @@ const calls = {
     va: optional(id()),
     fd: optional(int()),
     data: optional(bytes()),
+    /** Bytes written. */
+    count: optional(int()),
   },
   'kernel.booted': { profile: text() },
 } as const;
@@ -101,8 +110,6 @@ const areas = {
     readable: flag(),
     writeable: flag(),
     pagesWriteable: flag(),
-    /** Where the address was chosen: what there is no room for below it. */
-    searched: optional(json<Omit<NoFit, 'from'>>()),
   },
   'area.pinned': { ...area, pins: json<readonly Slice[]>() },
   'area.unpinned': area,
@@ -121,4 +128,5 @@ export const kernelEvents = {
   ...calls,
   ...objects,
   ...areas,
+  ...iommufdEvents,
 } as const;

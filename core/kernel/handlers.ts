@@ -6,6 +6,7 @@ import type { State } from '../state.ts';
 import type { kernelEvents } from './events.ts';
 import { areaHandlers } from './iommufd/area-handlers.ts';
 import { objectHandlers } from './iommufd/object-handlers.ts';
+import { iommufdHandlers } from './iommufd/queue-handlers.ts';
 import { kernelOf } from './kernel.ts';
 import { addFree, removeFree } from './process/pool.ts';
 import { FIRST_VA } from './process/process.ts';
@@ -15,8 +16,10 @@ import type { KernelState, OpenFile } from './state.ts';
 const nothing = (): void => {};
 
 export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
-  'pages.taken': (state, { pa, bytes }) => removeFree(openMap(kernelOf(state).pool, 'free'), { pa, size: bytes }),
-  'pages.returned': (state, { pa, bytes }) => addFree(openMap(kernelOf(state).pool, 'free'), { pa, size: bytes }),
+  'pages.taken': (state, { pa, bytes }) =>
+    removeFree(openMap(kernelOf(state).pool, 'free'), { pa, size: bytes }),
+  'pages.returned': (state, { pa, bytes }) =>
+    addFree(openMap(kernelOf(state).pool, 'free'), { pa, size: bytes }),
   'backing.made': (state, { backing: id, kind, bytes, runs }) => {
     const kernel = kernelOf(state);
     for (const run of runs) removeFree(openMap(kernel.pool, 'free'), run);
@@ -40,7 +43,13 @@ export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
 
   'process.made': (state, { process: name }) => {
     const scratch = { va: 0, bytes: 0 };
-    kernelOf(state).processes[name] = { name, mappings: sealedMap(), nextVa: FIRST_VA, scratch, scratchUsed: 0 };
+    kernelOf(state).processes[name] = {
+      name,
+      mappings: sealedMap(),
+      nextVa: FIRST_VA,
+      scratch,
+      scratchUsed: 0,
+    };
   },
   'process.exited': (state, { process }) => {
     delete kernelOf(state).processes[process];
@@ -92,6 +101,7 @@ export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
 
   ...objectHandlers,
   ...areaHandlers,
+  ...iommufdHandlers,
 };
 
 function isCalling({ calls }: KernelState, name: string): boolean {

@@ -9,7 +9,11 @@ import type { KernelState } from './state.ts';
 /** Number of the first fd: 0 to 2 are taken in every process. */
 export const FIRST_FD = 3;
 
-export function initialKernel({ profile, switches = {} }: KernelConfig, ram: readonly RamRange[]): KernelState {
+/** A kernel that has not booted. */
+export function initialKernel(
+  { profile, switches = {} }: KernelConfig,
+  ram: readonly RamRange[],
+): KernelState {
   return {
     profile: profile as KernelState['profile'],
     switches: { ...switches },

@@ -32,6 +32,8 @@ export interface Call {
   readonly argument: bigint;
   /** Objects it has reserved. */
   readonly made: number[];
+  /** Ends an object, as DESTROY does; the work that has to be done for it. */
+  end(object: number): readonly Frame[];
 }
 
 /** The answer, and the work that goes before it. */
@@ -52,6 +54,7 @@ export interface Shape {
   readonly bytes: number;
 }
 
+/** The iommufd context that is asked. */
 export function contextOf({ machine, context }: Call): Context {
   return contextIn(machine.state, context);
 }

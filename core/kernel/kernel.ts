@@ -7,6 +7,7 @@ import type { KernelState } from './state.ts';
 import type { SwitchName, SwitchValues } from './switches.ts';
 import type { Version } from './uapi/versions.ts';
 
+/** The kernel of a machine that has one. */
 export function kernelOf(state: State): KernelState {
   return present(state.kernel, 'kernel in this machine');
 }

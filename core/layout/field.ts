@@ -126,15 +126,14 @@ export function addr(hi: number, lo: number): Field<number> {
   };
 }
 
-/** A whole doubleword, or an aligned part of one wider than 32 bits, right-aligned. */
+/** A whole doubleword, or a part of one wider than `addr` can hold; like there, the bits keep their place in it. */
 export function u64(hi: number, lo: number): Field<bigint> {
   assert(hi >>> 6 === lo >>> 6, `u64 [${hi}:${lo}] lies in one doubleword`);
   const low = (lo >>> 6) * 2;
-  const shift = BigInt(lo & 63);
-  const ones = (1n << BigInt(hi - lo + 1)) - 1n;
+  const ones = ((1n << BigInt(hi - lo + 1)) - 1n) << BigInt(lo & 63);
   const read = (words: Words): bigint => {
     const raw = (BigInt((words[low + 1] ?? 0) >>> 0) << 32n) | BigInt((words[low] ?? 0) >>> 0);
-    return (raw >> shift) & ones;
+    return raw & ones;
   };
   return {
     kind: 'u64',
@@ -142,9 +141,9 @@ export function u64(hi: number, lo: number): Field<bigint> {
     lo,
     read,
     write: (words, value) => {
-      assert(value >= 0n && value <= ones, `${value} does not fit u64 [${hi}:${lo}]`);
+      assert((value & ~ones) === 0n, `0x${value.toString(16)} does not fit u64 [${hi}:${lo}]`);
       const raw = (BigInt((words[low + 1] ?? 0) >>> 0) << 32n) | BigInt((words[low] ?? 0) >>> 0);
-      const next = (raw & ~(ones << shift)) | (value << shift);
+      const next = (raw & ~ones) | value;
       words[low] = Number(next & 0xffffffffn);
       words[low + 1] = Number(next >> 32n);
     },

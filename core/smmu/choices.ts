@@ -31,6 +31,7 @@ export const choices = {
   erratumFullQueueSev: { default: false, spec: '4.1.2', meaning: 'no wake-up event when a full Command queue becomes non-full, though IDR0.SEV=1 (MMU-600 erratum 1076982)' },
   erratumNestedInvalidation: { default: false, spec: '4.4', meaning: 'TLB invalidation of one stage by address leaves entries that both stages made (MMU-600 erratum 1209401, MMU-700 erratum 2268618; the exact conditions are not public)' },
   erratumMixedRuns:  { default: false, spec: '4.7.3',   meaning: 'an invalidation of another kind than the one before it, with no CMD_SYNC between, is consumed without effect (MMU-700 erratum 2812531; the exact conditions are not public)' },
+  tegra241Param:     { default: 0,     spec: '3.5',     meaning: 'PARAM of a Tegra241 CMDQV beside the SMMU, which is no part of the architecture; 0: there is none' },
   erratumRangeInvalidation: { default: false, spec: '4.4.1.1', meaning: 'a range invalidation whose start is not aligned to its size drops the entry of the first granule alone (QEMU before 6.1)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 

@@ -60,7 +60,7 @@ export const commandLayouts = commands({
   CMD_PRI_RESP:         [0x41, '4.5.2',    { ...SSV, ...SSID, ...SID, PRGIndex: uint(72, 64), Resp: oneOf(77, 76, { RESPONSE_FAILURE: 0, INVALID_REQUEST: 1, SUCCESS: 2 }) }],
   CMD_RESUME:           [0x44, '4.7.1',    { ...SSEC, Ac: flag(12), Ab: flag(13), ...SID, STAG: uint(79, 64) }],
   CMD_STALL_TERM:       [0x45, '4.7.2',    { ...SSEC, ...SID }],
-  // MSIAddress is 54 bits wide, so it is the address divided by 4. Position of MSI_NS not known.
+  // Position of MSI_NS not known.
   CMD_SYNC:             [0x46, '4.7.3',    { CS: oneOf(13, 12, { SIG_NONE: 0, SIG_IRQ: 1, SIG_SEV: 2 }), MSH: oneOf(23, 22, SHAREABILITY), MSIAttr: uint(27, 24), MSIData: uint(63, 32), MSIAddress: u64(119, 66) }],
   CMD_TLBI_S_EL2_ALL:   [0x50, '4.4.2.11', {}],
   CMD_TLBI_S_EL2_ASID:  [0x51, '4.4.2.14', { ...ASID }],

@@ -22,6 +22,8 @@ export interface CommandNote {
   readonly spec: string;
   /** The command has no effect then. */
   readonly voids?: boolean;
+  /** It is about RES0 bits, for which hardware may refuse the command (4.1.5). */
+  readonly reserved?: boolean;
   /** The commands that it can be about: those with this field, or of these names. */
   readonly about: string | RegExp;
   /** What is wrong, or undefined when nothing is. */
@@ -32,13 +34,13 @@ const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 // biome-ignore format: a table
 export const commandNotes: readonly CommandNote[] = [
-  { name: 'command-reserved-bits',     spec: '4.1.5',   about: 'Opcode',       when: reservedUse },
+  { name: 'command-reserved-bits',     spec: '4.1.5',   about: 'Opcode',       reserved: true, when: reservedUse },
   { name: 'command-streamid-range',    spec: '4.1.7',   about: 'StreamID',     voids: true, when: (c, { sidBits }) => above('StreamID', firstStream(c), sidBits) },
   { name: 'command-substreamid-range', spec: '4.1.7',   about: 'SubstreamID',  voids: true, when: (c, { ssidBits }) => flag(c, 'SSV', true) && !(ssidBits === 0 && 'SSV' in c.fields) ? above('SubstreamID', number(c, 'SubstreamID'), ssidBits) : undefined },
   { name: 'command-no-substreams',     spec: '4.5.1',   about: 'SSV',          voids: true, when: (c, { ssidBits }) => ssidBits === 0 && flag(c, 'SSV') ? 'SSV=1 with SSIDSIZE=0' : undefined },
-  { name: 'command-asid-8-bit',        spec: '4.4',     about: 'ASID',         voids: true, when: (c, { asid16 }) => asid16 ? undefined : above('ASID', number(c, 'ASID'), 8) },
-  { name: 'command-vmid-8-bit',        spec: '4.4',     about: 'VMID',         voids: true, when: (c, { s2p, vmid16 }) => vmid16 || !s2p ? undefined : above('VMID', number(c, 'VMID'), 8) },
-  { name: 'command-vmid-no-stage-2',   spec: '4.4.2',   about: 'VMID',         when: (c, { s2p }) => s2p ? undefined : above('VMID', number(c, 'VMID'), 0) },
+  { name: 'command-asid-8-bit',        spec: '4.4',     about: 'ASID',         voids: true, reserved: true, when: (c, { asid16 }) => asid16 ? undefined : above('ASID', number(c, 'ASID'), 8) },
+  { name: 'command-vmid-8-bit',        spec: '4.4',     about: 'VMID',         voids: true, reserved: true, when: (c, { s2p, vmid16 }) => vmid16 || !s2p ? undefined : above('VMID', number(c, 'VMID'), 8) },
+  { name: 'command-vmid-no-stage-2',   spec: '4.4.2',   about: 'VMID',         reserved: true, when: (c, { s2p }) => s2p ? undefined : above('VMID', number(c, 'VMID'), 0) },
   { name: 'command-va-not-canonical',  spec: '4.4.2',   about: /^CMD_TLBI_(NH|EL2)_VAA?$/, when: (c, { vax }) => notCanonical(number(c, 'Address'), vax) },
   { name: 'command-range-misaligned',  spec: '4.4.1.1', about: 'TG',           when: misaligned },
   { name: 'address-beyond-oas',        spec: '3.4.3',   about: 'MSIAddress',   when: (c, { oas }) => c.fields['CS']?.read(c.words) === 'SIG_IRQ' ? beyond(c.fields['MSIAddress']?.read(c.words) as bigint, oas) : undefined },
@@ -49,6 +51,7 @@ interface Known extends Omit<Written, 'words'> {
   readonly name: string;
   readonly notes: readonly CommandNote[];
   readonly voids: readonly CommandNote[];
+  readonly reserved: readonly CommandNote[];
 }
 
 const byOpcode: ReadonlyMap<number, Known> = new Map(
@@ -58,7 +61,8 @@ const byOpcode: ReadonlyMap<number, Known> = new Map(
       typeof about === 'string' ? about in fields : about.test(name),
     );
     const voids = notes.filter((note) => note.voids === true);
-    return [opcode, { name, fields, used: mask(layout), notes, voids }];
+    const reserved = notes.filter((note) => note.reserved === true);
+    return [opcode, { name, fields, used: mask(layout), notes, voids, reserved }];
   }),
 );
 
@@ -95,7 +99,12 @@ export function hasNoEffect(words: Words, features: Features): boolean {
 /** Which reserved bits are set; hardware may refuse the command for it (4.1.5). */
 export function reservedIn(words: Words, features: Features): string | undefined {
   const command = known(words);
-  return command && reservedUse({ ...command, words }, features);
+  if (command === undefined) return undefined;
+  for (const note of command.reserved) {
+    const detail = note.when({ ...command, words }, features);
+    if (detail !== undefined) return detail;
+  }
+  return undefined;
 }
 
 /**
@@ -119,11 +128,8 @@ function above(field: string, value: number, bits: number): string | undefined {
   return value < 2 ** bits ? undefined : `${field} ${hex(value)} has more than ${bits} bits`;
 }
 
-/** @param field MSIAddress: the address divided by 4 */
-function beyond(field: bigint, oas: number): string | undefined {
-  return field >> BigInt(oas - 2) === 0n
-    ? undefined
-    : `MSIAddress ${hex(field << 2n)} has more than ${oas} bits`;
+function beyond(address: bigint, oas: number): string | undefined {
+  return address >> BigInt(oas) === 0n ? undefined : `MSIAddress ${hex(address)} has more than ${oas} bits`;
 }
 
 /** The first StreamID; CMD_CFGI_STE_RANGE does not look at the bits that the range spans (4.3.2). */
@@ -134,7 +140,7 @@ function firstStream(command: Written): number {
   return range >= 31 ? 0 : streamId - (streamId % 2 ** (range + 1));
 }
 
-/** Fields that are RES0 for want of a feature or of another field, with the bits that are (4.4.1.1). */
+/** Fields that are RES0, some of their bits at least, for want of a feature or of another field (4.1.6, 4.2.2, 4.4.1.1). */
 // biome-ignore format: a table
 const res0: readonly (readonly [field: string, isRes0: (command: Written, value: number, features: Features) => boolean])[] = [
   ['TG',     (_, __, { ril }) => !ril],
@@ -142,7 +148,19 @@ const res0: readonly (readonly [field: string, isRes0: (command: Written, value:
   ['SCALE',  (c, value, { ril, ds }) => !ranges(c, ril) || (value > 31 && !ds)],
   ['TTL',    (c, _, { ril }) => !ranges(c, ril)],
   ['TTL128', (c, _, { ril, d128 }) => !d128 || !ranges(c, ril) || number(c, 'TTL') === 0],
+  ['NS',     () => true],
+  ['Stride', (_, __, { archMinor }) => archMinor === 0],
+  ['Address',    (c, value, features) => c.fields['Address']?.hi === IPA_TOP && value >= physicalEnd(features)],
+  ['MSIAddress', (_, value, features) => value >= physicalEnd(features)],
 ];
+
+/** Where Address holds an IPA or a PA, bits [55:12], this is its last bit. */
+const IPA_TOP = 119;
+
+/** The first address whose bits a command has no place for: 48 bits in v3.0, 52 up to v3.3 (4.1.6). */
+function physicalEnd({ archMinor }: Features): number {
+  return 2 ** (archMinor === 0 ? 48 : archMinor < 4 ? 52 : 56);
+}
 
 function ranges({ fields, words }: Written, ril: boolean): boolean {
   return ril && fields['TG']?.read(words) !== 'NONE';
@@ -154,10 +172,9 @@ function reservedUse(command: Written, features: Features): string | undefined {
     const stray = ((words[at] ?? 0) & ~(used[at] ?? 0)) >>> 0;
     if (stray !== 0) return `bits ${hex(stray)} of word ${at}`;
   }
-  if (!('TG' in fields)) return undefined;
   for (const [field, isRes0] of res0) {
     const value = fields[field]?.read(words);
-    if (value === 'NONE' || Number(value) === 0) continue;
+    if (value === undefined || value === 'NONE' || Number(value) === 0) continue;
     if (isRes0(command, Number(value), features)) return `${field} is RES0 here`;
   }
   return undefined;

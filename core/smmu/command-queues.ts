@@ -3,12 +3,12 @@
  * error is told. The Command queue is one kind, the enhanced queues (ECMDQ) another; a vendor's queue would
  * be one more row. IHI 0070 3.5.1, 3.5.6, 6.3.26 to 6.3.28, 6.3.107 to 6.3.109, 7.1.
  */
-import { queues } from './codes.ts';
 import { ENHANCED_QUEUES_MAX, enhancedCount, enhancedName } from './ecmdq-registers.ts';
 import type { Features } from './features.ts';
 import { type GerrorName, isActive } from './gerror.ts';
-import { type Queue, queueOf } from './queue.ts';
+import type { Queue } from './queue.ts';
 import { enabled } from './regs.ts';
+import { ring } from './rings.ts';
 import type { SmmuState } from './state.ts';
 
 /** One command queue: the registers that hold it, by name. */
@@ -106,9 +106,8 @@ export function held(smmu: Pick<SmmuState, 'regs'>, name: string): number {
 }
 
 /** The ring that a queue's BASE register describes. */
-export function ringOf(smmu: SmmuState, { base }: CommandQueue): Queue {
-  const { cmdqsLog2, oas } = smmu.features;
-  return queueOf(held(smmu, base), held(smmu, `${base}_HI`), queues.CMDQ.entryBytes, cmdqsLog2, oas);
+export function ringOf(smmu: SmmuState, { name }: CommandQueue): Queue {
+  return ring(smmu, 'CMDQ', name);
 }
 
 /** The ring of CMDQ. */

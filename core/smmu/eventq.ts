@@ -4,23 +4,17 @@
  */
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
-import { queues } from './codes.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
-import { advance, entryAddress, isEmpty, isFull, pointer, type Queue, queueOf } from './queue.ts';
-import { enabled, reg, regHigh, regValue } from './regs.ts';
+import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
+import { enabled, reg, regValue } from './regs.ts';
+import { ring } from './rings.ts';
 import type { PendingRecord, SmmuState } from './state.ts';
 
 const OVFLG = 2 ** 31;
 
 /** The ring that EVENTQ_BASE describes. */
 export function eventQueue(smmu: SmmuState): Queue {
-  return queueOf(
-    reg(smmu, 'EVENTQ_BASE'),
-    regHigh(smmu, 'EVENTQ_BASE'),
-    queues.EVENTQ.entryBytes,
-    smmu.features.eventqsLog2,
-    smmu.features.oas,
-  );
+  return ring(smmu, 'EVENTQ');
 }
 
 /** The record whose turn it is: a stall record waits for room, and those behind it do not wait for it (7.2). */

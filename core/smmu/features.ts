@@ -5,9 +5,12 @@
 import { addressSizes } from './codes.ts';
 import { registers } from './registers.ts';
 
-const { IDR0, IDR1, IDR3, IDR5, IDR6 } = registers.byName;
+const { AIDR, IDR0, IDR1, IDR3, IDR5, IDR6 } = registers.byName;
 
 export class Features {
+  /** n of SMMUv3.n. */
+  readonly archMinor: number;
+
   readonly s1p: boolean;
   readonly s2p: boolean;
   readonly ttf: number;
@@ -98,6 +101,7 @@ export class Features {
     if (f5.GRAN16K.read(w5)) granules.add(14);
     if (f5.GRAN64K.read(w5)) granules.add(16);
     this.granules = granules;
+    this.archMinor = AIDR.fields.ArchMinorRev.read([idr['AIDR'] ?? 0]);
     this.s1p = f0.S1P.read(w0);
     this.s2p = f0.S2P.read(w0);
     this.ttf = f0.TTF.read(w0);

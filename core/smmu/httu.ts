@@ -26,9 +26,9 @@ export function checksAccessFlag(smmu: SmmuState, walk: WalkContext): boolean {
   return walk.checkAf && !walk.ha && smmu.config.choices['checkAccessFlag'] !== false;
 }
 
-/** A leaf with AF=0 that hardware would have to set is never cached (8.1). */
+/** A leaf with AF=0 that hardware would have to set is never cached, nor one below a table of that kind (3.13.6). */
 export function isCacheable(walk: WalkContext, leaf: Leaf): boolean {
-  return leaf.accessFlag || !walk.ha;
+  return (leaf.accessFlag || !walk.ha) && !leaf.unaccessed;
 }
 
 /** Whether a write through these attributes must go to memory to mark the leaf dirty. */

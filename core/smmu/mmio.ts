@@ -9,6 +9,7 @@ import { type Located, locate } from './register-blocks.ts';
 import { note, noteGuarded, noteReserved, noteValue } from './register-notes.ts';
 import { isAbsent, keepInTransition, openBits, refusal } from './register-rules.ts';
 import { reg, regHigh, regValue } from './regs.ts';
+import { absentPointerBits } from './rings.ts';
 import type { SmmuState } from './state.ts';
 
 const LOW = 0xffff_ffffn;
@@ -71,7 +72,8 @@ function readHalf(context: Context, smmu: SmmuState, offset: number): number {
   if (found === undefined) noteAlias(context, smmu, offset);
   if (found === undefined || isAbsent(found.register.name, smmu.features)) return 0;
   if (found.value !== undefined) return found.value;
-  return found.word === 0 ? reg(smmu, found.held) : regHigh(smmu, found.held);
+  const { word, held } = found;
+  return word === 0 ? (reg(smmu, held) & ~absentPointerBits(smmu, held)) >>> 0 : regHigh(smmu, held);
 }
 
 function writeHalf(context: Context, smmu: SmmuState, offset: number, half: number): void {

@@ -13,7 +13,7 @@ export type MsiFate = 'none' | 'landed' | 'aborted';
 export interface Msi {
   /** CMD_SYNC, GERROR, EVENTQ or PRIQ. */
   readonly source: string;
-  /** ADDR or MSIAddress, bits [55:2]: the address divided by 4; it is truncated to the OAS (3.4.3). */
+  /** ADDR or MSIAddress; it is truncated to the OAS (3.4.3). */
   readonly address: bigint;
   readonly data: number;
 }
@@ -22,7 +22,7 @@ export interface Msi {
 export function sendMsi(context: Context, smmu: SmmuState, { source, address, data }: Msi): MsiFate {
   if (!smmu.features.msi || address === 0n) return 'none';
   const name = smmu.config.name;
-  const pa = Number(BigInt.asUintN(smmu.features.oas, address << 2n));
+  const pa = Number(BigInt.asUintN(smmu.features.oas, address));
   const aborts = !context.state.memory.isRam(pa, 4);
   context.emit(name, { type: 'msi.sent', smmu: name, source, pa, data });
   const bytes = new Uint8Array(4);

@@ -4,24 +4,20 @@
  */
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
-import { type PrgResponse, queues } from './codes.ts';
+import type { PrgResponse } from './codes.ts';
 import { findSte } from './configuration.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
-import { advance, entryAddress, isEmpty, isFull, pointer, type Queue, queueOf } from './queue.ts';
+import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
 import { raise } from './raise.ts';
-import { isPriqEnabled, recordsAts, reg, regHigh, regValue } from './regs.ts';
+import { isPriqEnabled, recordsAts, reg, regValue } from './regs.ts';
+import { ring } from './rings.ts';
 import { isStopMarker, type PageRequest, type SmmuState } from './state.ts';
 
 const OVFLG = 2 ** 31;
 
 /** The queue that PRIQ_BASE describes. */
 export function priQueue(smmu: SmmuState): Queue {
-  return queueOf(
-    reg(smmu, 'PRIQ_BASE'),
-    regHigh(smmu, 'PRIQ_BASE'),
-    queues.PRIQ.entryBytes,
-    smmu.features.priqsLog2,
-  );
+  return ring(smmu, 'PRIQ');
 }
 
 /** Whether a Page Request waits. */

@@ -4,13 +4,14 @@
  */
 import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
-import { type QueueName, queues } from './codes.ts';
+import type { QueueName } from './codes.ts';
 import { commandQueueNamed, mainQueue } from './command-queues.ts';
 import { prodMisuse } from './ecmdq.ts';
-import { isConsistent, type Queue, queueOf } from './queue.ts';
+import { isConsistent } from './queue.ts';
 import type { Located } from './register-blocks.ts';
 import { isGuarded, storedBits } from './register-rules.ts';
-import { activeErrors, enabled, isPriqEnabled, reg, regHigh } from './regs.ts';
+import { activeErrors, enabled, isPriqEnabled, reg } from './regs.ts';
+import { ring } from './rings.ts';
 import type { SmmuState } from './state.ts';
 
 /** Notes a driver error; `rule` names it. */
@@ -75,23 +76,11 @@ function noteInactive(context: Context, smmu: SmmuState, value: number): void {
   if (toggled !== 0) note(context, smmu, 'gerrorn-inactive', `GERRORN = 0x${value.toString(16)}`);
 }
 
-function queueNamed(smmu: SmmuState, name: QueueName): Queue {
-  const { cmdqsLog2, eventqsLog2, priqsLog2, oas } = smmu.features;
-  const most = { CMDQ: cmdqsLog2, EVENTQ: eventqsLog2, PRIQ: priqsLog2 }[name];
-  return queueOf(
-    reg(smmu, `${name}_BASE`),
-    regHigh(smmu, `${name}_BASE`),
-    queues[name].entryBytes,
-    most,
-    oas,
-  );
-}
-
 /** Pointers that no queue can have are CONSTRAINED UNPREDICTABLE (3.5.1). */
 function noteCons(context: Context, smmu: SmmuState, held: 'EVENTQ_CONS' | 'PRIQ_CONS', value: number): void {
   const name = held === 'EVENTQ_CONS' ? 'EVENTQ' : 'PRIQ';
   if (!(name === 'EVENTQ' ? enabled.eventq(smmu) : isPriqEnabled(smmu))) return;
-  if (isConsistent(queueNamed(smmu, name), reg(smmu, `${name}_PROD`), value)) return;
+  if (isConsistent(ring(smmu, name), reg(smmu, `${name}_PROD`), value)) return;
   note(context, smmu, 'queue-inconsistent', `${held} = 0x${value.toString(16)}`);
 }
 
@@ -99,7 +88,7 @@ function noteCons(context: Context, smmu: SmmuState, held: 'EVENTQ_CONS' | 'PRIQ
 export function noteEnabled(context: Context, smmu: SmmuState, name: QueueName): void {
   const prod = reg(smmu, `${name}_PROD`);
   const cons = reg(smmu, `${name}_CONS`);
-  if (isConsistent(queueNamed(smmu, name), prod, cons)) return;
+  if (isConsistent(ring(smmu, name), prod, cons)) return;
   const detail = `${name} enabled with PROD = 0x${prod.toString(16)}, CONS = 0x${cons.toString(16)}`;
   note(context, smmu, 'queue-inconsistent', detail);
 }

@@ -3,8 +3,7 @@
  * command queues). IHI 0070 6.2 and 6.3, in offset order. What a write sets in motion is not here, nor
  * which fields are RES0 without a feature.
  *
- * ADDR of an interrupt configuration, bits [55:2], is wider than an `addr` can hold: it is a bigint,
- * the address divided by 4.
+ * ADDR of an interrupt configuration, bits [55:2], is wider than an `addr` can hold: it is a bigint.
  */
 import { addr, flag, oneOf, u64, uint, type Words } from '../layout/field.ts';
 import { type AnyField, type Layout, layout } from '../layout/layout.ts';

@@ -75,7 +75,8 @@ function makeStage1(cd: Cd, ste: Ste, features: Features, regime: Regime, upper:
   const start = startLevel(granule, inputBits);
   const vmid = features.s2p && regime === 'EL1' ? ste.S2VMID : 0;
   const asid = regime === 'EL2' ? 0 : cd.ASID;
-  const aset = regime !== 'EL2' && cd.ASET;
+  // Without ASIDs a tag all the same: what a PE broadcasts by address may leave such an entry alone (3.17).
+  const aset = cd.ASET;
   const tableLog2 = inputBits - spanLog2(granule, start) + 3;
   const wide64 = granule.pageLog2 === 16 && features.oas >= 52;
   const ds = cd.DS && features.ds && granule.pageLog2 !== 16;

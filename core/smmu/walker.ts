@@ -66,6 +66,8 @@ export interface Leaf {
   readonly attributes: number;
   readonly global: boolean;
   readonly accessFlag: boolean;
+  /** A table on the way had AF=0 and was left so, where hardware keeps that flag: nothing of it may be cached (3.13.6). */
+  readonly unaccessed: boolean;
   /** Where the descriptor stands, and the address by which the walk found it (an IPA when nested). */
   readonly descriptorPa: number;
   readonly descriptorAddress: number;
@@ -101,6 +103,7 @@ export function walkTables(
   const { granule } = walk;
   let { level, table, above, parent } = beginning(smmu, walk, page);
   let rests = NO_RESTS;
+  let unaccessed = false;
   const keeps = smmu.config.caches.walk !== 0;
   for (; level <= 3; level += 1) {
     const entries = level === walk.start ? walk.firstEntries : pow2(granule.stride);
@@ -128,14 +131,15 @@ export function walkTables(
       );
     const fetched: FetchedDescriptor = { pa, address, lo, hi };
     if (kind === 'leaf')
-      return { ok: true, leaf: leafOf(walk, level, output, fetched, above, parent, rests) };
-    if (walk.haft && updates.af && (lo & ACCESS_FLAG) === 0) {
+      return { ok: true, leaf: leafOf(walk, level, output, fetched, { above, parent, rests, unaccessed }) };
+    if (walk.haft && !updates.af && (lo & ACCESS_FLAG) === 0) unaccessed = true;
+    else if (walk.haft && (lo & ACCESS_FLAG) === 0) {
       lo |= ACCESS_FLAG;
       const fault = updateDescriptor(context, smmu, walk, fetched, lo, hi, resolve);
       if (fault !== undefined) return { ok: false, fault };
     }
     if (walk.stage === 1) above = walk.had ? 0 : tableAttributes(above, hi);
-    if (keeps)
+    if (keeps && !unaccessed)
       parent = fillTable(context, smmu, walk, page, {
         level,
         pa,
@@ -151,14 +155,15 @@ export function walkTables(
   return fail(walk, 'F_TRANSLATION', 'no leaf');
 }
 
+/** What the tables on the way to a leaf add to it. */
+type Way = Pick<Leaf, 'parent' | 'rests' | 'unaccessed'> & { readonly above: number };
+
 function leafOf(
   walk: WalkContext,
   level: number,
   output: number,
   { pa, address, lo, hi }: FetchedDescriptor,
-  above: number,
-  parent: number,
-  rests: readonly number[],
+  { above, parent, rests, unaccessed }: Way,
 ): Leaf {
   return {
     pa: output,
@@ -173,6 +178,7 @@ function leafOf(
     hi,
     parent,
     rests,
+    unaccessed,
   };
 }
 

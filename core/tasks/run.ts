@@ -1,16 +1,20 @@
 /**
  * Turns of tasks. Each unit works on its oldest task; a turn runs frames until one has to wait. Frames
- * with `pause: true` end a turn too, so that others may come between (where the schedule lets them).
+ * with `pause: true` end a turn too, so that others may come between (where the schedule lets them). The
+ * handler of an interrupt is a unit whose task begins when the interrupt has come.
  */
 import { present } from '../assert.ts';
+import { hasInterrupts, pendingInterrupts, takeInterrupt } from '../driver/interrupts.ts';
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import { frameRows } from './frames.ts';
-import type { Frame, FrameRow, Task } from './task.ts';
+import type { Frame, FrameRow, Next, Task } from './task.ts';
 
 /** Frames that one turn runs at most: a task that never waits must not be one endless turn. */
 const FRAMES_MAX = 10_000;
+
+const none: readonly string[] = [];
 
 function rowOf({ do: name }: Frame): FrameRow<Frame> {
   return present(own(frameRows, name), `frame ${name}`);
@@ -20,11 +24,13 @@ function canGoOn(state: State, { frames: [next] }: Task): boolean {
   return next === undefined || (rowOf(next).ready?.(state, next) ?? true);
 }
 
-/** Units whose oldest task can go on, in the order of the tasks. */
+/** Units whose oldest task can go on, in the order of the tasks; handlers with a new interrupt come first. */
 export function readyTasks(state: State): readonly string[] {
-  if (state.tasks.length === 0) return [];
+  if (state.tasks.length === 0 && !hasInterrupts(state)) return none;
   const seen = new Set<string>();
   const ready: string[] = [];
+  const busy = new Set(state.tasks.map(({ unit }) => unit));
+  for (const { unit } of pendingInterrupts(state)) if (!busy.has(unit)) ready.push(unit);
   for (const task of state.tasks) {
     if (seen.has(task.unit)) continue;
     seen.add(task.unit);
@@ -35,7 +41,7 @@ export function readyTasks(state: State): readonly string[] {
 
 /** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
 export function runTask(context: Context, unit: string): boolean {
-  const task = context.state.tasks.find((each) => each.unit === unit);
+  const task = taskOf(context.state, unit) ?? beginHandler(context, unit);
   if (task === undefined || !canGoOn(context.state, task)) return false;
   let frames: readonly Frame[] = task.frames;
   for (let count = 0; count < FRAMES_MAX; count += 1) {
@@ -43,12 +49,30 @@ export function runTask(context: Context, unit: string): boolean {
     if (next === undefined) break;
     const row = rowOf(next);
     if (row.ready?.(context.state, next) === false) break;
-    frames = [...(row.run(context, next, task) ?? []), ...left];
+    frames = following(row.run(context, next, task) ?? undefined, left);
     if (next['pause'] === true) break;
   }
   if (frames.length === 0) context.emit(unit, { type: 'task.ended', unit, task: task.id });
   else context.emit(unit, { type: 'task.paused', unit, task: task.id, frames });
   return true;
+}
+
+function following(next: Next, left: readonly Frame[]): readonly Frame[] {
+  if (next === undefined) return left;
+  return 'instead' in next ? next.instead : [...next, ...left];
+}
+
+function taskOf({ tasks }: State, unit: string): Task | undefined {
+  return tasks.find((each) => each.unit === unit);
+}
+
+/** The task of an interrupt's handler, where its interrupt waits. */
+function beginHandler(context: Context, unit: string): Task | undefined {
+  const found = pendingInterrupts(context.state).find((each) => each.unit === unit);
+  if (found === undefined) return undefined;
+  takeInterrupt(context, found);
+  beginTask(context, unit, found.source, [found.frame]);
+  return taskOf(context.state, unit);
 }
 
 /** Gives `unit` work to do, in turns to come. Returns the task's number. */

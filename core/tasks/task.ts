@@ -22,10 +22,14 @@ export interface Task {
   readonly frames: readonly Frame[];
 }
 
+/** What a frame leaves to do: frames before those that are left, frames in their place, or nothing. */
+export type Next = readonly Frame[] | { readonly instead: readonly Frame[] } | undefined;
+
 /** A kind of frame. */
 export interface FrameRow<A> {
   /** Whether it can run now; always, when absent. */
   ready?(state: State, frame: A): boolean;
-  /** Runs it. What it returns is done next, before the frames that are left. */
-  run(context: Context, frame: A, task: Task): readonly Frame[] | void;
+  /** Runs it, and says what is done next. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most rows leave nothing and say so by not returning
+  run(context: Context, frame: A, task: Task): Next | void;
 }

@@ -61,6 +61,12 @@ const expected: Readonly<
     needed: /^CMD_TLBI_S2_IPA VMID=3 Address=0x400000 Leaf=1; CMD_SYNC; CMD_TLBI_NH_ALL VMID=3; CMD_SYNC$/,
     blamed: /0x30003000/,
   },
+  // The ioctl told that the command was handled; hardware never saw it.
+  'bad-iommufd-batch-per-block.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000 Leaf=1; CMD_SYNC$/,
+    blamed: /0x7f903020/,
+  },
   'bad-unmap-broadcast-ignored.jsonl': {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,

@@ -7,6 +7,7 @@ import type { Entry } from '../../core/event.ts';
 import { Simulation } from '../../core/simulation.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
 import { initialState, type State } from '../../core/state.ts';
+import { contentOf } from './content.ts';
 import { pairs } from './tables.ts';
 
 export type Outcome = Readonly<Record<string, unknown>>;
@@ -36,7 +37,10 @@ export function host(kernel: object = {}, machine: object = {}): Host {
     label: (name) => ({ position: name }),
   });
   let line = 0;
-  const run = (raw: object): Outcome => runner.run(raw, { file: 'test', line: (line += 1) }).outcome;
+  const run = (raw: object): Outcome => {
+    line += 1;
+    return runner.run(raw, { file: 'test', line }).outcome;
+  };
   run({ op: 'machine', kernel, ...machine });
   runner.boot();
   const self: Host = {
@@ -81,4 +85,14 @@ export function fields(text: string): Record<string, unknown> {
 export function areas(of: Host, ioas = 1): { readonly iova: bigint; readonly last: bigint }[] {
   const all = of.state.kernel?.contexts[1]?.areas.get(ioas);
   return [...(all?.range() ?? [])].flatMap(([, list]) => list.map(({ iova, last }) => ({ iova, last })));
+}
+
+/** What the iommufd contexts hold, as text. */
+export function contextsText(state: State): string {
+  const { control, parts } = contentOf(state) as {
+    control: { kernel: { contexts: unknown } };
+    parts: object;
+  };
+  const maps = Object.entries(parts).filter(([name]) => name.startsWith('/kernel/contexts'));
+  return JSON.stringify([control.kernel.contexts, maps]);
 }

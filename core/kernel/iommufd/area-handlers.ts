@@ -4,12 +4,10 @@ import type { EntryOf } from '../../event.ts';
 import type { Handlers } from '../../machine.ts';
 import { openInner, openMap } from '../../parts.ts';
 import type { State } from '../../state.ts';
-import { type Areas, pageOf } from './areas.ts';
+import { type Areas, areasIn, pageOf } from './areas.ts';
+import { giveGap, takeGap } from './gaps.ts';
 import { contextIn } from './object-handlers.ts';
-import type { Area, Context, Ioas, NoFit } from './state.ts';
-
-/** Kinds of range that an IOAS remembers to have no room for at low addresses. */
-const NO_FITS_MAX = 8;
+import type { Area, Context } from './state.ts';
 
 type AreaEvents =
   | 'area.added'
@@ -22,8 +20,10 @@ type AreaEvents =
 export const areaHandlers: Pick<Handlers, AreaEvents> = {
   'area.added': (state, added) => {
     const context = contextIn(state, added.context);
-    insert(writable(context, added.ioas), areaOf(added));
-    if (added.searched !== undefined) learn(context, added.ioas, { ...added.searched, from: added.iova });
+    const areas = writable(context, added.ioas);
+    const area = areaOf(added);
+    takeGap(openMap(context, 'gaps'), added.ioas, areas, area);
+    insert(areas, area);
   },
   'area.pinned': (state, { context, ioas, iova, pins }) => {
     replace(state, context, ioas, iova, (area) => [{ ...area, pins }]);
@@ -40,11 +40,16 @@ export const areaHandlers: Pick<Handlers, AreaEvents> = {
   'areas.removed': (state, { context: id, ioas, iova, last }) => {
     const context = contextIn(state, id);
     const areas = writable(context, ioas);
+    const removed = [...areasIn(areas, { start: iova, last })];
+    giveGap(openMap(context, 'gaps'), ioas, areas, removed);
     const lists = [...areas.range(pageOf(iova), pageOf(last) + 1)];
     for (const [page, list] of lists) {
-      put(areas, page, list.filter((area) => area.iova < iova || area.last > last));
+      put(
+        areas,
+        page,
+        list.filter((area) => area.iova < iova || area.last > last),
+      );
     }
-    forget(context, ioas, iova);
   },
 };
 
@@ -105,33 +110,14 @@ function replace(
 ): void {
   const areas = writable(contextIn(state, contextId), ioas);
   const list = areas.get(pageOf(iova)) ?? [];
-  const area = present(list.find((each) => each.iova === iova), `area at ${iova}`);
-  put(areas, pageOf(iova), list.filter((each) => each !== area));
-  for (const each of by(area)) insert(areas, each);
-}
-
-function learn(context: Context, id: number, learnt: NoFit): void {
-  const ioas = ioasIn(context, id);
-  const others = ioas.noFits.filter(
-    ({ length, alignment, offset }) =>
-      length !== learnt.length || alignment !== learnt.alignment || offset !== learnt.offset,
+  const area = present(
+    list.find((each) => each.iova === iova),
+    `area at ${iova}`,
   );
-  const noFits = [...others, learnt].slice(-NO_FITS_MAX);
-  openMap(context, 'objects').set(id, { ...ioas, noFits });
-}
-
-/** What became free at `iova` may serve a range that begins up to its length before. */
-function forget(context: Context, id: number, iova: bigint): void {
-  const ioas = ioasIn(context, id);
-  if (ioas.noFits.every(({ from, length }) => from + length <= iova)) return;
-  const noFits = ioas.noFits.map((each) => ({ ...each, from: lower(each.from, iova - each.length) }));
-  openMap(context, 'objects').set(id, { ...ioas, noFits });
-}
-
-function lower(one: bigint, other: bigint): bigint {
-  return other < 0n ? 0n : other < one ? other : one;
-}
-
-function ioasIn({ objects }: Context, id: number): Ioas {
-  return present(objects.get(id), `IOAS ${id}`) as Ioas;
+  put(
+    areas,
+    pageOf(iova),
+    list.filter((each) => each !== area),
+  );
+  for (const each of by(area)) insert(areas, each);
 }

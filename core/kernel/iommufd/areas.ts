@@ -15,8 +15,17 @@ export function pageOf(iova: bigint): number {
   return Number(iova >> 12n);
 }
 
+/** The areas of an IOAS; undefined while it never had one. */
 export function areasOf({ areas }: Context, { id }: Ioas): Areas | undefined {
   return areas.get(id);
+}
+
+/** What is needed to find a place in an IOAS. */
+export function heldBy(
+  context: Context,
+  ioas: Ioas,
+): { readonly areas: Areas | undefined; readonly gaps: Context['gaps'] } {
+  return { areas: areasOf(context, ioas), gaps: context.gaps };
 }
 
 /** Areas that meet `[start, last]`, in order. */
@@ -48,8 +57,17 @@ export function lengthOf({ iova, last }: { readonly iova: bigint; readonly last:
   return last - iova + 1n;
 }
 
+/** Whether two spans have an address in common. */
 export function meets(one: Span, other: Span): boolean {
   return one.start <= other.last && other.start <= one.last;
+}
+
+/** What two spans that meet have in common. */
+export function overlapOf(one: Span, other: Span): Span {
+  let { start, last } = one;
+  if (other.start > start) start = other.start;
+  if (other.last < last) last = other.last;
+  return { start, last };
 }
 
 /** Whether an area's ends and its place in the page are multiples of `alignment`. */

@@ -3,10 +3,15 @@
  * the reserved ranges, and the driver. linux: iommufd/device.c, iommufd_hw_pagetable_attach,
  * iommufd_device_do_replace, iommufd_hw_pagetable_detach. What fails changes nothing.
  */
+
+import { present } from '../../assert.ts';
 import { attach as attachDriver } from '../../driver/ops.ts';
 import type { Context as Machine } from '../../machine.ts';
+import type { State } from '../../state.ts';
 import type { Frame } from '../../tasks/task.ts';
 import type { Errno } from '../errno.ts';
+import { allocates, kernelOf, switchOf } from '../kernel.ts';
+import { constants } from '../uapi/enums.ts';
 import { answerFaults } from './fault.ts';
 import type { Filled } from './filling.ts';
 import { attachedIn, type DevicePlace, deviceAt, endpointsOf, hasPasids } from './group.ts';
@@ -14,9 +19,6 @@ import { releaseRanges, reserveRanges } from './linking.ts';
 import { vmasterFor } from './nested.ts';
 import { change, objectOf, refer } from './object.ts';
 import { contextIn } from './object-handlers.ts';
-import { constants } from '../uapi/enums.ts';
-import { present } from '../../assert.ts';
-import type { State } from '../../state.ts';
 import type { Device, HwptNested, HwptPaging, Span } from './state.ts';
 
 export type Hwpt = HwptPaging | HwptNested;
@@ -29,7 +31,7 @@ export interface Attached extends Filled {
 const RID = constants.IOMMU_NO_PASID;
 
 /** Where the host maps the doorbells of MSIs; every device keeps it. linux: arm-smmu-v3.c, MSI_IOVA_BASE. */
-const MSI_WINDOW: Span = {
+export const MSI_WINDOW: Span = {
   start: BigInt(constants.ARM_SW_MSI_IOVA_BASE),
   last: BigInt(constants.ARM_SW_MSI_IOVA_BASE + constants.ARM_SW_MSI_IOVA_LENGTH - 1),
 };
@@ -109,7 +111,8 @@ export function detachDevice(machine: Machine, place: DevicePlace, pasid: number
   const { [pasid]: old, ...left } = deviceAt(state, place).attached;
   if (old === undefined) return { frames: [] };
   const hwpt = hwptAt(state, place.context, old);
-  const last = attachedIn(state, place, pasid).length === 1;
+  // The device's own file may be closed already.
+  const last = attachedIn(state, place, pasid).every(({ id }) => id === place.device);
   const frames = last ? blockGroup(machine, place, pasid) : [];
   if (pasid === RID) release(machine, place, hwpt);
   count(machine, place.context, hwpt, -1);
@@ -125,12 +128,20 @@ function moveGroup(machine: Machine, place: DevicePlace, hwpt: Hwpt, pasid: numb
   const { endpoint } = deviceAt(state, place);
   const incompatible = checkPasid(state, place, hwpt, pasid);
   if (incompatible !== undefined) return refused(incompatible);
+  if (!allocates(machine, 'attach handle')) return refused('ENOMEM');
   if (hwpt.fault !== 0 && isFunctionWithPri(state, endpoint)) return refused('EINVAL');
   const frames: Frame[] = [];
   for (const each of endpointsOf(state, endpoint)) {
     const found = hwpt.kind === 'hwpt_nested' ? vmasterFor(state, place.context, each, hwpt) : {};
     if ('errno' in found) return refused(found.errno);
-    const how = { ...(pasid === RID ? {} : { pasid }), ...found };
+    const limit = pasid === RID ? undefined : pasidLimit(state, each, pasid);
+    if (limit === 'skipped') continue;
+    if (limit !== undefined) return refused(limit);
+    const how = {
+      ...(pasid === RID ? {} : { pasid }),
+      ...found,
+      mev: switchOf(kernelOf(state), 'nestedMev'),
+    };
     const done = attachDriver(machine, each, { domain: hwpt.domain }, how);
     if ('errno' in done) return refused(done.errno);
     frames.push(...done);
@@ -158,6 +169,14 @@ function checkPasid(state: State, place: DevicePlace, hwpt: Hwpt, pasid: number)
   return ofRid.kind === 'hwpt_paging' && ofRid.pasid ? undefined : 'EINVAL';
 }
 
+/** linux: iommu_attach_device_pasid. A device without PASIDs is passed over, or was refused once. */
+function pasidLimit(state: State, endpoint: string, pasid: number): Errno | 'skipped' | undefined {
+  const smmu = state.endpoints[endpoint]?.config.smmu ?? '';
+  const bits = state.drivers[smmu]?.masters[endpoint]?.ssidBits ?? 0;
+  if (bits === 0) return switchOf(kernelOf(state), 'pasidWithoutPasid');
+  return pasid >= 2 ** bits ? 'EINVAL' : undefined;
+}
+
 function isFunctionWithPri({ endpoints }: State, endpoint: string): boolean {
   const config = endpoints[endpoint]?.config;
   return config?.virtualFunction === true && config.pri;
@@ -173,7 +192,12 @@ function reserve(machine: Machine, place: DevicePlace, hwpt: Hwpt): Errno | unde
 }
 
 /** Keeps the ranges of all these devices, or of none. */
-function reserveAll(machine: Machine, place: DevicePlace, devices: readonly Device[], hwpt: Hwpt): Errno | undefined {
+function reserveAll(
+  machine: Machine,
+  place: DevicePlace,
+  devices: readonly Device[],
+  hwpt: Hwpt,
+): Errno | undefined {
   for (const [at, { id: device }] of devices.entries()) {
     const errno = reserve(machine, { ...place, device }, hwpt);
     if (errno === undefined) continue;

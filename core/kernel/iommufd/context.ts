@@ -6,7 +6,6 @@ import type { Context as Machine } from '../../machine.ts';
 import type { Frame } from '../../tasks/task.ts';
 import { contextOf, failed, type Rows } from '../ioctl.ts';
 import { kernelOf } from '../kernel.ts';
-import { endObject } from './kinds.ts';
 import { findAny } from './object.ts';
 import { contextIn } from './object-handlers.ts';
 import type { Context } from './state.ts';
@@ -16,7 +15,7 @@ export const contextRows: Rows = {
     const object = findAny(contextOf(call), id);
     if (object === undefined) return failed('ENOENT');
     if (object.users !== 1) return failed('EBUSY');
-    return { frames: endObject(call.machine, call.context, id), copy: 'none' };
+    return { frames: call.end(id), copy: 'none' };
   },
 };
 
@@ -37,22 +36,43 @@ export function keepContext({ state, emit }: Machine, context: number): void {
 export function leaveContext({ state, emit }: Machine, context: number): readonly Frame[] {
   const users = contextIn(state, context).users - 1;
   emit('kernel', { type: 'context.changed', context, set: { users } });
-  return users > 0 ? [] : [{ do: 'context.end', context }];
+  return users > 0 ? [] : [{ do: 'context.end', context, from: 0 }];
 }
 
-/** The work of `context.end`: the lowest object that nothing refers to, and the rest. */
-export function runEnd(machine: Machine, { context }: { readonly context: number }): readonly Frame[] {
-  for (let rest = contextIn(machine.state, context).objects.size; rest > 0; rest -= 1) {
-    const leaf = firstLeaf(contextIn(machine.state, context));
-    if (leaf === undefined) break;
-    const frames = endObject(machine, context, leaf);
-    if (frames.length > 0) return [...frames, { do: 'context.end', context }];
+export interface EndFrame extends Frame {
+  readonly context: number;
+  /** Objects below were looked at in this round. */
+  readonly from: number;
+}
+
+/**
+ * The work of `context.end`: ends the next object that nothing refers to, by id, in rounds, until there is
+ * none. `end` ends an object.
+ */
+export function runEnd(
+  machine: Machine,
+  frame: EndFrame,
+  end: (id: number) => readonly Frame[],
+): readonly Frame[] {
+  const { context } = frame;
+  let { from } = frame;
+  for (;;) {
+    const leaf = leafFrom(contextIn(machine.state, context), from);
+    if (leaf === undefined) {
+      if (from > 0 && leafFrom(contextIn(machine.state, context), 0) !== undefined) {
+        from = 0;
+        continue;
+      }
+      machine.emit('kernel', { type: 'context.closed', context });
+      return [];
+    }
+    from = leaf + 1;
+    const frames = end(leaf);
+    if (frames.length > 0) return [...frames, { ...frame, from }];
   }
-  machine.emit('kernel', { type: 'context.closed', context });
-  return [];
 }
 
-function firstLeaf({ objects }: Context): number | undefined {
-  for (const [id, { users }] of objects.range()) if (users <= 1) return id;
+function leafFrom({ objects }: Context, from: number): number | undefined {
+  for (const [id, { users }] of objects.range(from)) if (users <= 1) return id;
   return undefined;
 }

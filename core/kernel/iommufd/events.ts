@@ -26,8 +26,8 @@ export const iommufdEvents = {
     veventq: int(),
     sequence: int(),
     lost: flag(),
-    /** 32-bit words of the record's body; none of a lost one. */
-    words: json<readonly number[]>(),
+    /** Doublewords of the record's body; none of a lost one. */
+    words: json<readonly bigint[]>(),
   },
   /** The first `count` records were read. */
   'vevents.read': { context, veventq: int(), count: int() },

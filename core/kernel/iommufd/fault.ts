@@ -3,151 +3,141 @@
  * waits to be read, is read with a cookie, and waits for the response that names it. What is not answered
  * when its attachment or the queue ends is answered INVALID. linux: iommufd/eventq.c, iommu/io-pgfault.c.
  */
-import { respond } from '../../driver/ops.ts';
+import { type PageFaultFrame, resumeFrame } from '../../driver/event-queues.ts';
 import type { Context as Machine } from '../../machine.ts';
 import type { State } from '../../state.ts';
-import type { Frame } from '../../tasks/task.ts';
-import { kernelOf, switchOf } from '../kernel.ts';
+import type { Frame, FrameRow } from '../../tasks/task.ts';
+import type { FileKindRow } from '../files.ts';
+import { failed, make, type Rows } from '../ioctl.ts';
 import { structs } from '../uapi/data-structs.ts';
 import { numbers } from '../uapi/enums.ts';
 import { decodeStruct, encodeStruct } from '../uapi/struct.ts';
 import { boundIn, deviceAt } from './group.ts';
-import { find, objectOf } from './object.ts';
+import type { KindRow } from './kinds.ts';
+import { objectOf } from './object.ts';
 import { contextIn } from './object-handlers.ts';
-import { type Buffer, joined, type Transfer, tooShort } from './queue-read.ts';
-import type { Fault, FaultGroup } from './state.ts';
+import { dropQueueFile, leaveQueue, openQueueFile } from './queue-file.ts';
+import { fitting, joined, tooShort } from './queue-read.ts';
+import type { FaultGroup } from './state.ts';
 
 const RECORD_BYTES = structs.iommu_hwpt_pgfault.bytes;
 const RESPONSE_BYTES = structs.iommu_hwpt_page_response.bytes;
 const INVALID = numbers.IOMMUFD_PAGE_RESP_INVALID;
 
-/** A page fault as the driver has it. */
-export interface PageFault {
-  readonly streamId: number;
-  /** Of the stalled access. */
-  readonly stag: number;
-  readonly pasid: number | undefined;
-  readonly addr: bigint;
-  /** Bits of iommu_hwpt_pgfault_perm. */
-  readonly perm: number;
-}
+export const faultRows: Rows = {
+  IOMMU_FAULT_QUEUE_ALLOC: (call, { flags }) => {
+    if (flags !== 0) return failed('EOPNOTSUPP');
+    const id = make(call, { kind: 'fault', queue: [], pending: {}, nextGroup: 1 });
+    if (id === undefined) return failed('ENOMEM');
+    return { out: { out_fault_id: id, out_fault_fd: openQueueFile(call, 'fault', id) } };
+  },
+};
 
-/**
- * A page fault of an endpoint, for the fault queue of the HWPT that its PASID is attached to. Returns
- * whether a queue took it; else the driver refuses the access itself.
- */
-export function deliverFault(machine: Machine, endpoint: string, of: PageFault): boolean {
-  const { state } = machine;
-  for (const place of boundIn(state, endpoint)) {
-    const device = deviceAt(state, place);
-    const hwpt = device.endpoint === endpoint ? device.attached[of.pasid ?? 0] : undefined;
-    if (hwpt === undefined) continue;
-    const fault = faultOf(state, place.context, hwpt);
-    if (fault === 0) return false;
-    const { nextGroup } = objectOf(state, place.context, fault, 'fault');
-    const { streamId, stag, pasid, addr, perm } = of;
-    const flags =
-      numbers.IOMMU_PGFAULT_FLAGS_LAST_PAGE | (pasid === undefined ? 0 : numbers.IOMMU_PGFAULT_FLAGS_PASID_VALID);
-    const group: FaultGroup = {
-      number: nextGroup,
-      device: device.id,
-      endpoint,
-      hwpt,
-      pasid: pasid ?? 0,
-      streamId,
-      stag,
-      faults: [{ flags, perm, grpid: stag, addr }],
-    };
-    machine.emit('kernel', { type: 'fault.queued', context: place.context, fault, group });
-    return true;
-  }
-  return false;
-}
+export const faultKind: KindRow<'fault'> = {
+  end: (machine, context, { id }) => [
+    ...answerFaults(machine, context, id),
+    ...dropQueueFile(machine, context, 'fault', id),
+  ],
+};
 
-function faultOf(state: State, context: number, hwpt: number): number {
-  const object = contextIn(state, context).objects.get(hwpt);
-  return object !== undefined && 'fault' in object ? object.fault : 0;
-}
+export const faultFile: FileKindRow<'fault'> = {
+  close: leaveQueue,
+  /** linux: iommufd_fault_fops_read. */
+  read: (machine, { context, object: fault }, bytes) => {
+    if (bytes % RECORD_BYTES !== 0) return { errno: 'ESPIPE' };
+    const { queue, pending } = objectOf(machine.state, context, fault, 'fault');
+    const free = freeCookies(pending, queue.length);
+    const { count, data } = fitting(queue, (group, at) => recordOf(group, free[at] ?? 0), bytes);
+    if (count === 0) return queue.length === 0 ? { data } : tooShort(machine.state);
+    machine.emit('kernel', { type: 'faults.read', context, fault, cookies: free.slice(0, count) });
+    return { data };
+  },
 
-/** Whether a read would give something. */
-export function hasFaults(state: State, context: number, id: number): boolean {
-  return (find(contextIn(state, context), id, 'fault')?.queue.length ?? 0) > 0;
-}
+  /** linux: iommufd_fault_fops_write. Responses up to the first bad one are given to the driver. */
+  write: (machine, { context, object: fault }, data) => {
+    if (data.length % RESPONSE_BYTES !== 0) return { errno: 'ESPIPE' };
+    const frames: Frame[] = [];
+    for (let at = 0; at < data.length; at += RESPONSE_BYTES) {
+      const { cookie, code } = decodeStruct(
+        structs.iommu_hwpt_page_response,
+        data.subarray(at, at + RESPONSE_BYTES),
+      );
+      const group = objectOf(machine.state, context, fault, 'fault').pending[cookie];
+      if (code > INVALID || group === undefined)
+        return at === 0 ? { errno: 'EINVAL' } : { count: at, frames };
+      frames.push(...answer(machine, context, fault, [group], code));
+    }
+    return { count: data.length, frames };
+  },
+};
 
-/** linux: iommufd_fault_fops_read; the queue's file is at position 0 for ever. */
-export function readFaults(machine: Machine, context: number, fault: Fault, buffer: Buffer): Transfer {
-  if (buffer.bytes % RECORD_BYTES !== 0) return { errno: 'ESPIPE' };
-  const records: Uint8Array[] = [];
+/** The lowest numbers from 1 on that no group has. */
+function freeCookies(pending: Readonly<Record<number, FaultGroup>>, count: number): readonly number[] {
   const cookies: number[] = [];
-  const taken = new Set(Object.keys(fault.pending).map(Number));
-  for (const group of fault.queue) {
-    const done = records.length * RECORD_BYTES;
-    const bytes = group.faults.length * RECORD_BYTES;
-    if (done + bytes > buffer.bytes) {
-      if (records.length === 0) return tooShort(machine.state);
-      break;
-    }
-    if (done + bytes > (buffer.mapped ?? buffer.bytes)) {
-      if (records.length === 0) return { errno: 'EFAULT' };
-      break;
-    }
-    const cookie = lowestFree(taken);
-    taken.add(cookie);
-    cookies.push(cookie);
-    records.push(...recordsOf(group, cookie));
-  }
-  if (cookies.length > 0)
-    machine.emit('kernel', { type: 'faults.read', context, fault: fault.id, cookies });
-  return { data: joined(records) };
+  for (let cookie = 1; cookies.length < count; cookie += 1)
+    if (pending[cookie] === undefined) cookies.push(cookie);
+  return cookies;
 }
 
-function recordsOf({ device, pasid, faults }: FaultGroup, cookie: number): readonly Uint8Array[] {
-  return faults.map(({ flags, perm, grpid, addr }) =>
+function recordOf({ device, pasid, faults }: FaultGroup, cookie: number): Uint8Array {
+  const records = faults.map(({ flags, perm, grpid, addr }) =>
     encodeStruct(structs.iommu_hwpt_pgfault, { flags, dev_id: device, pasid, grpid, perm, addr, cookie }),
   );
+  return joined(records);
 }
 
-function lowestFree(taken: ReadonlySet<number>): number {
-  let cookie = 1;
-  while (taken.has(cookie)) cookie += 1;
-  return cookie;
+/** Whether a read would give something: POLLIN. */
+export function hasFaults(state: State, context: number, id: number): boolean {
+  return objectOf(state, context, id, 'fault').queue.length > 0;
 }
 
-/**
- * linux: iommufd_fault_fops_write. The responses up to the first bad one are given to the driver.
- * @param mapped bytes of the buffer that could be read.
- */
-export function writeFaults(
-  machine: Machine,
-  context: number,
-  fault: Fault,
-  data: Uint8Array,
-  mapped = data.length,
-): { readonly transfer: Transfer; readonly frames: readonly Frame[] } {
-  const { state } = machine;
-  if (data.length % RESPONSE_BYTES !== 0) return { transfer: { errno: 'ESPIPE' }, frames: [] };
-  const frames: Frame[] = [];
-  let written = 0;
-  let refused: Transfer | undefined;
-  while (written < data.length && refused === undefined) {
-    const end = written + RESPONSE_BYTES;
-    const { cookie, code } = decodeStruct(structs.iommu_hwpt_page_response, data.subarray(written, end));
-    const group = objectOf(state, context, fault.id, 'fault').pending[cookie];
-    if (end > mapped) refused = unreadable(state, end - mapped);
-    else if (code > INVALID || group === undefined) refused = { errno: 'EINVAL' };
-    else {
-      frames.push(...answer(machine, context, fault.id, [group], code));
-      written = end;
-    }
+/** A stalled access, for the fault queue of the HWPT that its PASID is attached to; without one it is refused. */
+export const pageFaultRow: FrameRow<PageFaultFrame> = {
+  run: (machine, frame) => {
+    const { driver, endpoint, streamId, stag, ssid = 0 } = frame;
+    const found = queueOf(machine.state, endpoint, ssid);
+    if (found === undefined) return [resumeFrame(driver, streamId, stag, false)];
+    const { context, fault, device, hwpt } = found;
+    const { nextGroup: number } = objectOf(machine.state, context, fault, 'fault');
+    const about = { number, driver, device, endpoint, hwpt, pasid: ssid, streamId, stag };
+    const group: FaultGroup = { ...about, faults: [faultOf(frame)] };
+    machine.emit('kernel', { type: 'fault.queued', context, fault, group });
+    return [];
+  },
+};
+
+function faultOf({
+  ssid,
+  stag,
+  iova,
+  write,
+  execute,
+  privileged,
+}: PageFaultFrame): FaultGroup['faults'][number] {
+  const perm =
+    (write ? numbers.IOMMU_PGFAULT_PERM_WRITE : numbers.IOMMU_PGFAULT_PERM_READ) |
+    (execute ? numbers.IOMMU_PGFAULT_PERM_EXEC : 0) |
+    (privileged ? numbers.IOMMU_PGFAULT_PERM_PRIV : 0);
+  const withPasid = ssid === undefined ? 0 : numbers.IOMMU_PGFAULT_FLAGS_PASID_VALID;
+  return { flags: numbers.IOMMU_PGFAULT_FLAGS_LAST_PAGE | withPasid, perm, grpid: stag, addr: iova };
+}
+
+interface Found {
+  readonly context: number;
+  readonly device: number;
+  readonly hwpt: number;
+  readonly fault: number;
+}
+
+function queueOf(state: State, endpoint: string, pasid: number): Found | undefined {
+  for (const { context, device } of boundIn(state, endpoint)) {
+    const { endpoint: of, attached } = deviceAt(state, { context, device });
+    const hwpt = of === endpoint ? attached[pasid] : undefined;
+    const object = hwpt === undefined ? undefined : contextIn(state, context).objects.get(hwpt);
+    if (object === undefined || !('fault' in object) || object.fault === 0) continue;
+    return { context, device, hwpt: object.id, fault: object.fault };
   }
-  return { transfer: written === 0 && refused !== undefined ? refused : { written }, frames };
-}
-
-/** The first record cannot be read. @param left bytes of it that were not. */
-function unreadable(state: State, left: number): Transfer {
-  return switchOf(kernelOf(state), 'faultWriteFault') === 'EFAULT'
-    ? { errno: 'EFAULT' }
-    : { written: Math.min(left, RESPONSE_BYTES) };
+  return undefined;
 }
 
 /** Answers INVALID what an attachment, or with no `of` the whole queue, has left. */
@@ -166,15 +156,13 @@ export function answerFaults(
 }
 
 function answer(
-  machine: Machine,
+  { emit }: Machine,
   context: number,
   fault: number,
   groups: readonly FaultGroup[],
   code: number,
 ): readonly Frame[] {
   const answered = groups.map(({ number }) => number);
-  machine.emit('kernel', { type: 'faults.answered', context, fault, groups: answered, code });
-  return groups.flatMap(({ endpoint, streamId, stag }) =>
-    respond(machine, endpoint, { streamId, stag, granted: code !== INVALID }),
-  );
+  emit('kernel', { type: 'faults.answered', context, fault, groups: answered, code });
+  return groups.map(({ driver, streamId, stag }) => resumeFrame(driver, streamId, stag, code !== INVALID));
 }

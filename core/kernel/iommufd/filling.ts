@@ -8,13 +8,14 @@ import { mapPages, unmapPages } from '../../driver/ops.ts';
 import type { Context as Machine } from '../../machine.ts';
 import type { Frame } from '../../tasks/task.ts';
 import type { Errno } from '../errno.ts';
+import { PAGE_BYTES, type Run } from '../process/state.ts';
 import { areasIn, areasOf, IOVA_LAST, lengthOf } from './areas.ts';
 import { objectOf } from './object.ts';
 import { contextIn } from './object-handlers.ts';
 import { type AreaPlace, pin, pinnedRuns, unpin } from './pins.ts';
 import type { Area, Ioas } from './state.ts';
 
-/** What was done, and what is left to do where it failed. */
+/** What was done, and what is left to do, most of all where it failed. */
 export interface Filled {
   readonly errno?: Errno;
   readonly frames: readonly Frame[];
@@ -29,31 +30,37 @@ export function fillArea(machine: Machine, place: AreaPlace, iova: bigint): Fill
   const pinned = pin(machine, place, areaAt(machine, place, iova));
   if (pinned !== undefined) return { errno: pinned, frames: [] };
   const area = areaAt(machine, place, iova);
+  const after: Frame[] = [];
   for (const [at, hwpt] of hwpts.entries()) {
-    const errno = mapArea(machine, area, domainOf(machine, place.context, hwpt));
-    if (errno !== undefined) return { errno, frames: emptyArea(machine, place, area, hwpts.slice(0, at)) };
+    const errno = mapArea(machine, place, area, domainOf(machine, place.context, hwpt), after);
+    if (errno === undefined) continue;
+    return { errno, frames: [...after, ...emptyArea(machine, place, area, hwpts.slice(0, at))] };
   }
-  return done;
+  return { frames: after };
 }
 
 /** Maps all areas of an IOAS into one domain. On an error it holds none when the frames are done. */
 export function fillDomain(machine: Machine, place: AreaPlace, domain: number): Filled {
   const first = ioasAt(machine, place).hwpts.length === 0;
   const filled: Area[] = [];
-  const all = [...areasIn(areasOf(contextIn(machine.state, place.context), ioasAt(machine, place)), EVERYWHERE)];
+  const after: Frame[] = [];
+  const all = [
+    ...areasIn(areasOf(contextIn(machine.state, place.context), ioasAt(machine, place)), EVERYWHERE),
+  ];
   for (const { iova } of all) {
     const errno =
       pin(machine, place, areaAt(machine, place, iova)) ??
-      mapArea(machine, areaAt(machine, place, iova), domain);
+      mapArea(machine, place, areaAt(machine, place, iova), domain, after);
     if (errno === undefined) {
       filled.push(areaAt(machine, place, iova));
       continue;
     }
     const last = areaAt(machine, place, iova);
-    const frames = filled.flatMap((area) => unmapArea(machine, area, domain));
-    return { errno, frames: [...frames, ...(first ? [...filled, last].flatMap((area) => unpinning(place, area)) : [])] };
+    const undone = filled.flatMap((area) => unmapArea(machine, area, domain));
+    const unpinned = first ? [...filled, last].flatMap((area) => unpinning(place, area)) : [];
+    return { errno, frames: [...after, ...undone, ...unpinned] };
   }
-  return done;
+  return { frames: after };
 }
 
 /** Takes an area out of some domains; its pages are let go when that is done and nothing else needs them. */
@@ -72,31 +79,53 @@ function unpinning({ context, ioas }: AreaPlace, { iova, pins, accesses }: Area)
 }
 
 /** The work of `area.unpin`. */
-export function runUnpin(machine: Machine, { context, ioas, iova }: AreaPlace & { readonly iova: bigint }): void {
+export function runUnpin(
+  machine: Machine,
+  { context, ioas, iova }: AreaPlace & { readonly iova: bigint },
+): void {
   unpin(machine, { context, ioas }, areaAt(machine, { context, ioas }, iova));
 }
 
+/** Takes an area out of one domain; it is out of reach when the frames are done. */
 export function unmapArea(machine: Machine, area: Area, domain: number): readonly Frame[] {
-  return unmapPages(machine, domain, area.iova, Number(lengthOf(area)));
+  return unmapPages(machine, domain, area.iova, lengthOf(area));
 }
 
-function mapArea(machine: Machine, area: Area, domain: number): Errno | undefined {
+function mapArea(
+  machine: Machine,
+  place: AreaPlace,
+  area: Area,
+  domain: number,
+  after: Frame[],
+): Errno | undefined {
   const runs = pinnedRuns(machine.state, present(area.pins, 'pins of an area that is mapped'));
-  return mapPages(machine, domain, area.iova, runs, { read: area.readable, write: area.writeable });
+  const fit = ioasAt(machine, place).hugePages ? runs : runs.flatMap(inPages);
+  return mapPages(machine, domain, area.iova, fit, { read: area.readable, write: area.writeable }, after);
+}
+
+/** Pages one by one, so that no larger page is made of them. */
+function inPages({ pa, size }: Run): readonly Run[] {
+  return Array.from({ length: size / PAGE_BYTES }, (_, at) => ({
+    pa: pa + at * PAGE_BYTES,
+    size: PAGE_BYTES,
+  }));
 }
 
 export const EVERYWHERE = { start: 0n, last: IOVA_LAST } as const;
 
+/** The IOAS that a place means. */
 export function ioasAt({ state }: Machine, { context, ioas }: AreaPlace): Ioas {
   return objectOf(state, context, ioas, 'ioas');
 }
 
+/** The area that begins at an address. */
 export function areaAt(machine: Machine, place: AreaPlace, iova: bigint): Area {
   const areas = areasOf(contextIn(machine.state, place.context), ioasAt(machine, place));
   for (const area of areasIn(areas, { start: iova, last: iova })) if (area.iova === iova) return area;
   throw new Error(`invariant: an area begins at ${iova}`);
 }
 
+/** The domain of a paging HWPT. */
 export function domainOf({ state }: Machine, context: number, hwpt: number): number {
   return objectOf(state, context, hwpt, 'hwpt_paging').domain;
 }

@@ -14,6 +14,7 @@ export interface DevicePlace {
   readonly device: number;
 }
 
+/** The device object at a place. */
 export function deviceAt(state: State, { context, device }: DevicePlace): Device {
   return objectOf(state, context, device, 'device');
 }

@@ -35,9 +35,10 @@ export function reserveRanges(
 export function releaseRanges(machine: Machine, place: AreaPlace, owner: string): void {
   const ioas = ioasAt(machine, place);
   const reserved = ioas.reserved.filter((each) => each.owner !== owner);
-  if (reserved.length < ioas.reserved.length) change(machine, place.context, ioas, { reserved, noFits: [] });
+  if (reserved.length < ioas.reserved.length) change(machine, place.context, ioas, { reserved });
 }
 
+/** Orders spans by where they begin. */
 export function byStart(one: Span, other: Span): number {
   return one.start < other.start ? -1 : one.start > other.start ? 1 : 0;
 }

@@ -4,6 +4,7 @@ import type { Handlers } from '../../machine.ts';
 import { openMap, sealedMap } from '../../parts.ts';
 import type { State } from '../../state.ts';
 import { kernelOf } from '../kernel.ts';
+import { forgetGaps } from './gaps.ts';
 import type { AnyObject, Context } from './state.ts';
 
 type ObjectEvents =
@@ -24,6 +25,7 @@ export const objectHandlers: Pick<Handlers, ObjectEvents> = {
       closing: false,
       objects: sealedMap(),
       areas: sealedMap(),
+      gaps: sealedMap(),
       free: sealedMap(),
       nextId: 1,
       accounting,
@@ -44,12 +46,16 @@ export const objectHandlers: Pick<Handlers, ObjectEvents> = {
     if (object.id === context.nextId) context.nextId += 1;
     else openMap(context, 'free').delete(object.id);
   },
-  'object.finalized': (state, { context, object }) => change(contextIn(state, context), object, { ready: true }),
+  'object.finalized': (state, { context, object }) =>
+    change(contextIn(state, context), object, { ready: true }),
   'object.changed': (state, { context, object, set }) => change(contextIn(state, context), object, set),
   'object.removed': (state, { context: id, object, tombstone }) => {
     const context = contextIn(state, id);
     openMap(context, 'objects').delete(object);
-    if (context.areas.get(object) !== undefined) openMap(context, 'areas').delete(object);
+    if (context.areas.get(object) !== undefined) {
+      openMap(context, 'areas').delete(object);
+      forgetGaps(openMap(context, 'gaps'), object);
+    }
     if (!tombstone) openMap(context, 'free').set(object, object);
     if (context.vfioIoas === object) context.vfioIoas = 0;
   },

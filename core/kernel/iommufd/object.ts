@@ -28,7 +28,12 @@ export function findAny({ objects }: Context, id: number): AnyObject | undefined
 }
 
 /** The object of that kind, published or not, which is known to be there. */
-export function objectOf<K extends ObjectKind>(state: State, context: number, id: number, kind: K): ObjectOf<K> {
+export function objectOf<K extends ObjectKind>(
+  state: State,
+  context: number,
+  id: number,
+  kind: K,
+): ObjectOf<K> {
   const found = present(contextIn(state, context).objects.get(id), `object ${id}`);
   assert(found.kind === kind, `object ${id} is of kind ${kind}`);
   return found as ObjectOf<K>;
@@ -60,7 +65,12 @@ export function change<K extends ObjectKind>(
   { id }: ObjectOf<K>,
   set: Partial<Omit<ObjectOf<K>, 'id' | 'kind' | 'ready'>>,
 ): void {
-  emit('kernel', { type: 'object.changed', context, object: id, set: set as Readonly<Record<string, unknown>> });
+  emit('kernel', {
+    type: 'object.changed',
+    context,
+    object: id,
+    set: set as Readonly<Record<string, unknown>>,
+  });
 }
 
 /** Takes a reference that keeps the object, or gives it back (`by` -1). */

@@ -2,15 +2,16 @@
  * Pinning: an area's pages are held for as long as a HWPT maps them or an access uses them, so that they
  * stay where they are whatever their process does. linux: iommufd/pages.c.
  */
+
+import type { Context as Machine } from '../../machine.ts';
+import type { State } from '../../state.ts';
 import type { Errno } from '../errno.ts';
 import { allocates } from '../kernel.ts';
-import type { Context as Machine } from '../../machine.ts';
 import { holdSlices } from '../process/backing.ts';
 import { backingOf, mappedSlices, runsOf, total } from '../process/memory.ts';
 import { PAGE_BYTES, type Run, type Slice } from '../process/state.ts';
-import type { State } from '../../state.ts';
-import { lengthOf } from './areas.ts';
 import { splitSlices } from './area-handlers.ts';
+import { lengthOf } from './areas.ts';
 import type { Area } from './state.ts';
 
 const PAGE = BigInt(PAGE_BYTES);

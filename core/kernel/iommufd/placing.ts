@@ -4,8 +4,9 @@
  */
 import type { Errno, Failed } from '../errno.ts';
 import { HUGE_BYTES, PAGE_BYTES } from '../process/state.ts';
-import { areaBelow, type Areas, areasIn, firstAreaIn, IOVA_LAST, meets } from './areas.ts';
-import type { Ioas, NoFit, Span } from './state.ts';
+import { type Areas, areasIn, firstAreaIn, IOVA_LAST, meets, overlapOf } from './areas.ts';
+import { type Gaps, gapAt, gapsFrom, sizeLog2 } from './gaps.ts';
+import type { Ioas, Span } from './state.ts';
 
 const PAGE = BigInt(PAGE_BYTES);
 /** Largest alignment that is asked for: a huge page of the CPU. */
@@ -14,21 +15,33 @@ const LENGTH_MAX = 2n ** 63n - 1n;
 /** What is searched without a list of allowed ranges. */
 const ANYWHERE: Span = { start: PAGE, last: IOVA_LAST - PAGE };
 
-type Search = Omit<NoFit, 'from'>;
-/** The place, and what was searched for where it was chosen. */
-export type Place = Failed | { readonly iova: bigint; readonly searched?: Search };
+/** A range that a place is looked for. */
+interface Search {
+  readonly length: bigint;
+  readonly alignment: bigint;
+  /** In a page. */
+  readonly offset: bigint;
+}
+
+export type Place = Failed | { readonly iova: bigint };
+
+/** What an IOAS holds. */
+export interface Held {
+  readonly areas: Areas | undefined;
+  readonly gaps: Gaps;
+}
 
 /** @param address of the memory: its offset in the page is kept, and its alignment where that helps. */
 export function place(
   ioas: Ioas,
-  areas: Areas | undefined,
+  held: Held,
   length: bigint,
   address: bigint,
   fixed: bigint | undefined,
 ): Place {
   if (length === 0n || length % BigInt(ioas.alignment) !== 0n) return { errno: 'EINVAL' };
-  if (fixed === undefined) return choose(ioas, areas, length, address);
-  const errno = checkFixed(ioas, areas, fixed, length);
+  if (fixed === undefined) return choose(ioas, held, length, address);
+  const errno = checkFixed(ioas, held.areas, fixed, length);
   return errno === undefined ? { iova: fixed } : { errno };
 }
 
@@ -40,16 +53,15 @@ function checkFixed(ioas: Ioas, areas: Areas | undefined, iova: bigint, length: 
   return firstAreaIn(areas, span) === undefined ? undefined : 'EEXIST';
 }
 
-function choose(ioas: Ioas, areas: Areas | undefined, length: bigint, address: bigint): Place {
+function choose(ioas: Ioas, held: Held, length: bigint, address: bigint): Place {
   if (length >= LENGTH_MAX) return { errno: 'EOVERFLOW' };
   const alignment = alignmentFor(length, address);
   if (alignment < BigInt(ioas.alignment)) return { errno: 'EINVAL' };
-  const searched: Search = { length, alignment, offset: address % PAGE };
-  const from = ioas.noFits.find((each) => isSame(each, searched))?.from ?? 0n;
+  const search: Search = { length, alignment, offset: address % PAGE };
   const spans = ioas.allowed.length === 0 ? [ANYWHERE] : joined(ioas.allowed);
   for (const span of spans) {
-    const iova = firstFit(ioas.reserved, areas, span, searched, from);
-    if (iova !== undefined) return { iova, searched };
+    const iova = firstFit(ioas, held, span, search);
+    if (iova !== undefined) return { iova };
   }
   return { errno: 'ENOSPC' };
 }
@@ -66,10 +78,6 @@ function joined(spans: readonly Span[]): readonly Span[] {
   return out;
 }
 
-function isSame(one: Search, other: Search): boolean {
-  return one.length === other.length && one.alignment === other.alignment && one.offset === other.offset;
-}
-
 /** The largest alignment that the memory's own allows a large page to profit from. */
 function alignmentFor(length: bigint, address: bigint): bigint {
   let alignment = 1n << BigInt((length - 1n).toString(2).length);
@@ -80,27 +88,41 @@ function alignmentFor(length: bigint, address: bigint): bigint {
 }
 
 /** The first place in a span or hole for the range, if it has one. */
-function fit({ start, last }: Span, { length, alignment, offset }: Search): bigint | undefined {
+function placeIn({ start, last }: Span, { length, alignment, offset }: Search): bigint | undefined {
   if (last < start || last - start < length - 1n) return undefined;
   const iova = ((start + alignment - 1n) & -alignment) | offset;
   return iova > last || last - iova < length - 1n ? undefined : iova;
 }
 
-/** The lowest place in a span; `from`: there is none below. */
+/** The lowest place in a span: in the gap that it begins in, or in the lowest one of some size. */
 function firstFit(
-  reserved: readonly Span[],
-  areas: Areas | undefined,
+  { id, reserved }: Ioas,
+  { areas, gaps }: Held,
   span: Span,
   search: Search,
-  from: bigint,
 ): bigint | undefined {
-  const start = fit(span, search);
+  const start = placeIn(span, search);
   if (start === undefined) return undefined;
-  // A hole is tried from its beginning, wherever the search takes up again.
-  const below = from > start ? areaBelow(areas, from) : undefined;
-  const first = below !== undefined && below.last >= start ? below.iova : start;
-  for (const hole of holes(reserved, areas, { start: first < start ? start : first, last: span.last })) {
-    const found = fit(hole, search);
+  const inside = { start, last: span.last };
+  const first = gapAt(areas, start);
+  let best = first && placeInGap(reserved, overlapOf(first, inside), search);
+  if (best !== undefined) return best;
+  for (let size = sizeLog2(search.length); size < 64; size += 1) {
+    for (const gap of gapsFrom(gaps, id, size, start)) {
+      if (gap.start > span.last || (best !== undefined && gap.start >= best)) break;
+      const found = placeInGap(reserved, overlapOf(gap, inside), search);
+      if (found === undefined) continue;
+      if (best === undefined || found < best) best = found;
+      break;
+    }
+  }
+  return best;
+}
+
+/** The lowest place in a gap that is not reserved. */
+function placeInGap(reserved: readonly Span[], gap: Span, search: Search): bigint | undefined {
+  for (const hole of holes(reserved, undefined, gap)) {
+    const found = placeIn(hole, search);
     if (found !== undefined) return found;
   }
   return undefined;

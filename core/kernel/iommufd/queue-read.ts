@@ -1,20 +1,31 @@
-/** What the reads of fault queues and of vEVENTQs have in common. */
-import type { Errno } from '../errno.ts';
-import { kernelOf, switchOf } from '../kernel.ts';
+/** What the files of fault queues and of vEVENTQs have in common. They stand at position 0 for ever. */
+
 import type { State } from '../../state.ts';
-
-/** A buffer of user space, and how many of its bytes can be written: all, unless its end is not mapped. */
-export interface Buffer {
-  readonly bytes: number;
-  readonly mapped?: number;
-}
-
-/** What a read or a write of a queue's file gives: bytes that were read, or so many that were written. */
-export type Transfer = { readonly errno: Errno } | { readonly data: Uint8Array } | { readonly written: number };
+import type { FileReply } from '../files.ts';
+import { kernelOf, switchOf } from '../kernel.ts';
 
 /** A buffer that is too short for the first record. */
-export function tooShort(state: State): Transfer {
-  return switchOf(kernelOf(state), 'shortEventRead') === 'EINVAL' ? { errno: 'EINVAL' } : { data: new Uint8Array() };
+export function tooShort(state: State): FileReply {
+  return switchOf(kernelOf(state), 'shortEventRead') === 'EINVAL'
+    ? { errno: 'EINVAL' }
+    : { data: new Uint8Array() };
+}
+
+/** The items from the first on whose records fit in a buffer, and those records one behind the other. */
+export function fitting<T>(
+  items: readonly T[],
+  recordOf: (item: T, index: number) => Uint8Array,
+  bytes: number,
+): { readonly count: number; readonly data: Uint8Array } {
+  const records: Uint8Array[] = [];
+  let left = bytes;
+  for (const [index, item] of items.entries()) {
+    const record = recordOf(item, index);
+    if (record.length > left) break;
+    records.push(record);
+    left -= record.length;
+  }
+  return { count: records.length, data: joined(records) };
 }
 
 /** Records one behind the other. */

@@ -3,6 +3,7 @@
  * `users` counts as the kernel does: 1 for the id itself, 1 for each reference that keeps the object. Objects
  * are values: events put changed ones in their place. An IOAS's areas stand beside it, in `Context.areas`.
  */
+import type { Attachment } from '../../driver/state.ts';
 import type { Radix } from '../../memory/radix.ts';
 import type { Slice } from '../process/state.ts';
 
@@ -39,15 +40,6 @@ export interface Area {
   readonly locks: number;
 }
 
-/** Below `from` there is no room for such a range. */
-export interface NoFit {
-  readonly length: bigint;
-  readonly alignment: bigint;
-  /** Offset in a page. */
-  readonly offset: bigint;
-  readonly from: bigint;
-}
-
 export interface Ioas extends Common {
   readonly kind: 'ioas';
   /** Ranges that devices and domains reserve, by start, with their owner: `device:ID`, `hwpt:ID`. */
@@ -61,8 +53,6 @@ export interface Ioas extends Common {
   readonly hwpts: readonly number[];
   /** Access objects. */
   readonly accesses: readonly number[];
-  /** What automatic placing has learnt. */
-  readonly noFits: readonly NoFit[];
 }
 
 export interface HwptPaging extends Common {
@@ -89,6 +79,8 @@ export interface HwptNested extends Common {
   readonly smmu: string;
   /** Its vSTE asks for stage 1: not bypass, abort or V=0. */
   readonly stage1: boolean;
+  /** The kernel made it for an attach to the parent, and it goes with its last user (a proposal). */
+  readonly proxy: boolean;
 }
 
 export interface Device extends Common {
@@ -98,6 +90,11 @@ export interface Device extends Common {
   readonly attached: Readonly<Record<number, number>>;
   /** Its vDEVICE; 0 for none. */
   readonly vdevice: number;
+  /** Where a proposal has it so: its vIOMMU, 0 for none, and its virtual StreamID in user queues. */
+  readonly viommu: number;
+  readonly userSid?: number;
+  /** What the endpoints of its group were attached to before the group was taken. */
+  readonly defaults: Readonly<Record<string, Attachment>>;
 }
 
 export interface Access extends Common {
@@ -110,6 +107,7 @@ export interface Access extends Common {
 export interface FaultGroup {
   /** Counts the groups of the queue. */
   readonly number: number;
+  readonly driver: string;
   /** The device object, its attachment, and the stalled access or PRI group at the SMMU. */
   readonly device: number;
   readonly endpoint: string;
@@ -140,8 +138,8 @@ export interface Viommu extends Common {
   readonly hwpt: number;
   readonly smmu: string;
   readonly vmid: number;
-  /** vDEVICE objects by virtual StreamID (text: it may have 64 bits); device objects, where a call sets them. */
-  readonly vdevices: Readonly<Record<string, number>>;
+  /** Who has each virtual StreamID (text: it may have 64 bits); `object`: the vDEVICE, 0 where a call sets it. */
+  readonly vdevices: Readonly<Record<string, { readonly endpoint: string; readonly object: number }>>;
   /** Tegra241: its virtual interface, and where the file is mapped for its page 0; 0 for none. */
   readonly vintf: number;
   readonly mmapOffset: number;
@@ -153,6 +151,7 @@ export interface Vdevice extends Common {
   readonly kind: 'vdevice';
   readonly viommu: number;
   readonly device: number;
+  readonly endpoint: string;
   readonly virtId: bigint;
 }
 
@@ -166,7 +165,8 @@ export interface Veventq extends Common {
   readonly events: readonly {
     readonly sequence: number;
     readonly lost: boolean;
-    readonly words: readonly number[];
+    /** Doublewords of its body. */
+    readonly words: readonly bigint[];
   }[];
 }
 
@@ -175,9 +175,12 @@ export interface HwQueue extends Common {
   readonly viommu: number;
   readonly access: number;
   readonly index: number;
-  /** Physical address and bytes of the queue. */
+  /** Where the queue is: in the VM's memory, and physically. */
+  readonly iova: bigint;
   readonly pa: number;
   readonly bytes: number;
+  /** The queue of the next lower index, which it needs; 0 for none. */
+  readonly below: number;
 }
 
 export type AnyObject =
@@ -206,6 +209,8 @@ export interface Context {
   objects: Radix<AnyObject>;
   /** Areas by IOAS, then by the page of their first IOVA; several may begin in a page, in order. */
   areas: Radix<Radix<readonly Area[]>>;
+  /** What is free between them, by IOAS and size, then by page; see `gaps.ts`. */
+  gaps: Radix<Radix<readonly Span[]>>;
   /** Ids that came back, and the lowest that was never given. Tombstones are in neither. */
   free: Radix<number>;
   nextId: number;

@@ -1,10 +1,10 @@
 /** Physical memory behind mappings, files and pins: made, held, and given back when nobody holds it. */
 import type { Context } from '../../machine.ts';
 import { allocates, kernelOf } from '../kernel.ts';
+import type { KernelState } from '../state.ts';
 import { backingOf } from './memory.ts';
 import { findRun, gatherRuns, zero } from './pool.ts';
 import { type Backing, HUGE_BYTES, PAGE_BYTES, type Run, type Slice } from './state.ts';
-import type { KernelState } from '../state.ts';
 
 /** Makes zeroed memory with one user; undefined (ENOMEM) when there is too little. */
 export function makeBacking(context: Context, kind: Backing['kind'], bytes: number): Backing | undefined {
@@ -28,8 +28,17 @@ export function holdBacking({ state, emit }: Context, id: number, by: number): v
 
 /** Holds (`by` 1) or lets go (-1) each slice: one event for each backing. */
 export function holdSlices(context: Context, slices: readonly Slice[], by: 1 | -1): void {
+  holdEach(
+    context,
+    slices.map(({ backing }) => backing),
+    by,
+  );
+}
+
+/** The same for backings, as often as each is named. */
+export function holdEach(context: Context, backings: readonly number[], by: 1 | -1): void {
   const counts = new Map<number, number>();
-  for (const { backing } of slices) counts.set(backing, (counts.get(backing) ?? 0) + by);
+  for (const backing of backings) counts.set(backing, (counts.get(backing) ?? 0) + by);
   for (const [backing, count] of counts) holdBacking(context, backing, count);
 }
 

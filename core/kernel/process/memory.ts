@@ -8,7 +8,15 @@ import type { Context } from '../../machine.ts';
 import { storeBytes } from '../../memory/access.ts';
 import type { State } from '../../state.ts';
 import { kernelOf } from '../kernel.ts';
-import { type Backing, HUGE_BYTES, type Mapping, PAGE_BYTES, type Process, type Run, type Slice } from './state.ts';
+import {
+  type Backing,
+  HUGE_BYTES,
+  type Mapping,
+  PAGE_BYTES,
+  type Process,
+  type Run,
+  type Slice,
+} from './state.ts';
 
 /** End of the addresses of a process. */
 export const VA_END = 2 ** 47;
@@ -53,6 +61,7 @@ export function runsOf(state: State, { backing, offset, bytes }: Slice): readonl
   return found;
 }
 
+/** The backing of a number. */
 export function backingOf(state: State, id: number): Backing {
   return present(kernelOf(state).backings.get(id), `backing ${id}`);
 }
@@ -87,6 +96,7 @@ export function writeUser(
   return at === bytes.length;
 }
 
+/** Bytes of all slices together. */
 export function total(slices: readonly { readonly bytes: number }[]): number {
   return slices.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -9,7 +9,7 @@ import { type Backing, HUGE_BYTES, type MemoryKind, PAGE_BYTES, type Process } f
 /** Who asks, where a scenario names nobody. */
 export const DEFAULT_PROCESS = 'proc0';
 /** Where mappings begin, going up. */
-export const FIRST_VA = 0x7f00_0000_0000;
+export const FIRST_VA = 0x7000_0000_0000;
 const SCRATCH_BYTES = 0x1_0000;
 
 /** The process of that name; it is there from now on. */
@@ -20,17 +20,22 @@ export function processOf({ state, emit }: Context, name: string): Process {
 }
 
 /** Maps new memory, zeroed. Returns its address, or undefined (ENOMEM). */
-export function allocate(context: Context, process: string, bytes: number, kind: MemoryKind): number | undefined {
+export function allocate(
+  context: Context,
+  process: string,
+  bytes: number,
+  kind: MemoryKind,
+): number | undefined {
   processOf(context, process);
   const backing = makeBacking(context, kind, bytes);
   return backing && mapBacking(context, process, backing);
 }
 
 /** Maps a whole backing, whose use by the mapping is counted already. Returns the address. */
-export function mapBacking(context: Context, process: string, { id, kind, bytes }: Backing): number | undefined {
+export function mapBacking(context: Context, process: string, { id, bytes }: Backing): number | undefined {
   const { nextVa } = processOf(context, process);
-  const align = kind === 'hugetlb' || bytes >= HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES;
-  const va = Math.ceil(nextVa / align) * align;
+  // As a program that wants huge pages would align it: automatic IOVAs follow the alignment of the memory.
+  const va = Math.ceil(nextVa / HUGE_BYTES) * HUGE_BYTES;
   if (va + bytes > VA_END) {
     holdBacking(context, id, -1);
     return undefined;

@@ -66,7 +66,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, choices, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
@@ -113,7 +113,8 @@ describe('scenario lines', () => {
     ['7', 'expected an object with "op", found 7'],
     ['{"value":1}', 'op: expected the name of an op, found nothing'],
     ['{"op":"dmaa"}', 'found "dmaa" (did you mean dma?)'],
-    ['{"op":"ioctl"}', 'op: ioctl is not in this version of Backwalk'],
+    ['{"op":"vm.create"}', 'op: vm.create is not in this version of Backwalk'],
+    ['{"op":"mem.alloc","bytes":1}', 'mem.alloc: expected a machine with a kernel'],
     ['{"op":"mem.write","vm":"vm0","gpa":0,"u64":[1]}', 'mem.write: vm: is not in this version of Backwalk'],
     [MACHINE, 'machine: expected on the first line only, found where a machine runs'],
     [
@@ -122,7 +123,7 @@ describe('scenario lines', () => {
     ],
     [
       '{"op":"mem.read","pa":"0x40000000","bytes":8,"byts":8}',
-      'mem.read: unknown field "byts", expected pa, bytes, expect, save (did you mean bytes?)',
+      'mem.read: unknown field "byts", expected pa, process, va, bytes, expect, save (did you mean bytes?)',
     ],
     [
       '{"op":"mem.read","pa":"40000000h","bytes":8}',
@@ -274,7 +275,7 @@ describe('scenario lines', () => {
     ],
     [
       { op: 'machine', kernel: { profile: 'v6.13' } },
-      'machine: kernel: expected null (the kernel is not in this version of Backwalk)',
+      'machine: kernel.profile: expected a kernel profile such as linux-7.3 (`help kernels` lists them), found "v6.13"',
     ],
     [
       { op: 'machine', schedule: 'lazy' },

@@ -2,8 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import type { AttachOptions, Target } from '../../../core/driver/attach.ts';
 import { allocNested, allocPaging, attach, freeDomain } from '../../../core/driver/ops.ts';
+import { bootFrames } from '../../../core/driver/probe.ts';
 import type { Entry } from '../../../core/event.ts';
-import { bootedHost, commandsOf, type Host, type HostOptions, of } from '../../support/smmu-driver.ts';
+import {
+  bootedHost,
+  commandsOf,
+  type Host,
+  type HostOptions,
+  hostConfig,
+  of,
+  plainPlatform,
+} from '../../support/smmu-driver.ts';
 
 const domain = (host: Host, flags: Parameters<typeof allocPaging>[2] = {}): number => {
   const made = allocPaging(host.context, 'smmu0', flags);
@@ -219,6 +228,26 @@ describe('domains', () => {
     const left = [...host.driver.domains.range()].map(([id]) => id);
     for (const id of left) host.run(freeDomain(host.context, id));
     expect(JSON.stringify([...host.state.kernel!.pool.free.range()])).toBe(pool);
+  });
+
+  it('share one pool of ASIDs with all SMMUs of the kernel, and none of VMIDs', () => {
+    const [smmu] = hostConfig().smmus;
+    const smmus = [smmu!, { ...smmu!, name: 'smmu1', base: 0xa00_0000 }];
+    const host = bootedHost({ machine: { smmus } });
+    host.run(bootFrames('smmu1', { platform: plainPlatform }));
+    const on = (name: string, flags: Parameters<typeof allocPaging>[2]): unknown => {
+      const made = allocPaging(host.context, name, flags);
+      return 'errno' in made ? made : host.state.drivers[name]?.domains.get(made.domain);
+    };
+    expect([on('smmu0', {}), on('smmu1', {}), on('smmu0', {})]).toMatchObject([
+      { asid: 1 },
+      { asid: 2 },
+      { asid: 3 },
+    ]);
+    const parent = { nestParent: true };
+    expect([on('smmu0', parent), on('smmu1', parent)]).toMatchObject([{ vmid: 1 }, { vmid: 1 }]);
+    const other = [...host.state.drivers['smmu1']!.domains.range()][0]![0];
+    expect(errnoOf(host, { domain: other })).toBe('EINVAL');
   });
 
   it('are refused as the flags demand', () => {

@@ -78,7 +78,7 @@ describe('CMD_SYNC', () => {
 
   it('is given up when the queue has stopped and nobody mends it', () => {
     const host = bootedHost();
-    host.context.emit('test', { type: 'quirk.switched', driver: 'smmu0', quirk: 'ignore-errors', on: true });
+    host.put({ type: 'set', path: 'smmu0.quirks.ignore-errors', value: true });
     const entries = host.run([
       issueAndSync('smmu0', [cmdOf('CMD_TLBI_EL3_ALL')]),
       issueAndSync('smmu0', tlbi(1)),
@@ -113,7 +113,7 @@ describe('a full queue', () => {
   it('of a stopped SMMU is told once and waited for without end', () => {
     const host = coldHost({ smmu: { idr: { ...smallQueue } } });
     host.run(bootFrames('smmu0', { platform: plainPlatform }));
-    host.context.emit('test', { type: 'quirk.switched', driver: 'smmu0', quirk: 'ignore-errors', on: true });
+    host.put({ type: 'set', path: 'smmu0.quirks.ignore-errors', value: true });
     const entries = host.run([issue('smmu0', [cmdOf('CMD_TLBI_EL3_ALL'), ...tlbi(300)])]);
     expect(of(entries, 'driver.told').filter(({ what }) => what === 'CMDQ timeout')).toHaveLength(1);
     expect(host.state.tasks).toHaveLength(1);

@@ -20,6 +20,7 @@ const told = (entries: Parameters<typeof of>[0]): string[] =>
 
 function attached(options: HostOptions = {}, nested = false): Host {
   const host = bootedHost(options);
+  host.context.emit('kernel', { type: 'context.opened', context: 1, accounting: 'user' });
   const made = allocPaging(host.context, 'smmu0', { nestParent: nested });
   if ('errno' in made) throw new Error(made.errno);
   let { domain } = made;
@@ -106,7 +107,7 @@ describe('the Event queue', () => {
     const entries = host.put(dma);
     expect(of(entries, 'record.written').map(({ record }) => record)).toEqual(['F_TRANSLATION']);
     expect(told(entries)).toEqual(['event']);
-    // A bad vSTE of the guest's making is its own: S1CDMax beyond what the SMMU has no meaning here, a CD is.
+    // A record that is the guest's own: C_BAD_CD, without S2.
     const record = [0x0000_0108_0000_000an, 0n, 0n, 0n];
     const bytes = new Uint8Array(new BigUint64Array(record).buffer);
     const { pa, cons } = host.driver.queues.EVENTQ!;
@@ -123,7 +124,7 @@ describe('the Event queue', () => {
       { actor: 'test', type: 'interrupt.raised', smmu: 'smmu0', source: 'EVENTQ' },
     ];
     const raised = host.put({ type: 'observe', events });
-    expect(told(raised)).toEqual(['event of a VM lost']);
+    expect(told(raised)).toEqual(['event without a vEVENTQ']);
   });
 
   it('ends a stalled access that nobody serves with an abort', () => {

@@ -56,7 +56,7 @@ function setup(mode: Mode): Stimulus[] {
     ...tables(),
     map(0x1000, at.data, CLEAN),
   ];
-  const sync = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: BigInt(MSI.CMD_SYNC / 4), MSIData: 0x51 });
+  const sync = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: BigInt(MSI.CMD_SYNC), MSIData: 0x51 });
   return [
     ...bringUp().map((each) =>
       each.type === 'mmio.write' && each.offset === 0x88 ? write('STRTAB_BASE_CFG', 0x1_0188) : each,

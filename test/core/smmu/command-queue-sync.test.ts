@@ -71,7 +71,7 @@ describe('a CMD_SYNC completes', () => {
   });
 
   it('after the CMD_SYNC before it, message and all', () => {
-    const message = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: 0x5000n >> 2n, MSIData: 1 });
+    const message = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: 0x5000n, MSIData: 1 });
     for (const seed of SEEDS) {
       on(seeded(seed))
         .given(bringUp())

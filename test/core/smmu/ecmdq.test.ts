@@ -133,7 +133,7 @@ describe('queues beside each other (3.5.6.1)', () => {
   });
 
   it('do what the Command queue does: an invalidation, a message, a wake-up', () => {
-    const loud = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: 0x5000n >> 2n, MSIData: 7 });
+    const loud = command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: 0x5000n, MSIData: 7 });
     ready(0)
       .given(tables(), map(0x1000, at.data), dma(0x1000))
       .when(submit(0, FLUSH, loud))

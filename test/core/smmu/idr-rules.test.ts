@@ -17,6 +17,7 @@ const rows = table<'rule' | 'base' | 'break' | 'and keep'>(`
   ttendian-code    | minimal  | TTENDIAN=1                      | TTENDIAN=3
   stall-model-code | minimal  | STALL_MODEL=3                   | STALL_MODEL=2
   st-level-code    | mmu-700  | ST_LEVEL=2                      | ST_LEVEL=1
+  ba-vatos-pages   | everything | BA_VATOS=2 ECMDQ=1 | BA_VATOS=1
   ecmdq-count      | minimal  | CMDQ_CONTROL_PAGE_LOG2NUMP=5 CMDQ_CONTROL_PAGE_LOG2NUMQ=4 ECMDQ=1 MSI=1 | CMDQ_CONTROL_PAGE_LOG2NUMQ=3
   sidsize-range    | mmu-700  | SIDSIZE=33                      | SIDSIZE=32
   ssidsize-range   | mmu-700  | SSIDSIZE=21                     | SSIDSIZE=20

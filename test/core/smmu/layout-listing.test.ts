@@ -400,7 +400,7 @@ function decodedValue(field: AnyField, raw: number): unknown {
     case 'addr':
       return raw * 2 ** (field.lo & 63);
     case 'u64':
-      return BigInt(raw);
+      return BigInt(raw) << BigInt(field.lo & 63);
     case 'oneOf':
       return Object.entries(field.names ?? {}).find(([, value]) => value === raw)?.[0] ?? 'RESERVED';
   }
@@ -439,7 +439,7 @@ describe('show', () => {
     ['CD', /^CD \{ T0SZ=0x10 IR0=WB_RA_WA .* ASID=7 TTB0=0x80050000 MAIR0=0x444ff \}$/],
     [
       'CMD_SYNC',
-      /^CMD_SYNC \{ Opcode=0x46 CS=SIG_IRQ MSH=ISH MSIAttr=0xf MSIData=0x1234 MSIAddress=0x20000400 \}$/,
+      /^CMD_SYNC \{ Opcode=0x46 CS=SIG_IRQ MSH=ISH MSIAttr=0xf MSIData=0x1234 MSIAddress=0x80001000 \}$/,
     ],
     [
       'F_TRANSLATION',

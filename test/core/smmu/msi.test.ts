@@ -33,7 +33,7 @@ function configure(source: 'GERROR' | 'EVENTQ', place: bigint, data = DATA): Sti
 const ENABLE = write('IRQ_CTRL', 5);
 const fault = dma(0x1000);
 const sync = (place: bigint, data = DATA) =>
-  command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: place >> 2n, MSIData: data });
+  command('CMD_SYNC', { CS: 'SIG_IRQ', MSIAddress: place, MSIData: data });
 
 /** Each source with what triggers it, and its error. */
 const sources = {
@@ -161,7 +161,7 @@ describe('the message of a CMD_SYNC (4.7.3)', () => {
       .when(issue(0, sync(0n)))
       .then({ type: 'interrupt.raised' })
       .thenNo('msi.sent');
-    const none = command('CMD_SYNC', { MSIAddress: places.ram >> 2n, MSIData: DATA });
+    const none = command('CMD_SYNC', { MSIAddress: places.ram, MSIData: DATA });
     small().given(quiet()).when(issue(0, none)).thenNo('msi.sent', 'interrupt.raised');
   });
 

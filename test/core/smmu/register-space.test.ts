@@ -62,7 +62,7 @@ describe('fields that are RES0 without a feature (6.3)', () => {
 
 describe('accesses between registers', () => {
   it('writes two 32-bit registers with one doubleword, the lower first, and says so (6.2)', () => {
-    const wrote = given()
+    const wrote = given(write('CMDQ_BASE', 19))
       .when(access(0x98, 8, 0x0000_0003_0000_0002n))
       .then(
         { type: 'misuse.noted', rule: 'spans-registers' },

@@ -1,0 +1,88 @@
+/**
+ * The handlers of an SMMU's interrupts (linux: arm_smmu_gerror_handler, arm_smmu_cmdq_skip_err,
+ * arm_smmu_evtq_thread, arm_smmu_priq_thread). Each is a unit of its own, and works once for all interrupts
+ * that came before it began.
+ */
+import { present } from '../assert.ts';
+import type { Context } from '../machine.ts';
+import { cerrors } from '../smmu/codes.ts';
+import { gerrorBits } from '../smmu/gerror.ts';
+import type { State } from '../state.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { cmdOf } from './commands.ts';
+import { driverOf, loadDoublewords, portOf, storeDoublewords, tell } from './port.ts';
+import type { DriverInterrupt, DriverState } from './state.ts';
+
+interface HandlerFrame extends Frame {
+  readonly driver: string;
+}
+
+/** Units of the handlers, by their part of the name behind the driver's. */
+// biome-ignore format: a table
+const handlers: Readonly<Record<DriverInterrupt, { readonly unit: string; readonly frame: string }>> = {
+  GERROR: { unit: 'gerror-irq', frame: 'irq.gerror' },
+  EVENTQ: { unit: 'evtq-irq',   frame: 'irq.evtq' },
+  PRIQ:   { unit: 'priq-irq',   frame: 'irq.priq' },
+};
+
+export interface PendingInterrupt {
+  readonly unit: string;
+  readonly driver: string;
+  readonly source: DriverInterrupt;
+  readonly frame: Frame;
+}
+
+/** Interrupts that wait for their handler, each with the unit that takes it. */
+export function pendingInterrupts({ drivers }: State): readonly PendingInterrupt[] {
+  const found: PendingInterrupt[] = [];
+  for (const name in drivers) {
+    for (const source of drivers[name]?.interrupts ?? []) {
+      const { unit, frame } = handlers[source];
+      found.push({ unit: `${name}.${unit}`, driver: name, source, frame: { do: frame, driver: name } });
+    }
+  }
+  return found;
+}
+
+/** Whether any interrupt waits; costs nothing where there are no drivers. */
+export function hasInterrupts({ drivers }: State): boolean {
+  for (const name in drivers) if ((drivers[name]?.interrupts.length ?? 0) > 0) return true;
+  return false;
+}
+
+/** Says that a handler begins. */
+export function takeInterrupt({ state, emit }: Context, { driver, source }: PendingInterrupt): void {
+  emit(driverOf(state, driver).setup.actor, { type: 'interrupt.taken', driver, source });
+}
+
+const SFM_ERR = 1 << 8;
+
+export const gerrorRow: FrameRow<HandlerFrame> = {
+  run: (context, { driver: name }) => {
+    const driver = driverOf(context.state, name);
+    const port = portOf(driver);
+    const gerror = Number(port.read(context, driver, 'GERROR'));
+    const active = (gerror ^ Number(port.read(context, driver, 'GERRORN'))) >>> 0;
+    if (active === 0) return;
+    tell(context, driver, 'unexpected global error reported', `0x${active.toString(16)}`);
+    if (driver.quirks['ignore-errors'] === true) return;
+    if ((active & SFM_ERR) !== 0) port.write(context, driver, 'CR0', 0n);
+    if ((active & gerrorBits.CMDQ_ERR) !== 0) mendQueue(context, driver);
+    port.write(context, driver, 'GERRORN', BigInt(gerror));
+  },
+};
+
+/** An entry that hardware refuses becomes a CMD_SYNC; for all else the acknowledgement is enough. */
+function mendQueue(context: Context, driver: DriverState): void {
+  const port = portOf(driver);
+  const value = Number(port.read(context, driver, 'CMDQ_CONS'));
+  const code = (value >>> 24) & 0x7f;
+  const queue = present(driver.queues.CMDQ, 'Command queue');
+  if (code === cerrors.CERROR_NONE) return;
+  if (code === cerrors.CERROR_ABT) return tell(context, driver, 'retrying command fetch');
+  if (code === cerrors.CERROR_ATC_INV_SYNC) return tell(context, driver, 'ATC invalidate timeout');
+  const slot = queue.pa + ((value & 0xf_ffff) % 2 ** queue.sizeLog2) * 16;
+  const [lo = 0n, hi = 0n] = loadDoublewords(context.state, driver, slot, 2);
+  tell(context, driver, 'skipping command in error state', `0x${lo.toString(16)} 0x${hi.toString(16)}`);
+  storeDoublewords(context, driver, slot, cmdOf('CMD_SYNC', { CS: 'SIG_SEV', MSH: 'ISH', MSIAttr: 0xf }));
+}

@@ -1,0 +1,84 @@
+/**
+ * Endpoints as the driver knows them (linux: arm_smmu_probe_device), and the domain that the kernel gives an
+ * endpoint that nobody has taken.
+ */
+import { present } from '../assert.ts';
+import type { EndpointConfig } from '../config.ts';
+import type { Context } from '../machine.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { planAttach, type Target } from './attach.ts';
+import { makePaging } from './domains.ts';
+import { driverOf, portOf, tell } from './port.ts';
+import type { DriverState, Master } from './state.ts';
+import { extendStreamTable, hasStream } from './stream-table.ts';
+
+/** Probes the endpoints behind the SMMU, in the order of the machine. */
+export function probeEndpoints({ state }: Context, { name, setup }: DriverState): readonly Frame[] {
+  return Object.values(state.endpoints)
+    .filter(({ config }) => config.smmu === setup.port.smmu)
+    .map(({ config }) => ({ do: 'endpoint.probe', driver: name, endpoint: config.name }));
+}
+
+interface ProbeFrame extends Frame {
+  readonly do: 'endpoint.probe';
+  readonly driver: string;
+  readonly endpoint: string;
+}
+
+export const probeRow: FrameRow<ProbeFrame> = {
+  run: (context, { driver: name, endpoint }) => {
+    const driver = driverOf(context.state, name);
+    const { config, ats } = present(context.state.endpoints[endpoint], `endpoint ${endpoint}`);
+    if (!hasStream(driver, config.streamId)) return tell(context, driver, 'StreamID out of range', endpoint);
+    if (!extendStreamTable(context, driver, config.streamId))
+      return tell(context, driver, 'no memory for a stream table leaf', endpoint);
+    const master = masterFrom(driver, config);
+    context.emit(driver.setup.actor, { type: 'master.added', driver: name, endpoint, master });
+    // STU is written, and ATS stays off until there is a domain.
+    if (ats) portOf(driver).switchAts(context, endpoint, false);
+    return [{ do: 'endpoint.default', driver: name, endpoint }];
+  },
+};
+
+function masterFrom(driver: DriverState, config: EndpointConfig): Master {
+  const features = present(driver.features, 'features');
+  return {
+    endpoint: config.name,
+    streams: [config.streamId],
+    ssidBits: Math.min(features.ssidBits, config.ssidBits),
+    // Firmware's `dma-can-stall`, or an SMMU that always stalls.
+    stallEnabled: features.stallForce || (features.stalls && config.stall === true),
+    canAts: features.ats && driver.setup.platform.rootAts && config.ats,
+    cdInSte: false,
+    atsEnabled: false,
+    attached: { 0: 'blocked' },
+  };
+}
+
+interface DefaultFrame extends Frame {
+  readonly do: 'endpoint.default';
+  readonly driver: string;
+  readonly endpoint: string;
+}
+
+/** Attaches the endpoint to a default domain of its own. */
+export const defaultRow: FrameRow<DefaultFrame> = {
+  run: (context, { driver: name, endpoint }) => {
+    const driver = driverOf(context.state, name);
+    const target = defaultTarget(context, driver);
+    if ('errno' in target) return tell(context, driver, 'no default domain', `${endpoint}: ${target.errno}`);
+    const plan = planAttach(context, endpoint, target.to, {});
+    if ('errno' in plan) return tell(context, driver, 'default attach failed', `${endpoint}: ${plan.errno}`);
+    return plan;
+  },
+};
+
+function defaultTarget(
+  context: Context,
+  driver: DriverState,
+): { readonly to: Target } | { readonly errno: string } {
+  const { defaultDomain } = driver.setup.platform;
+  if (defaultDomain !== 'dma') return { to: defaultDomain };
+  const made = makePaging(context, driver, {});
+  return 'errno' in made ? made : { to: { domain: made.domain } };
+}

@@ -1,0 +1,61 @@
+/** Kinds of work that the kernel does in tasks, besides its drivers'. */
+import type { Context as Machine } from '../machine.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { completeIoctl, finishIoctl, startIoctl } from './dispatch.ts';
+import { closeFile } from './files.ts';
+import { type EndFrame, runEnd } from './iommufd/context.ts';
+import { runUnpin } from './iommufd/filling.ts';
+import { removeAreas, runUnmap, type UnmapFrame } from './iommufd/ioas-unmap.ts';
+import { endObject } from './iommufd/kinds.ts';
+import { runUnlink, type UnlinkFrame } from './iommufd/linking.ts';
+import { remove } from './iommufd/object.ts';
+import type { AreaPlace } from './iommufd/pins.ts';
+import { objectFrames } from './iommufd/rows.ts';
+import type { Span } from './iommufd/state.ts';
+import { endProcess, type ReturnFrame, runExit, runReturn, runWrite, type WriteFrame } from './work.ts';
+
+interface OfIoctl extends Frame {
+  readonly ioctl: number;
+}
+interface OfObject extends Frame {
+  readonly context: number;
+  readonly object: number;
+  readonly tombstone?: boolean;
+}
+
+interface OfProcess extends Frame {
+  readonly process: string;
+}
+
+const row = <F extends Frame>(
+  run: (machine: Machine, frame: F) => ReturnType<FrameRow<F>['run']>,
+): FrameRow<F> => ({
+  run,
+});
+
+// biome-ignore format: a table
+export const kernelFrames = {
+  'ioctl.run':      row((machine, { ioctl }: OfIoctl) => startIoctl(machine, ioctl)),
+  'ioctl.end':      row((machine, { ioctl }: OfIoctl) => finishIoctl(machine, ioctl)),
+  'ioctl.complete': row((machine, { ioctl }: OfIoctl) => completeIoctl(machine, ioctl)),
+
+  'object.end':     row((machine, { context, object }: OfObject) => endObject(machine, context, object)),
+  'object.remove':  row((machine, { context, object, tombstone }: OfObject) => remove(machine, context, object, tombstone)),
+  'context.end':    row((machine, frame: EndFrame) => runEnd(machine, frame, (id) => endObject(machine, frame.context, id))),
+
+  'ioas.unmap':     row((machine, frame: UnmapFrame) => runUnmap(machine, frame)),
+  'ioas.unlink':    row((machine, frame: UnlinkFrame) => runUnlink(machine, frame)),
+  'area.unpin':     row((machine, frame: Frame & AreaPlace & { readonly iova: bigint }) => runUnpin(machine, frame)),
+  'areas.remove':   row((machine, frame: Frame & AreaPlace & Span) => removeAreas(machine, frame, frame)),
+
+  'file.close':     row((machine, { fd }: Frame & { readonly fd: number }) => closeFile(machine, fd)),
+  'file.write':     row((machine, frame: WriteFrame) => runWrite(machine, frame)),
+  'process.exit':   row((machine, { process }: OfProcess) => runExit(machine, process)),
+  'process.end':    row((machine, { process }: OfProcess) => endProcess(machine, process)),
+  'syscall.end':    row((machine, frame: ReturnFrame) => runReturn(machine, frame)),
+  'kernel.booted':  row((machine) => {
+    machine.emit('kernel', { type: 'kernel.booted', profile: machine.state.kernel?.profile ?? '' });
+  }),
+
+  ...objectFrames,
+} as const;

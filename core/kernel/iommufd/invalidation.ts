@@ -1,0 +1,78 @@
+/**
+ * Invalidation for a guest: whose view of the SMMU its commands are turned by, the work that issues them, and
+ * the answer that tells how many were handled.
+ */
+import type { Cmd } from '../../driver/commands.ts';
+import type { GuestView } from '../../driver/guest-commands.ts';
+import { viommuInvalidate, vmidOf } from '../../driver/ops.ts';
+import type { InvalidateRules } from '../../driver/viommu.ts';
+import type { State } from '../../state.ts';
+import type { Frame } from '../../tasks/task.ts';
+import type { Answer } from '../call.ts';
+import type { Errno } from '../errno.ts';
+import type { Call, Result } from '../ioctl.ts';
+import { kernelOf, switchOf } from '../kernel.ts';
+import { smmuNests } from './device.ts';
+import { type EntryArray, readEntries } from './invalidate-entries.ts';
+import { objectOf } from './object.ts';
+import type { HwptNested, Viommu } from './state.ts';
+
+/** Who the commands are of. */
+export interface Target {
+  readonly smmu: string;
+  readonly view: GuestView;
+}
+
+/** The answer after so many entries; it is written back on errors too. */
+export function counted(errno: Errno | undefined, entry_num = 0): Answer {
+  return { ...(errno === undefined ? {} : { errno }), out: { entry_num }, copy: 'always' };
+}
+
+/** Where the SMMUv3 driver has the operation for a nested HWPT, as proposals do. */
+export function targetOfNested(
+  state: State,
+  context: number,
+  { viommu, parent, smmu }: HwptNested,
+): Target | undefined {
+  if (!smmuNests(state) || switchOf(kernelOf(state), 'smmuNestedOn') === 'viommu') return undefined;
+  if (viommu !== 0) return targetOfViommu(state, objectOf(state, context, viommu, 'viommu'));
+  const vmid = vmidOf(state, objectOf(state, context, parent, 'hwpt_paging').domain);
+  return { smmu, view: { vmid, streams: {} } };
+}
+
+/** The SMMU, the VMID and the streams of a vIOMMU. */
+export function targetOfViommu({ drivers }: State, { smmu, vmid, vdevices }: Viommu): Target {
+  const masters = drivers[smmu]?.masters;
+  const streams: Record<string, number> = {};
+  for (const [virtId, { endpoint }] of Object.entries(vdevices)) {
+    const stream = masters?.[endpoint]?.streams[0];
+    if (stream !== undefined) streams[virtId] = stream;
+  }
+  return { smmu, view: { vmid, streams } };
+}
+
+/** Reads the array and gives its commands to the driver; `invalidate.done` answers. */
+export function invalidate(call: Call, target: Target, array: EntryArray, type: number): Result {
+  const entries = readEntries(call, array, type);
+  if ('errno' in entries) return counted(entries.errno, entries.handled);
+  return { ...counted(undefined), frames: issue(call, target, entries.commands, { form: 'count' }) };
+}
+
+/** Work that issues commands. @param about what `invalidate.done` finds besides how it ended */
+export function issue(
+  { machine, id: ioctl }: Call,
+  { smmu, view }: Target,
+  commands: readonly Cmd[],
+  about: Readonly<Record<string, unknown>>,
+): readonly Frame[] {
+  return viommuInvalidate(machine, smmu, view, commands, rulesOf(machine.state), { ...about, ioctl });
+}
+
+function rulesOf(state: State): InvalidateRules {
+  const kernel = kernelOf(state);
+  return {
+    batchRule: switchOf(kernel, 'batchRule'),
+    strict: switchOf(kernel, 'strictCommandValidation'),
+    zeroLength: switchOf(kernel, 'zeroLengthProbe'),
+  };
+}

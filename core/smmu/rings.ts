@@ -1,0 +1,40 @@
+/**
+ * The rings that the *_BASE registers describe, whichever queue it is: IHI 0070 3.5.1, 6.3.26, 6.3.29, 6.3.33,
+ * 6.3.107; and the bits of their pointers that are not there.
+ */
+import { type QueueName, queues } from './codes.ts';
+import type { Features } from './features.ts';
+import { type Queue, queueOf } from './queue.ts';
+import type { SmmuState } from './state.ts';
+
+type Owner = Pick<SmmuState, 'features' | 'regs'>;
+
+// biome-ignore format: a table
+const sizeLog2Max: Readonly<Record<QueueName, (features: Features) => number>> = {
+  CMDQ:   (features) => features.cmdqsLog2,
+  EVENTQ: (features) => features.eventqsLog2,
+  PRIQ:   (features) => features.priqsLog2,
+};
+
+/** The ring of a queue as its BASE says now. @param prefix of its registers, where it is an enhanced queue: `ECMDQ3`. */
+export function ring({ features, regs }: Owner, kind: QueueName, prefix: string = kind): Queue {
+  const [low = 0, high = 0] = [regs[`${prefix}_BASE`], regs[`${prefix}_BASE_HI`]];
+  return queueOf(low, high, queues[kind].entryBytes, sizeLog2Max[kind](features), features.oas);
+}
+
+/** Pointers that the SMMU moves, without the number of an enhanced queue: bits above the wrap bit are RAZ (6.3.28, 6.3.95, 6.3.97). */
+const ownPointers: Readonly<Record<string, QueueName>> = {
+  CMDQ_CONS: 'CMDQ',
+  ECMDQ_CONS: 'CMDQ',
+  EVENTQ_PROD: 'EVENTQ',
+  PRIQ_PROD: 'PRIQ',
+};
+const POINTER = 0xf_ffff;
+
+/** The bits of a register that are RAZ because its queue is smaller than the largest. */
+export function absentPointerBits(smmu: Owner, register: string): number {
+  const kind = ownPointers[register.replace(/\d+/, '')];
+  if (kind === undefined) return 0;
+  const { sizeLog2 } = ring(smmu, kind, register.slice(0, register.lastIndexOf('_')));
+  return POINTER & ~(2 ** (sizeLog2 + 1) - 1);
+}
