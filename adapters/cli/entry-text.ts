@@ -42,7 +42,7 @@ const words: Words = {
   'msi.sent':         (e) => `${e.source} ${hex(e.data)} to [${hex(e.pa)}]`,
   'event.sent':       (e) => e.source,
   'misuse.noted':     (e) => `${e.rule}: ${e.detail}`,
-  'command.fetched':  (e) => `${slotText(e)} ${commandText(e)}`,
+  'command.fetched':  (e) => `${e.beside === true ? 'beside' : slotText(e)} ${commandText(e)}`,
   'command.consumed': (e) => `${slotText(e)} ${e.command}`,
   'command.performed': (e) => `${slotText(e)} ${e.command}`,
   'command.rejected': (e) => `${slotText(e)} ${e.command} ${e.error}: ${e.why}`,

@@ -74,134 +74,93 @@ function fresh(luck: Luck): { readonly simulation: Simulation; readonly offsets:
   return { simulation, offsets: registersOf(smmu).map(({ name }) => offsetOf(smmu, name) ?? 0) };
 }
 
-/** One thing a guest or a device does, with random words in it, and how many. */
-function draw(
-  luck: Luck,
-  offsets: readonly number[],
-  prod: number,
-): { readonly stimuli: readonly Stimulus[]; readonly words: number } {
-  const bent = (words: Uint32Array): Uint32Array => {
-    const out = words.slice();
-    for (let turns = luck.below(6); turns > 0; turns -= 1) {
-      const bit = luck.below(out.length * 32);
-      out[bit >>> 5] = ((out[bit >>> 5] ?? 0) ^ (1 << (bit & 31))) >>> 0;
-    }
-    return out;
-  };
-  const iova = (): bigint => (luck.below(3) === 0 ? luck.word() : BigInt(luck.below(0x8000)));
-  const ssid = luck.below(3) === 0 ? { ssid: luck.below(4) } : {};
-  const flags = { exec: luck.below(4) === 0, privileged: luck.below(2) === 0 };
-  const endpoint = luck.below(4) === 0 ? 'dev1' : 'dev0';
-  const access = luck.below(2) === 0 ? 'read' : 'write';
-  const offset = offsets[luck.below(offsets.length)] ?? 0;
-  const names = Object.keys(broadcasts);
-  switch (luck.below(12)) {
-    case 0:
-      return {
-        stimuli: [
-          {
-            type: 'mmio.write',
-            smmu: 'smmu0',
-            offset,
-            size: luck.below(3) === 0 ? 4 : 8,
-            value: luck.near(0n),
-          },
-        ],
-        words: 1,
-      };
-    case 1: {
-      const opcode = BigInt(luck.below(0x80));
-      const words = [(luck.near(0n) & ~0xffn) | opcode, luck.near(0n)];
-      return {
-        stimuli: [
-          store(at.cmdq + (prod % 256) * 16, ...words),
-          write('CMDQ_PROD', (prod + 1) % 512),
-          write('GERRORN', luck.below(1024)),
-        ],
-        words: 3,
-      };
-    }
-    case 2:
-      return {
-        stimuli: [storeWords(at.strtab + SID * 64, bent(luck.below(2) === 0 ? ste() : nestedSte()))],
-        words: 8,
-      };
-    case 3:
-      return { stimuli: [storeWords(at.cd + (luck.below(2) === 0 ? GUEST : 0), bent(cd()))], words: 8 };
-    case 4:
-      return {
-        stimuli: [
-          store(
-            at.table + luck.below(4) * 0x1000 + (luck.below(2) === 0 ? GUEST : 0),
-            luck.near(BigInt(at.data) | 0xf43n),
-          ),
-        ],
-        words: 1,
-      };
-    case 5:
-      return {
-        stimuli: [store(s2LeafPa(luck.below(8) * 4096 + at.table), luck.near(BigInt(GUEST) | 0x7ffn))],
-        words: 1,
-      };
-    case 6:
-      return {
-        stimuli: [{ type: 'ats.translate', endpoint, iova: iova(), size: 4096, access, ...ssid, ...flags }],
-        words: 1,
-      };
-    case 7:
-      return {
-        stimuli: [
-          {
-            type: 'pri.request',
-            endpoint,
-            iova: iova(),
-            access,
-            prgIndex: luck.below(512),
-            last: luck.below(2) === 0,
-            ...ssid,
-          },
-        ],
-        words: 1,
-      };
-    case 8:
-      return {
-        stimuli: [
-          {
-            type: 'cpu.tlbi',
-            operation: names[luck.below(names.length)] ?? 'ALLE1',
-            vmid: luck.below(8),
-            asid: luck.below(8),
-            va: iova(),
-          },
-        ],
-        words: 1,
-      };
-    case 9:
-      return {
-        stimuli: issue(
-          prod,
-          ...[0, 1].map(() => Uint32Array.from({ length: 4 }, () => Number(luck.word() & 0xffff_ffffn))),
-        ),
-        words: 4,
-      };
-    default:
-      return {
-        stimuli: [
-          {
-            type: 'dma',
-            endpoint,
-            iova: iova(),
-            size: 1 + luck.below(5000),
-            access,
-            translated: luck.below(4) === 0,
-            ...ssid,
-            ...flags,
-          },
-        ],
-        words: 1,
-      };
-  }
+/** What a draw may use. */
+interface Draw {
+  readonly luck: Luck;
+  readonly offsets: readonly number[];
+  /** CMDQ_PROD as it stands. */
+  readonly prod: number;
 }
+interface Drawn {
+  readonly stimuli: readonly Stimulus[];
+  /** Random words in them. */
+  readonly words: number;
+}
+
+/** A structure with up to five bits turned. */
+function bent(luck: Luck, words: Uint32Array): Uint32Array {
+  const out = words.slice();
+  for (let turns = luck.below(6); turns > 0; turns -= 1) {
+    const bit = luck.below(out.length * 32);
+    out[bit >>> 5] = ((out[bit >>> 5] ?? 0) ^ (1 << (bit & 31))) >>> 0;
+  }
+  return out;
+}
+
+const one = (words: number, ...stimuli: Stimulus[]): Drawn => ({ stimuli, words });
+const half = (luck: Luck): boolean => luck.below(2) === 0;
+const anyIova = (luck: Luck): bigint => (luck.below(3) === 0 ? luck.word() : BigInt(luck.below(0x8000)));
+/** Half of the guest's structures stand at its IPAs, half where a stage 1 stream would look. */
+const side = (luck: Luck): number => (half(luck) ? GUEST : 0);
+const operations = Object.keys(broadcasts);
+
+/** What an endpoint's request has besides its kind. */
+function asked(luck: Luck) {
+  return {
+    endpoint: luck.below(4) === 0 ? 'dev1' : 'dev0',
+    access: half(luck) ? 'read' : 'write',
+    exec: luck.below(4) === 0,
+    privileged: half(luck),
+    ...(luck.below(3) === 0 ? { ssid: luck.below(4) } : {}),
+  } as const;
+}
+
+/** The things a guest or a device does, with random words in them. */
+const draws: readonly ((about: Draw) => Drawn)[] = [
+  ({ luck, offsets }) => {
+    const offset = offsets[luck.below(offsets.length)] ?? 0;
+    const size = luck.below(3) === 0 ? 4 : 8;
+    return one(1, { type: 'mmio.write', smmu: 'smmu0', offset, size, value: luck.near(0n) });
+  },
+  ({ luck, prod }) => {
+    const lo = (luck.near(0n) & ~0xffn) | BigInt(luck.below(0x80));
+    const entry = store(at.cmdq + (prod % 256) * 16, lo, luck.near(0n));
+    return one(3, entry, write('CMDQ_PROD', (prod + 1) % 512), write('GERRORN', luck.below(1024)));
+  },
+  ({ luck }) => one(8, storeWords(at.strtab + SID * 64, bent(luck, half(luck) ? ste() : nestedSte()))),
+  ({ luck }) => one(8, storeWords(at.cd + side(luck), bent(luck, cd()))),
+  ({ luck }) => {
+    const pa = at.table + luck.below(4) * 0x1000 + side(luck);
+    return one(1, store(pa, luck.near(BigInt(at.data) | 0xf43n)));
+  },
+  ({ luck }) => one(1, store(s2LeafPa(luck.below(8) * 4096 + at.table), luck.near(BigInt(GUEST) | 0x7ffn))),
+  ({ luck }) => one(1, { type: 'ats.translate', iova: anyIova(luck), size: 4096, ...asked(luck) }),
+  ({ luck }) => {
+    const { endpoint, access } = asked(luck);
+    const group = { prgIndex: luck.below(512), last: half(luck) };
+    return one(1, { type: 'pri.request', endpoint, access, iova: anyIova(luck), ...group });
+  },
+  ({ luck }) => {
+    const operation = operations[luck.below(operations.length)] ?? 'ALLE1';
+    const tags = { vmid: luck.below(8), asid: luck.below(8), va: anyIova(luck) };
+    return one(1, { type: 'cpu.tlbi', operation, ...tags });
+  },
+  ({ luck, prod }) => {
+    const words = (): Uint32Array =>
+      Uint32Array.from({ length: 4 }, () => Number(luck.word() & 0xffff_ffffn));
+    return one(4, ...issue(prod, words(), words()));
+  },
+  ({ luck }) => {
+    const size = 1 + luck.below(5000);
+    return one(1, {
+      type: 'dma',
+      iova: anyIova(luck),
+      size,
+      translated: luck.below(4) === 0,
+      ...asked(luck),
+    });
+  },
+];
 
 /** Plays random words until there were `words`. Returns how many stimuli that took. */
 export function fuzz(seed: number, words: number, onStory: (done: number) => void = () => {}): number {
@@ -212,7 +171,9 @@ export function fuzz(seed: number, words: number, onStory: (done: number) => voi
     const { simulation, offsets } = fresh(luck);
     for (let story = 0; story < STORY_WORDS; ) {
       const prod = simulation.glance.smmus['smmu0']?.regs['CMDQ_PROD'] ?? 0;
-      const next = draw(luck, offsets, prod);
+      const draw = draws[Math.min(luck.below(12), draws.length - 1)];
+      if (draw === undefined) throw new Error('there is something to do');
+      const next = draw({ luck, offsets, prod });
       for (const stimulus of next.stimuli) simulation.dispatch(stimulus);
       story += next.words;
       done += next.words;

@@ -72,7 +72,9 @@ const CD_BASE = `V=1 AA64=1 T0SZ=16 EPD1=1 IPS=5 ASID=5 A=1 R=1 ASET=1 TTB0=${la
 
 /** What a case answers otherwise than it says: steps that answer, and what they are to answer, parted by `->`. */
 export function wrongAnswers({ steps }: SpecCase): readonly string[] {
-  const said = steps.filter((step) => step !== '').map((step) => step.split(' -> ').map((part) => part.trim()));
+  const said = steps
+    .filter((step) => step !== '')
+    .map((step) => step.split(' -> ').map((part) => part.trim()));
   const world = openWorld(said.map(([step = '']) => step));
   return said.flatMap(([step = '', wanted]) => {
     const given = world.does(step);
@@ -106,8 +108,7 @@ function openWorld(steps: readonly string[]): World {
     idr: withFields(profiles.everything.idr, told('idr')),
     choices: { ...defaultChoices(), ...own },
     caches: { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded', ...caches } as never,
-    invalidation:
-      steps.includes('generous') ? ('generous' as const) : ('literal' as const),
+    invalidation: steps.includes('generous') ? ('generous' as const) : ('literal' as const),
   };
   const endpoint = {
     name: 'dev0',
