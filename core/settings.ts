@@ -12,6 +12,7 @@ import { switchOf } from './kernel/kernel.ts';
 import { isSwitchValue, type SwitchName, switches } from './kernel/switches.ts';
 import { own } from './lookup.ts';
 import type { Context, Decider } from './machine.ts';
+import { meant } from './path/near.ts';
 import { shrinkCaches } from './smmu/fills.ts';
 import type { SmmuState } from './smmu/state.ts';
 import type { State } from './state.ts';
@@ -20,7 +21,10 @@ import type { State } from './state.ts';
 export function settingProblem(state: State, path: string, value: unknown): string | undefined {
   const found = locate(state, path);
   if (found === undefined) {
-    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule';
+    return (
+      'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule' +
+      meant(path, settablePaths(state))
+    );
   }
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
@@ -75,6 +79,20 @@ export function setPath(state: State, path: string, value: unknown): void {
   locate(state, path)?.put(value);
 }
 
+/** The paths that `locate` knows of the SMMUs and endpoints: what a mistyped one may have meant. */
+function settablePaths({ smmus, endpoints }: State): readonly string[] {
+  return [
+    'schedule',
+    ...Object.entries(smmus).flatMap(([name, { config }]) => [
+      `${name}.invalidation`,
+      `${name}.replacement`,
+      ...Object.keys(config.caches).map((cache) => `${name}.caches.${cache}`),
+      ...Object.keys(config.choices).map((choice) => `${name}.choices.${choice}`),
+    ]),
+    ...Object.keys(endpoints).flatMap((name) => ['ats', 'pri', 'silent'].map((each) => `${name}.${each}`)),
+  ];
+}
+
 interface Setting {
   readonly expected: string;
   accepts(value: unknown): boolean;
@@ -86,7 +104,8 @@ const isCapacity = (value: unknown): value is Capacity =>
   value === 'unbounded' || (Number.isSafeInteger(value) && (value as number) >= 0);
 
 function locate(state: State, path: string): Setting | undefined {
-  const [head = '', group = '', name = ''] = path.split('.');
+  const [head = '', group = '', name = '', ...rest] = path.split('.');
+  if (rest.length > 0) return undefined;
   if (path === 'schedule') {
     return field(
       state as unknown as Record<string, unknown>,
@@ -110,9 +129,9 @@ function locate(state: State, path: string): Setting | undefined {
   const smmu = own(state.smmus, head);
   if (smmu === undefined) return undefined;
   const config = smmu.config as unknown as Record<string, unknown>;
-  if (group === 'invalidation')
+  if (group === 'invalidation' && name === '')
     return field(config, group, 'literal or generous', isOneOf('literal', 'generous'));
-  if (group === 'replacement')
+  if (group === 'replacement' && name === '')
     return field(config, group, 'oldest or flush-all', isOneOf('oldest', 'flush-all'));
   if (group === 'caches' && Object.hasOwn(smmu.config.caches, name)) {
     return field(config['caches'] as Record<string, unknown>, name, 'a count or "unbounded"', isCapacity);

@@ -44,7 +44,10 @@ export function encodeFields(name: string, fields: Readonly<Record<string, unkno
 
 function expected({ kind, hi, lo, names }: AnyField): string {
   if (names !== undefined) return Object.keys(names).join(' or ');
-  return kind === 'flag' ? 'true or false' : `a number for bits [${hi}:${lo}]`;
+  if (kind === 'flag') return 'true or false';
+  if (kind === 'uint') return `a number for bits [${hi}:${lo}]`;
+  const step = 2 ** (lo & 63);
+  return `an address of at most ${(hi & 63) + 1} bits${step === 1 ? '' : `, a multiple of 0x${step.toString(16)}`}`;
 }
 
 function fieldValue({ kind, hi, lo, names }: AnyField, raw: unknown): unknown {

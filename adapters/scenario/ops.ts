@@ -63,12 +63,14 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     const { op: type, endpoint, iova, bytes: size = 1, access, ssid, exec, privileged } = line;
     knownEndpoint(context, type, endpoint);
     within64Bits(line, iova, size, context);
+    onlyWithPasid(line, context);
     const options = defined({ ssid, exec, privileged });
     return dispatch(context, { type, endpoint, iova, size, access, ...options } as Stimulus);
   },
   'pri.request': (line, context) => {
     const { op: type, endpoint, iova, access, prgIndex, last, ssid, exec, privileged } = line;
     knownEndpoint(context, type, endpoint);
+    onlyWithPasid(line, context);
     const options = defined({ ssid, exec, privileged });
     return dispatch(context, { type, endpoint, iova, access, prgIndex, last, ...options } as Stimulus);
   },
@@ -208,6 +210,13 @@ function within64Bits(
   { place }: OpContext,
 ): void {
   if (iova + BigInt(size) > 2n ** 64n) throw refuse(place, op, 'bytes', 'expected an end within 64 bits');
+}
+
+/** Execute Requested and Privileged Mode Requested are bits of the PASID prefix. */
+function onlyWithPasid(line: LineOf<'ats.translate'> | LineOf<'pri.request'>, { place }: OpContext): void {
+  const field = (['exec', 'privileged'] as const).find((each) => line[each] === true);
+  if (field !== undefined && line.ssid === undefined)
+    throw refuse(place, line.op, field, 'expected with ssid only');
 }
 
 function knownEndpoint(context: OpContext, op: string, name: string) {

@@ -17,12 +17,20 @@ const HEX_BYTES = /^([0-9a-fA-F]{2})*$/;
 const PA_MAX = 2n ** 52n - 1n;
 const U64_MAX = 2n ** 64n - 1n;
 
-/** A kind from a function that gives undefined for what it does not take. */
-export function kindOf<T>(expected: string, read: (raw: unknown) => T | undefined): ValueKind<T> {
+/**
+ * A kind from a function that gives undefined for what it does not take.
+ * @param known names that a mistyped one may have meant
+ */
+export function kindOf<T>(
+  expected: string,
+  read: (raw: unknown) => T | undefined,
+  known: readonly string[] = [],
+): ValueKind<T> {
   const schema = z.unknown().transform((raw, context): T => {
     const value = read(raw);
     if (value !== undefined) return value;
-    context.issues.push({ code: 'custom', message: `expected ${expected}`, input: raw });
+    const near = typeof raw === 'string' ? meant(raw, known) : '';
+    context.issues.push({ code: 'custom', message: `expected ${expected}${near}`, input: raw });
     return z.NEVER;
   });
   return { expected, schema };
@@ -109,8 +117,12 @@ export function littleEndian(width: 4 | 8, wordsMax: number): ValueKind<Uint8Arr
 }
 
 /** One of some texts. */
+/** Of so few names a hint would only say one of them again. */
+const FEW = 4;
+
 export function oneOf<const N extends string>(...names: readonly N[]): ValueKind<N> {
-  return kindOf(names.map((each) => `"${each}"`).join(' or '), (raw) => names.find((each) => each === raw));
+  const expected = names.map((each) => `"${each}"`).join(' or ');
+  return kindOf(expected, (raw) => names.find((each) => each === raw), names.length > FEW ? names : []);
 }
 
 /** An object whose names are one of `names` and whose values are all of one kind. */

@@ -6,7 +6,7 @@
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
-import { registerNamed } from '../../core/smmu/registers.ts';
+import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { machineFields } from './machine.ts';
 import {
   anything,
@@ -44,8 +44,10 @@ const OFFSET_MAX = 0x401_ffff;
 
 const smmu = { kind: name, doc: 'name of the SMMU' } as const;
 const register = {
-  kind: kindOf('a register name such as CR0 or CMDQ_PROD', (raw) =>
-    typeof raw === 'string' && registerNamed(raw) !== undefined ? raw : undefined,
+  kind: kindOf(
+    'a register name such as CR0 or CMDQ_PROD',
+    (raw) => (typeof raw === 'string' && registerNamed(raw) !== undefined ? raw : undefined),
+    [...registers.list, ...vatosRegisters.list].map((each) => each.name),
   ),
   optional: true,
   doc: 'register, by the name of the specification',
@@ -60,8 +62,10 @@ const size = {
   optional: true,
   doc: 'bytes: the width of the register, 4 for an offset',
 } as const;
-const tlbi = kindOf('a TLBI such as VAE1, ASIDE1 or RVALE1 (`help smmu` lists them)', (raw) =>
-  typeof raw === 'string' && Object.hasOwn(broadcasts, raw) ? raw : undefined,
+const tlbi = kindOf(
+  'a TLBI such as VAE1, ASIDE1 or RVALE1 (`help smmu` lists them)',
+  (raw) => (typeof raw === 'string' && Object.hasOwn(broadcasts, raw) ? raw : undefined),
+  Object.keys(broadcasts),
 );
 const address = { kind: pa, doc: 'physical address' } as const;
 const process = { kind: name, optional: true, doc: 'name of a process; proc0 when left out' } as const;

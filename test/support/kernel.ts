@@ -20,6 +20,8 @@ export interface Host {
   /** The errno of such an ioctl, `ok` without one. */
   errno(name: string, arg: string | Readonly<Record<string, unknown>>, more?: object): string;
   readonly state: State;
+  /** The machine itself, for stimuli without a scenario line. */
+  readonly simulation: Simulation;
   /** What happened since the last look. */
   look(): readonly Entry[];
 }
@@ -49,8 +51,11 @@ export function host(kernel: object = {}, machine: object = {}): Host {
       run({ op: 'ioctl', fd: 'iommu0', name, arg: typeof arg === 'string' ? fields(arg) : arg, ...more }),
     errno: (name, arg, more) => String(self.ioctl(name, arg, more)['errno'] ?? 'ok'),
     get state() {
+      return self.simulation.state;
+    },
+    get simulation() {
       if (simulation === undefined) throw new Error('no machine');
-      return simulation.state;
+      return simulation;
     },
     look: () => {
       const since = seen;

@@ -1,4 +1,10 @@
-/** Event records as text, by the bit numbers of IHI 0070 7.3, for scenarios that are written from it. */
+/**
+ * Answers as text, for scenarios that are written from IHI 0070: event records by the bit numbers of 7.3, and
+ * how accesses ended.
+ */
+import type { Entry } from '../../core/event.ts';
+
+export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 // biome-ignore format: a table
 const names: Readonly<Record<number, string>> = {
@@ -22,4 +28,17 @@ export function recordText(hex: string): string {
   const ttRead = number === 0x13 && at(105, 104) === 1n ? (at(108) === 1n ? ' ttr' : ' ttw') : '';
   const stall = at(95) === 1n ? ' stall' : '';
   return `${name}/${attributes} ${stage}${ipa}${fetched}${ttRead}${stall}`;
+}
+
+export function shownPiece(result: string, pa: unknown): string {
+  return typeof pa === 'number' ? `${result} ${hex(pa)}` : result;
+}
+
+/** How accesses ended, or that they stalled. */
+export function ends(entries: readonly Entry[]): string[] {
+  return entries.flatMap((each) => {
+    if (each.type === 'access.completed') return [shownPiece('ok', each.pa)];
+    if (each.type === 'access.terminated') return [each.result];
+    return each.type === 'access.stalled' ? ['stall'] : [];
+  });
 }

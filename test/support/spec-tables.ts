@@ -88,3 +88,19 @@ export function stage2Shape(ste: Uint32Array, root: number): Shape {
   const start = startLevel2(granule, wordBits(ste, 167, 166), wordBits(ste, 194, 194));
   return { root, granule, inputBits: 64 - wordBits(ste, 165, 160), start, ds: wordBits(ste, 195, 195) === 1 };
 }
+
+/** The flags of a comma-separated list. */
+export function flagsOf(all: Readonly<Record<string, bigint>>, text: string): bigint {
+  return text.split(',').reduce((sum, name) => {
+    const value = all[name];
+    if (value === undefined) throw new Error(`no flag ${name}`);
+    return sum | value;
+  }, 0n);
+}
+
+/** Index of an address in the table of a level; the first may be several tables together. */
+export function indexAt({ granule, start, inputBits }: Shape, ia: bigint, level: number): number {
+  const shift = granule + (3 - level) * (granule - 3);
+  const bits = level === start ? Math.max(0, inputBits - shift) : granule - 3;
+  return Number(BigInt.asUintN(bits, ia >> BigInt(shift)));
+}

@@ -1,5 +1,5 @@
 /**
- * Scenarios as lines of text, for tests that are written from the specification: a row says how the
+ * Scenarios as lines of text, for tests that are written from the specification: a case says how the
  * structures and tables look, what is done, and what is answered. The tables are laid out, and the event
  * records taken apart, by the bit numbers of the specification and with nothing of the model. Addresses,
  * sizes and values are numbers as TypeScript has them; `->` stands before what a step answers:
@@ -13,17 +13,17 @@
  *     r VA / w VA / x VA [p] [ss=1] [n=8] [t]   an access: privileged, SubstreamID, bytes, Translated
  *     ats VA [w] [x] [p] [ss=1] [n=1]           a Translation Request
  *     cmd NAME A=1 / tlbi OP A=1                and CMD_SYNC; a broadcast
- *     pri VA read|write|none [last] [prg=1]     a Page Request
- *     reg NAME VALUE / set PATH VALUE           a register; a setting
+ *     reg NAME VALUE                            writes a register
  *     stalled                                   how stalled accesses ended or stalled anew
  *     quiet / records                           accesses tell no records; all records since the last, raw
  *     s1? VA [L3] / s2? IPA [L3]                a descriptor as it is in memory
  */
 
+import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import { encode } from '../../core/layout/layout.ts';
-import { openSession } from '../../core/machine.ts';
-import { outcomeOf } from '../../core/outcome.ts';
+import { openSession, type Session } from '../../core/machine.ts';
+import { type Outcome, outcomeOf } from '../../core/outcome.ts';
 import { runTurns } from '../../core/run.ts';
 import { CD } from '../../core/smmu/cd.ts';
 import { defaultChoices } from '../../core/smmu/choices.ts';
@@ -34,8 +34,10 @@ import { STE } from '../../core/smmu/ste.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { machine, reset, store, storeWords, write } from './build.ts';
 import type { SpecCase } from './spec-cases.ts';
-import { recordText } from './spec-record.ts';
+import { ends, hex, recordText, shownPiece } from './spec-record.ts';
 import {
+  flagsOf,
+  indexAt,
   outputBits,
   S1_DEFAULT,
   S2_DEFAULT,
@@ -75,16 +77,11 @@ export function wrongAnswers({ steps }: SpecCase): readonly string[] {
   const said = steps
     .filter((step) => step !== '')
     .map((step) => step.split(' -> ').map((part) => part.trim()));
-  const world = openWorld(said.map(([step = '']) => step));
+  const world = new SpecWorld(said.map(([step = '']) => step));
   return said.flatMap(([step = '', wanted]) => {
     const given = world.does(step);
     return given === wanted ? [] : [`${step} -> ${given ?? 'nothing'}, not ${wanted ?? 'nothing'}`];
   });
-}
-
-interface World {
-  /** Does a step; what it answers, if it does. */
-  does(step: string): string | undefined;
 }
 
 const firstWord = (step: string): [string, string] => {
@@ -92,301 +89,300 @@ const firstWord = (step: string): [string, string] => {
   return at < 0 ? [step, ''] : [step.slice(0, at), step.slice(at + 1).trim()];
 };
 
-/** The machine that these steps are for, brought up. */
-function openWorld(steps: readonly string[]): World {
-  const told = (word: string): string =>
-    steps
-      .map(firstWord)
-      .filter(([each]) => each === word)
-      .map(([, rest]) => rest)
-      .join(' ');
-  const own = Object.fromEntries(
-    pairs(told('choice')).map(([name, value]) => [name, value === '1' || value === 'true']),
-  );
-  const caches = Object.fromEntries(pairs(told('cache')).map(([name, value]) => [name, Number(value)]));
-  const smmu = {
-    idr: withFields(profiles.everything.idr, told('idr')),
-    choices: { ...defaultChoices(), ...own },
-    caches: { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded', ...caches } as never,
-    invalidation: steps.includes('generous') ? ('generous' as const) : ('literal' as const),
-  };
-  const endpoint = {
-    name: 'dev0',
-    smmu: 'smmu0',
-    streamId: SID,
-    ats: true,
-    pri: true,
-    ssidBits: 20,
-    atc: 'unbounded' as const,
-  };
-  const ram = [
-    { base: 0, size: 2 ** 32 },
-    { base: 2 ** 47, size: 2 ** 32 },
-    { base: 2 ** 51, size: 2 ** 32 },
-  ];
-  const other = { ...endpoint, name: 'dev1', streamId: SID + 1 };
-  const session = openSession(reset(machine({ endpoints: [endpoint, other], ram }, smmu)));
-  const entries: Entry[] = [];
-  const seen: string[] = [];
-  let pool: number = lay.pool;
-  let pointer = 0;
-  let read = 0;
-  let quiet = false;
-  let shown = 0;
-  const shapes: Record<string, Shape> = {
-    s1: { root: lay.s1, granule: 12, inputBits: 48, start: 0, ds: false },
-    s2: { root: lay.s2, granule: 12, inputBits: 39, start: 1, ds: false },
-  };
+/** What is said of `word` in all steps. */
+function told(steps: readonly string[], word: string): string {
+  return steps
+    .map(firstWord)
+    .filter(([each]) => each === word)
+    .map(([, rest]) => rest)
+    .join(' ');
+}
 
-  const step = (stimulus: Stimulus): Entry[] => {
-    const more = [...session.step(stimulus)];
-    runTurns(session, (turns) => more.push(...turns));
-    entries.push(...more);
-    return more;
-  };
-  const memory = (pa: number): bigint => session.state.memory.read64(pa);
-  const set = (register: RegisterName, value: number | bigint): void => void step(write(register, value));
-  const reg = (register: RegisterName, text: string, base: string): void => {
-    const words = put(registers.byName[register].fields as never, [0, 0], base);
-    put(registers.byName[register].fields as never, words, text);
-    set(register, words[0] ?? 0);
-  };
-
-  /** Address of the descriptor of `ia` at `level`, making tables on the way. */
-  const descriptorAt = (stage: string, ia: bigint, level: number): number => {
-    const shape = shapes[stage.slice(0, 2)] as Shape;
-    const stride = shape.granule - 3;
-    let table = shape.root;
-    for (let at = shape.start; ; at += 1) {
-      const shift = shape.granule + (3 - at) * stride;
-      const bits = at === shape.start ? shape.inputBits - shift : stride;
-      const index = Number((ia >> BigInt(shift)) & ((1n << BigInt(Math.max(bits, 0))) - 1n));
-      const pa = table + index * 8;
-      if (at === level) return pa;
-      const held = memory(pa);
-      if ((held & 3n) === 3n) table = Number(held & 0xffff_ffff_f000n);
-      else {
-        table = pool;
-        pool += 0x1_0000;
-        step(store(pa, outputBits(table, shape) | 3n));
-      }
-    }
-  };
-  const flagsOf = (all: Readonly<Record<string, bigint>>, text: string): bigint =>
-    text.split(',').reduce((sum, name) => {
-      const value = all[name];
-      if (value === undefined) throw new Error(`no flag ${name}`);
-      return sum | value;
-    }, 0n);
-
-  const mapping = (stage: 's1' | 's2', rest: string): void => {
-    const words = rest.split(/\s+/);
-    const ia = BigInt(words[0] ?? '');
-    const pa = Number(words[1]);
-    const level = Number(words.find((word) => /^L\d$/.test(word))?.slice(1) ?? 3);
-    const told = words.slice(2).find((word) => !/^L\d$/.test(word));
-    const flags =
-      stage === 's1' ? flagsOf(s1Flags, told ?? S1_DEFAULT) : flagsOf(s2Flags, told ?? S2_DEFAULT);
-    const shape = shapes[stage] as Shape;
-    step(store(descriptorAt(stage, ia, level), outputBits(pa, shape) | flags | (level === 3 ? 3n : 1n)));
-  };
-
-  /** `abort F_PERMISSION/w s2.TT ipa=0x101000`: what was recorded, taken from the queue's bytes. */
-  const record = (): string => {
-    if (quiet) return '';
-    const texts = records().map(recordText);
-    return texts.length === 0 ? '' : ` ${texts.join(' + ')}`;
-  };
-  const records = (): string[] => {
-    const end = Number(readRegister('EVENTQ_PROD') & 0x7ffffn);
-    const found: string[] = [];
-    for (; read < end; read += 1) {
-      const pa = lay.evtq + read * 32;
-      found.push(
-        [3, 2, 1, 0]
-          .map((at) =>
-            memory(pa + at * 8)
-              .toString(16)
-              .padStart(16, '0'),
-          )
-          .join(' '),
-      );
-    }
-    return found;
-  };
-  const readRegister = (register: RegisterName): bigint => {
-    const { offset, width } = registers.byName[register];
-    const asked: Stimulus = { type: 'mmio.read', smmu: 'smmu0', offset, size: width / 8, actor: 'cpu0' };
-    return outcomeOf(session.state, asked, session.step(asked))['value'] as bigint;
-  };
-
-  const options = (words: readonly string[]) => {
-    const ss = words.find((word) => word.startsWith('ss='));
-    const n = words.find((word) => word.startsWith('n='));
-    return {
-      endpoint: words.includes('dev1') ? 'dev1' : 'dev0',
-      ...(ss === undefined ? {} : { ssid: Number(ss.slice(3)) }),
-      size: n === undefined ? 1 : Number(n.slice(2)),
-      ...(words.includes('p') ? { privileged: true } : {}),
-    };
-  };
-  const access = (how: string, rest: string): void => {
-    const [iova = '', ...words] = rest.split(/\s+/);
-    const asked: Stimulus = {
-      type: 'dma',
-      iova: BigInt(iova),
-      access: how === 'w' ? 'write' : 'read',
-      ...options(words),
-      ...(how === 'x' ? { exec: true } : {}),
-      ...(words.includes('t') ? { translated: true } : {}),
-    };
-    const more = [...session.step(asked)];
-    const outcome = outcomeOf(session.state, asked, more);
-    runTurns(session, (turns) => more.push(...turns));
-    entries.push(...more);
-    const raz = more.some((entry) => entry.type === 'access.terminated' && entry.result === 'raz-wi');
-    const pa =
-      typeof outcome['pa'] === 'number' && !raz ? ` 0x${(outcome['pa'] as number).toString(16)}` : '';
-    const pieces = (outcome['pieces'] as readonly { result: string; pa?: number }[] | undefined)?.map(
-      (each) => `${each.result}${each.pa === undefined ? '' : ` 0x${each.pa.toString(16)}`}`,
-    );
-    shown = entries.length;
-    seen.push(
-      (pieces === undefined ? `${raz ? 'raz' : outcome['result']}${pa}` : pieces.join(', ')) + record(),
-    );
-  };
-  const ats = (rest: string): void => {
-    const [iova = '', ...words] = rest.split(/\s+/);
-    const asked: Stimulus = {
-      type: 'ats.translate',
-      iova: BigInt(iova),
-      access: words.includes('w') ? 'write' : 'read',
-      ...options(words),
-      ...(words.includes('x') ? { exec: true } : {}),
-    };
-    const more = [...session.step(asked)];
-    const outcome = outcomeOf(session.state, asked, more);
-    runTurns(session, (turns) => more.push(...turns));
-    entries.push(...more);
-    const pa = outcome['pa'] === undefined ? '' : ` 0x${(outcome['pa'] as number).toString(16)}`;
-    const span = outcome['bytes'] === undefined ? '' : ` 0x${Number(outcome['bytes']).toString(16)}`;
-    const perms =
-      outcome['perms'] === undefined ? '' : ` ${outcome['perms'] === '' ? 'none' : outcome['perms']}`;
-    seen.push(`${outcome['result']}${pa}${span}${perms}${record()}`);
-  };
-  const command = (words: Uint32Array): void => {
-    step(storeWords(lay.cmdq + (pointer % 256) * 16, words));
-    pointer = (pointer + 1) % 512;
-    set('CMDQ_PROD', pointer);
-  };
-
-  const does = (text: string): void => {
-    const [word, rest] = firstWord(text);
-    const [name, where] = word.split('@') as [string, string | undefined];
-    if (['idr', 'choice', 'cache', 'cr0', 'cr2', 'generous'].includes(name)) return;
-    if (name === 'ste') {
-      const [base, fields] = firstWord(rest);
-      const words = put(STE.fields, encode(STE, {}), bases[base] ?? base);
-      put(STE.fields, words, fields);
-      if (where === undefined || Number(where) === SID) shapes['s2'] = stage2Shape(words, lay.s2);
-      step(storeWords(lay.strtab + Number(where ?? SID) * 64, words));
-    } else if (name === 'cd') {
-      const words = put(CD.fields, put(CD.fields, encode(CD, {}), CD_BASE), rest);
-      if (where === undefined) shapes['s1'] = stage1Shape(words, lay.s1);
-      step(storeWords(Number(where ?? lay.cd), words));
-    } else if (name === 's1' || name === 's2') mapping(name, rest);
-    else if (name === 's1t' || name === 's2t' || name === 's1at' || name === 's2at') {
-      const [ia = '', level = '', value = ''] = rest.split(/\s+/);
-      const pa = descriptorAt(name, BigInt(ia), Number(level.slice(1)));
-      step(store(pa, name.endsWith('at') ? BigInt(value) : memory(pa) | flagsOf(s1Flags, value)));
-    } else if (name === 's1?' || name === 's2?') {
-      const [ia = '', level = 'L3'] = rest.split(/\s+/);
-      seen.push(
-        `0x${memory(descriptorAt(name.slice(0, 2), BigInt(ia), Number(level.slice(1)))).toString(16)}`,
-      );
-    } else if (name === 'q') {
-      const [pa = '', ...values] = rest.split(/\s+/);
-      step(store(Number(pa), ...values.map(BigInt)));
-    } else if (name === 'q?') seen.push(`0x${memory(Number(rest)).toString(16)}`);
-    else if (name === 'r' || name === 'w' || name === 'x') access(name, rest);
-    else if (name === 'ats') ats(rest);
-    else if (name === 'cmd') {
-      const [op, fields] = firstWord(rest);
-      command(
-        put(commandLayouts[op as CommandName].layout.fields, encodeCommand(op as CommandName, {}), fields),
-      );
-      command(encodeCommand('CMD_SYNC', {}));
-      const error = (readRegister('GERROR') ^ readRegister('GERRORN')) & 1n;
-      if (error === 1n) seen.push(`CERROR ${(readRegister('CMDQ_CONS') >> 24n) & 0x7fn}`);
-    } else if (name === 'reg') {
-      const [register, value] = firstWord(rest);
-      set(register as RegisterName, BigInt(value));
-    } else if (name === 'tlbi') {
-      const [operation, fields] = firstWord(rest);
-      const given = pairs(fields).map(([field, value]) => [
-        field,
-        field === 'va'
-          ? BigInt(value)
-          : /^(el2|e2h)$/.test(field)
-            ? value === '1'
-            : field === 'tg'
-              ? value
-              : Number(value),
-      ]);
-      step({ type: 'cpu.tlbi', operation, ...Object.fromEntries(given) } as Stimulus);
-    } else if (name === 'set') {
-      const [path, value] = firstWord(rest);
-      step({ type: 'set', path, value: JSON.parse(value) } as Stimulus);
-    } else if (name === 'pri') {
-      const [iova = '', how = 'read', ...words] = rest.split(/\s+/);
-      const { size: _, ...given } = options(words);
-      step({
-        type: 'pri.request',
-        iova: BigInt(iova),
-        access: how as 'read',
-        prgIndex: Number(words.find((w) => w.startsWith('prg='))?.slice(4) ?? 0),
-        last: words.includes('last'),
-        ...given,
-      });
-    } else if (name === 'stalled') {
-      const ends = pieceEnds(entries.slice(shown));
-      shown = entries.length;
-      seen.push(ends.join(', ') + record());
-    } else if (name === 'quiet') quiet = true;
-    else if (name === 'records') seen.push(records().join(' + '));
-    else throw new Error(`no step ${text}`);
-  };
-
-  step(storeWords(lay.strtab + SID * 64, new Uint32Array(16)));
-  set('CR1', 0xd75);
-  reg('CR2', told('cr2'), '');
-  set('STRTAB_BASE', lay.strtab);
-  set('STRTAB_BASE_CFG', 8);
-  set('CMDQ_BASE', BigInt(lay.cmdq) | 8n);
-  set('EVENTQ_BASE', BigInt(lay.evtq) | 8n);
-  set('PRIQ_BASE', BigInt(lay.priq) | 4n);
-  reg('CR0', told('cr0'), 'SMMUEN=1 EVENTQEN=1 CMDQEN=1 PRIQEN=1 ATSCHK=1');
-  does('ste S1');
-  does('cd');
-  for (let gib = 0; gib < 4; gib += 1) step(store(lay.s2 + gib * 8, BigInt(gib * 2 ** 30) | 0x7fdn));
-  return {
-    does(step) {
-      const before = seen.length;
-      does(step);
-      return seen[before];
+/** The machine that these steps are for. */
+function configOf(steps: readonly string[]): MachineConfig {
+  const own = pairs(told(steps, 'choice')).map(([name, value]) => [name, value === '1' || value === 'true']);
+  const caches = pairs(told(steps, 'cache')).map(([name, value]) => [name, Number(value)]);
+  const full = { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded' } as const;
+  const endpoint = { smmu: 'smmu0', ats: true, pri: true, ssidBits: 20, atc: 'unbounded' } as const;
+  return machine(
+    {
+      endpoints: [
+        { name: 'dev0', streamId: SID, ...endpoint },
+        { name: 'dev1', streamId: SID + 1, ...endpoint },
+      ],
+      ram: [0, 2 ** 47, 2 ** 51].map((base) => ({ base, size: 2 ** 32 })),
     },
+    {
+      idr: withFields(profiles.everything.idr, told(steps, 'idr')),
+      choices: { ...defaultChoices(), ...Object.fromEntries(own) },
+      caches: { ...full, ...Object.fromEntries(caches) },
+      invalidation: steps.includes('generous') ? 'generous' : 'literal',
+    },
+  );
+}
+
+/** Of an access or a Translation Request: who, with what SubstreamID, how much. */
+function optionsOf(words: readonly string[]) {
+  const number = (name: string): number | undefined => {
+    const found = words.find((word) => word.startsWith(`${name}=`));
+    return found === undefined ? undefined : Number(found.slice(name.length + 1));
+  };
+  const ssid = number('ss');
+  return {
+    endpoint: words.includes('dev1') ? 'dev1' : 'dev0',
+    ...(ssid === undefined ? {} : { ssid }),
+    size: number('n') ?? 1,
+    ...(words.includes('p') ? { privileged: true } : {}),
   };
 }
 
-/** How accesses ended: those that were stalled, when something let them go. */
-function pieceEnds(entries: readonly Entry[]): string[] {
-  return entries.flatMap((entry) =>
-    entry.type === 'access.completed'
-      ? [`ok 0x${entry.pa.toString(16)}`]
-      : entry.type === 'access.terminated'
-        ? [entry.result]
-        : entry.type === 'access.stalled'
-          ? ['stall']
-          : [],
-  );
+type Step = (this: SpecWorld, rest: string, name: string, where: string | undefined) => string | undefined;
+
+/** What each step does, and what it answers. */
+const does: Readonly<Record<string, Step>> = {
+  ste(rest, _, where) {
+    const [base, fields] = firstWord(rest);
+    const words = put(STE.fields, encode(STE, {}), bases[base] ?? base);
+    put(STE.fields, words, fields);
+    if (where === undefined) this.shapes.s2 = stage2Shape(words, lay.s2);
+    this.put(storeWords(lay.strtab + Number(where ?? SID) * 64, words));
+    return undefined;
+  },
+  cd(rest, _, where) {
+    const words = put(CD.fields, put(CD.fields, encode(CD, {}), CD_BASE), rest);
+    if (where === undefined) this.shapes.s1 = stage1Shape(words, lay.s1);
+    this.put(storeWords(Number(where ?? lay.cd), words));
+    return undefined;
+  },
+  s1(rest) {
+    return this.map('s1', rest, s1Flags, S1_DEFAULT);
+  },
+  s2(rest) {
+    return this.map('s2', rest, s2Flags, S2_DEFAULT);
+  },
+  s1t(rest) {
+    const [ia = '', level = '', flags = ''] = rest.split(/\s+/);
+    const pa = this.descriptorAt('s1', ia, level);
+    this.put(store(pa, this.memory(pa) | flagsOf(s1Flags, flags)));
+    return undefined;
+  },
+  s1at(rest, name) {
+    const [ia = '', level = '', value = ''] = rest.split(/\s+/);
+    this.put(store(this.descriptorAt(name === 's1at' ? 's1' : 's2', ia, level), BigInt(value)));
+    return undefined;
+  },
+  's1?'(rest, name) {
+    const [ia = '', level = 'L3'] = rest.split(/\s+/);
+    return hex(this.memory(this.descriptorAt(name === 's1?' ? 's1' : 's2', ia, level)));
+  },
+  q(rest) {
+    const [pa = '', ...values] = rest.split(/\s+/);
+    this.put(store(Number(pa), ...values.map(BigInt)));
+    return undefined;
+  },
+  'q?'(rest) {
+    return hex(this.memory(Number(rest)));
+  },
+  r(rest, name) {
+    return this.access(name, rest);
+  },
+  ats(rest) {
+    return this.request(rest);
+  },
+  cmd(rest) {
+    const [name, fields] = firstWord(rest) as [CommandName, string];
+    this.command(put(commandLayouts[name].layout.fields, encodeCommand(name, {}), fields));
+    this.command(encodeCommand('CMD_SYNC', {}));
+    const stopped = (this.read('GERROR') ^ this.read('GERRORN')) & 1n;
+    return stopped === 1n ? `CERROR ${(this.read('CMDQ_CONS') >> 24n) & 0x7fn}` : undefined;
+  },
+  reg(rest) {
+    const [register, value] = firstWord(rest);
+    this.put(write(register as RegisterName, BigInt(value)));
+    return undefined;
+  },
+  tlbi(rest) {
+    const [operation, fields] = firstWord(rest);
+    const value = (name: string, text: string): unknown =>
+      name === 'va'
+        ? BigInt(text)
+        : name.startsWith('e')
+          ? text === '1'
+          : name === 'tg'
+            ? text
+            : Number(text);
+    const given = pairs(fields).map(([name, text]) => [name, value(name, text)]);
+    this.put({ type: 'cpu.tlbi', operation, ...Object.fromEntries(given) } as Stimulus);
+    return undefined;
+  },
+  stalled() {
+    return this.stalled();
+  },
+  quiet() {
+    this.quiet = true;
+    return undefined;
+  },
+  records() {
+    return this.records().join(' + ') || 'none';
+  },
+};
+
+const same: Readonly<Record<string, string>> = { w: 'r', x: 'r', s2at: 's1at', 's2?': 's1?' };
+/** Said of the machine before it begins. */
+const before = ['idr', 'choice', 'cache', 'cr0', 'cr2', 'generous'];
+
+class SpecWorld {
+  readonly shapes: { s1: Shape; s2: Shape } = {
+    s1: { root: lay.s1, granule: 12, inputBits: 48, start: 0, ds: false },
+    s2: { root: lay.s2, granule: 12, inputBits: 39, start: 1, ds: false },
+  };
+  quiet = false;
+  private readonly session: Session;
+  /** Since the last access. */
+  private entries: Entry[] = [];
+  private pool: number = lay.pool;
+  private commands = 0;
+  private recordsRead = 0;
+
+  constructor(steps: readonly string[]) {
+    this.session = openSession(reset(configOf(steps)));
+    this.put(storeWords(lay.strtab + SID * 64, new Uint32Array(16)));
+    this.put(write('CR1', 0xd75));
+    this.enable('CR2', '', told(steps, 'cr2'));
+    this.put(write('STRTAB_BASE', lay.strtab));
+    this.put(write('STRTAB_BASE_CFG', 8));
+    this.put(write('CMDQ_BASE', lay.cmdq + 8));
+    this.put(write('EVENTQ_BASE', lay.evtq + 8));
+    this.put(write('PRIQ_BASE', lay.priq + 4));
+    this.enable('CR0', 'SMMUEN=1 EVENTQEN=1 CMDQEN=1 PRIQEN=1 ATSCHK=1', told(steps, 'cr0'));
+    this.does('ste S1');
+    this.does('cd');
+    // Stage 2 maps 4 GiB to themselves: blocks of 1 GiB, AF, S2AP=3, Normal memory.
+    for (let gib = 0; gib < 4; gib += 1) this.put(store(lay.s2 + gib * 8, gib * 2 ** 30 + 0x7fd));
+  }
+
+  /** Does a step; what it answers, if it does. */
+  does(text: string): string | undefined {
+    const [word, rest] = firstWord(text);
+    const [name = '', where] = word.split('@');
+    if (before.includes(name)) return undefined;
+    const step = does[same[name] ?? name];
+    if (step === undefined) throw new Error(`no step ${text}`);
+    return step.call(this, rest, name, where);
+  }
+
+  /** Puts a stimulus and lets all come to rest; what it answers at once. */
+  put(stimulus: Stimulus): Outcome {
+    const entries = [...this.session.step(stimulus)];
+    const outcome = outcomeOf(this.session.state, stimulus, entries);
+    runTurns(this.session, (turns) => entries.push(...turns));
+    this.entries.push(...entries);
+    return outcome;
+  }
+
+  memory(pa: number): bigint {
+    return this.session.state.memory.read64(pa);
+  }
+
+  read(register: RegisterName): bigint {
+    const { offset, width } = registers.byName[register];
+    const size = width / 8;
+    return this.put({ type: 'mmio.read', smmu: 'smmu0', offset, size, actor: 'cpu0' })['value'] as bigint;
+  }
+
+  private enable(register: 'CR0' | 'CR2', base: string, changes: string): void {
+    const { fields } = registers.byName[register];
+    this.put(write(register, put(fields, put(fields, [0, 0], base), changes)[0] ?? 0));
+  }
+
+  /** Address of the descriptor of `ia` at `level` (`L3`), making tables on the way. */
+  descriptorAt(stage: 's1' | 's2', ia: string, level: string): number {
+    const shape = this.shapes[stage];
+    let table = shape.root;
+    for (let at = shape.start; ; at += 1) {
+      const pa = table + indexAt(shape, BigInt(ia), at) * 8;
+      if (at === Number(level.slice(1))) return pa;
+      const held = this.memory(pa);
+      if ((held & 3n) === 3n) table = Number(held & 0xffff_ffff_f000n);
+      else {
+        table = this.pool;
+        this.pool += 0x1_0000;
+        this.put(store(pa, outputBits(table, shape) | 3n));
+      }
+    }
+  }
+
+  map(stage: 's1' | 's2', rest: string, flags: typeof s1Flags, otherwise: string): undefined {
+    const [ia = '', pa = '', ...words] = rest.split(/\s+/);
+    const isLevel = (word: string): boolean => /^L\d$/.test(word);
+    const level = words.find(isLevel) ?? 'L3';
+    const bits = flagsOf(flags, words.find((word) => !isLevel(word)) ?? otherwise);
+    const output = outputBits(Number(pa), this.shapes[stage]);
+    this.put(store(this.descriptorAt(stage, ia, level), output | bits | (level === 'L3' ? 3n : 1n)));
+  }
+
+  command(words: Uint32Array): void {
+    this.put(storeWords(lay.cmdq + (this.commands % 256) * 16, words));
+    this.commands = (this.commands + 1) % 512;
+    this.put(write('CMDQ_PROD', this.commands));
+  }
+
+  /** New records as hexadecimal doublewords, the highest first, from the queue's memory. */
+  records(): string[] {
+    const end = Number(this.read('EVENTQ_PROD') & 0x7_ffffn);
+    const found: string[] = [];
+    for (; this.recordsRead < end; this.recordsRead += 1) {
+      const pa = lay.evtq + this.recordsRead * 32;
+      const words = [24, 16, 8, 0].map((at) =>
+        this.memory(pa + at)
+          .toString(16)
+          .padStart(16, '0'),
+      );
+      found.push(words.join(' '));
+    }
+    return found;
+  }
+
+  private recorded(): string {
+    if (this.quiet) return '';
+    const texts = this.records().map(recordText);
+    return texts.length === 0 ? '' : ` ${texts.join(' + ')}`;
+  }
+
+  access(how: string, rest: string): string {
+    const [iova = '', ...words] = rest.split(/\s+/);
+    this.entries = [];
+    const { result, pa, pieces } = this.put({
+      type: 'dma',
+      iova: BigInt(iova),
+      access: how === 'w' ? 'write' : 'read',
+      ...optionsOf(words),
+      ...(how === 'x' ? { exec: true } : {}),
+      ...(words.includes('t') ? { translated: true } : {}),
+    });
+    const raz = this.entries.some((each) => each.type === 'access.terminated' && each.result === 'raz-wi');
+    const shown = Array.isArray(pieces) || raz ? ends(this.entries) : [shownPiece(`${result}`, pa)];
+    this.entries = [];
+    return shown.join(', ') + this.recorded();
+  }
+
+  /** How what was stalled ended, or that it stalled anew. */
+  stalled(): string {
+    const shown = ends(this.entries);
+    this.entries = [];
+    return shown.length === 0 ? 'none' : shown.join(', ') + this.recorded();
+  }
+
+  request(rest: string): string {
+    const [iova = '', ...words] = rest.split(/\s+/);
+    const { result, pa, bytes, perms } = this.put({
+      type: 'ats.translate',
+      iova: BigInt(iova),
+      access: words.includes('w') ? 'write' : 'read',
+      ...optionsOf(words),
+      ...(words.includes('x') ? { exec: true } : {}),
+    });
+    const span = bytes === undefined ? '' : ` ${hex(bytes as number)} ${perms === '' ? 'none' : perms}`;
+    return shownPiece(`${result}`, pa) + span + this.recorded();
+  }
 }

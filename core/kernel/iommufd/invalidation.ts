@@ -16,6 +16,7 @@ import { smmuNests } from './device.ts';
 import { type EntryArray, readEntries } from './invalidate-entries.ts';
 import { objectOf } from './object.ts';
 import type { HwptNested, Viommu } from './state.ts';
+import { streamsFor } from './virtual-streams.ts';
 
 /** Who the commands are of. */
 export interface Target {
@@ -37,18 +38,13 @@ export function targetOfNested(
   if (!smmuNests(state) || switchOf(kernelOf(state), 'smmuNestedOn') === 'viommu') return undefined;
   if (viommu !== 0) return targetOfViommu(state, objectOf(state, context, viommu, 'viommu'));
   const vmid = vmidOf(state, objectOf(state, context, parent, 'hwpt_paging').domain);
-  return { smmu, view: { vmid, streams: {} } };
+  return { smmu, view: { vmid, streams: streamsFor(state, smmu) } };
 }
 
 /** The SMMU, the VMID and the streams of a vIOMMU. */
-export function targetOfViommu({ drivers }: State, { smmu, vmid, vdevices }: Viommu): Target {
-  const masters = drivers[smmu]?.masters;
-  const streams: Record<string, number> = {};
-  for (const [virtId, { endpoint }] of Object.entries(vdevices)) {
-    const stream = masters?.[endpoint]?.streams[0];
-    if (stream !== undefined) streams[virtId] = stream;
-  }
-  return { smmu, view: { vmid, streams } };
+export function targetOfViommu(state: State, viommu: Viommu): Target {
+  const { smmu, vmid } = viommu;
+  return { smmu, view: { vmid, streams: streamsFor(state, smmu, viommu) } };
 }
 
 /** Reads the array and gives its commands to the driver; `invalidate.done` answers. */

@@ -152,7 +152,7 @@ describe('scenario lines', () => {
     ],
     [
       '{"op":"mmio.write","smmu":"smmu0","reg":"CR7","value":1}',
-      'mmio.write: reg: expected a register name such as CR0 or CMDQ_PROD, found "CR7"',
+      'mmio.write: reg: expected a register name such as CR0 or CMDQ_PROD (did you mean CR0 or CR1 or CR2?), found "CR7"',
     ],
     [
       '{"op":"mmio.write","smmu":"smmu0","reg":"CR0","value":"0x100000000"}',
@@ -184,6 +184,27 @@ describe('scenario lines', () => {
       'set: value: expected a count or "unbounded", found "lots"',
     ],
     ['{"op":"set","path":"smmu0.cachs.tlb","value":1}', 'found "smmu0.cachs.tlb"'],
+    [
+      '{"op":"set","path":"smmu0.choices.strictReserve","value":true}',
+      '(did you mean smmu0.choices.strictReserved or ',
+    ],
+    ['{"op":"set","path":"smmu0.invalidation.x","value":"literal"}', '(did you mean smmu0.invalidation?)'],
+    [
+      '{"op":"ats.translate","endpoint":"nvme0","iova":0,"access":"read","exec":true}',
+      'ats.translate: exec: expected with ssid only',
+    ],
+    [
+      '{"op":"pri.request","endpoint":"nvme0","iova":0,"access":"read","prgIndex":0,"last":true,"privileged":true}',
+      'pri.request: privileged: expected with ssid only',
+    ],
+    [
+      '{"op":"command.issue","smmu":"smmu0","command":"CMD_SYNC","fields":{"MSIAddress":"0x1001"}}',
+      'fields.MSIAddress: expected an address of at most 56 bits, a multiple of 0x4, found "0x1001"',
+    ],
+    [
+      '{"op":"cpu.tlbi","operation":"VAE1IS","vmid":0,"asid":1,"va":0}',
+      '(`help smmu` lists them) (did you mean VAE1?), found "VAE1IS"',
+    ],
     ['{"op":"check","path":"smmu0.regs.CR9","equals":1}', 'found CR9 (did you mean CR0 or CR1 or CR2?)'],
     [
       '{"op":"check","path":"smmu0.tlb"}',
@@ -214,7 +235,7 @@ describe('scenario lines', () => {
     [{ op: 'mem.read', pa: 0, bytes: 1 }, 'expected {"op":"machine",...} first, found "mem.read"'],
     [
       { op: 'machine', smmus: [{ profile: 'qemu' }] },
-      'machine: smmus[0].profile: expected "everything" or "minimal" or "qemu-7.2" or "qemu-9" or "qemu-11" or "mmu-600" or "mmu-700" or "fvp-rich", found "qemu"',
+      'machine: smmus[0].profile: expected "everything" or "minimal" or "qemu-7.2" or "qemu-9" or "qemu-11" or "mmu-600" or "mmu-700" or "fvp-rich" (did you mean qemu-9?), found "qemu"',
     ],
     [
       { op: 'machine', smmus: [{}, { name: 'b', idr: { IDR5: '0x77' } }] },

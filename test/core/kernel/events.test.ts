@@ -4,7 +4,8 @@
  * driver's event thread; depths and lengths as tables.
  */
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../../support/kernel.ts';
+import { fold } from '../../../core/machine.ts';
+import { contextsText, type Outcome } from '../../support/kernel.ts';
 import { add, named, nestedWorld, twoSmmus, type World } from '../../support/nesting.ts';
 import { table } from '../../support/tables.ts';
 
@@ -70,7 +71,10 @@ describe('a record of a nested device', () => {
     dma(made);
     const hex = String(made.read(64)['hex']);
     const body = Buffer.from(hex.slice(HEADER * 2), 'hex');
-    const raised = made.look().find(({ type }) => type === 'record.raised') as unknown as {
+    const seen = made.look();
+    const told = seen.filter(({ type }) => ['vevent.queued', 'vevents.read'].includes(type));
+    expect(told).toMatchObject([{ sequence: 0, lost: false }, { count: 1 }]);
+    const raised = seen.find(({ type }) => type === 'record.raised') as unknown as {
       words: Uint8Array;
     };
     const raw = Buffer.from(raised.words);
@@ -253,6 +257,20 @@ describe('a fault queue', () => {
       ]),
     );
     expect(stalls(made)).toBe(0);
+  });
+
+  it('tells each step in the log, which folds to the same state', () => {
+    const made = faulting();
+    made.look();
+    const start = made.state;
+    dma(made);
+    dma(made, { iova: 0x2000_0000 });
+    made.read(40);
+    respond(made, 1, 1);
+    const entries = made.look();
+    const told = entries.map(({ type }) => type).filter((type) => type.startsWith('fault'));
+    expect(told).toEqual(['fault.queued', 'fault.queued', 'faults.read', 'faults.answered']);
+    expect(contextsText(fold(start, entries))).toBe(contextsText(made.state));
   });
 
   it('gives out the lowest cookie that is free', () => {

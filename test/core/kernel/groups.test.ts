@@ -45,6 +45,39 @@ describe('a group', () => {
   });
 });
 
+describe('ATS of a nested device', () => {
+  const withAts = {
+    ...twoSmmus,
+    endpoints: twoSmmus.endpoints.map((each) => ({ ...each, ats: true })),
+  };
+  const vste = (words: string): string =>
+    `dev_id=dev0 pt_id=viommu data_type=2 data_len=16 data_uptr=hex:${words.padEnd(32, '0')}`;
+
+  it.each(
+    table<'vste' | 'words' | 'old' | 'now'>(`
+vste                     | words                            | old   | now
+stage 1 that asks        | 0b001000000000000000001000000000 | true  | true
+stage 1 that does not    | 0b0010                           | false | false
+bypass                   | 09                               | false | true
+abort                    | 01                               | false | true
+`),
+  )('$vste: $old, and from 6.19 on $now', ({ words, old, now }) => {
+    for (const [profile, expected] of [
+      ['linux-6.18', old],
+      ['linux-6.19', now],
+    ] as const) {
+      const made = nestedWorld({ profile }, withAts);
+      add(made, 'nested', 'IOMMU_HWPT_ALLOC', vste(words), 'out_hwpt_id');
+      expect(attach(made, 'dev0', 'pt_id=nested')).toBe('ok');
+      const { atsEnabled } = made.state.drivers['smmu0']!.masters['dev0']!;
+      expect([atsEnabled, made.state.endpoints['dev0']!.ats], profile).toEqual([
+        expected === 'true',
+        expected === 'true',
+      ]);
+    }
+  });
+});
+
 describe('PASIDs', () => {
   const given = (kernel: object = {}): World => {
     const made = nestedWorld(kernel);

@@ -42,8 +42,8 @@ describe('rfc-2023-03', () => {
     readonly cons: bigint;
   }
 
-  function guest(): Guest {
-    const made = world({ profile: 'rfc-2023-03' }, onSix);
+  function guest(more: object = {}): Guest {
+    const made = world({ profile: 'rfc-2023-03', ...more }, onSix);
     const data = (flags: number, ste = 0n, more: readonly bigint[] = [0n, 0n]): string =>
       `hwpt_type=2 data_len=40 data_uptr=hex:${bytes(flags, ste === 0n ? 0 : 64, ste, ...more)}`;
     add(made, 'parent', 'IOMMU_HWPT_ALLOC', `dev_id=dev0 pt_id=ioas ${data(1)}`, 'out_hwpt_id');
@@ -98,6 +98,12 @@ describe('rfc-2023-03', () => {
     expect(consOf(made)).toBe(words32(5));
     handOver(made, [SYNC], 5);
     expect([names(made), consOf(made)]).toEqual(['', words32(6)]);
+  });
+
+  it('stops at what it does not forward, where a scenario says so', () => {
+    const made = guest({ switches: { unknownCommand: 'EIO' } });
+    expect(handOver(made, [NH_ALL, SYNC, NH_ALL], 0)['errno']).toBeUndefined();
+    expect([names(made), consOf(made)]).toEqual(['TLBI_NH_ALL SYNC', words32(0x0100_0001)]);
   });
 
   it('leaves CERROR_ILL and the index in CONS for a StreamID that nobody has, and succeeds', () => {

@@ -102,11 +102,12 @@ describe('what else a transaction meets', () => {
 
   # 4.7 stall wrong sid
     cd S=1 ; r 0x1000 -> stall F_TRANSLATION/r s1.IN stall ; cmd CMD_RESUME StreamID=9 STAG=0 Ac=0 Ab=1
-    stalled -> ; cmd CMD_STALL_TERM StreamID=9 ; stalled -> ; cmd CMD_STALL_TERM StreamID=8 ; stalled -> abort
+    stalled -> none ; cmd CMD_STALL_TERM StreamID=9 ; stalled -> none ; cmd CMD_STALL_TERM StreamID=8
+    stalled -> abort
 
   # 4.7 stall: TLBI does not touch
     cd S=1 ; r 0x1000 -> stall F_TRANSLATION/r s1.IN stall ; s1 0x1000 0x5000 ; cmd CMD_TLBI_NSNH_ALL
-    cmd CMD_CFGI_STE_RANGE Range=31 ; stalled -> ; reg CR0 0xc ; stalled -> abort
+    cmd CMD_CFGI_STE_RANGE Range=31 ; stalled -> none ; reg CR0 0xc ; stalled -> abort
 
   # 4.7 stall model no
     idr STALL_MODEL=1 ; cmd CMD_RESUME StreamID=8 -> CERROR 1
@@ -133,7 +134,7 @@ describe('what else a transaction meets', () => {
     s1? 0x1000 -> 0x80000000054c3
 
   # 4.2 prefetch bad ssid
-    ste S1 S1CDMax=4 ; cmd CMD_PREFETCH_ADDR StreamID=8 SSV=1 SubstreamID=99 Address=0x1000 ; records ->
+    ste S1 S1CDMax=4 ; cmd CMD_PREFETCH_ADDR StreamID=8 SSV=1 SubstreamID=99 Address=0x1000 ; records -> none
 
   # 4.5.1 ATC span exact
     ste S1 EATS=1 ; s1 0x1000 0x5000 ; s1 0x2000 0x6000 ; ats 0x1000 -> ok 0x5000 0x1000 rw

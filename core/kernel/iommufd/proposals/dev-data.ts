@@ -9,7 +9,7 @@ import { decodeStruct, encodeStruct, type Values } from '../../uapi/struct.ts';
 import { MSI_WINDOW } from '../attach.ts';
 import { deviceOf, hardwareAt } from '../device.ts';
 import { change } from '../object.ts';
-import { streamsOf } from './guest-queue.ts';
+import { userStreams } from '../virtual-streams.ts';
 
 const DATA = proposedStructs.iommu_dev_data_arm_smmuv3;
 const RANGE = structs.iommu_iova_range;
@@ -25,7 +25,8 @@ export const devDataRows: Rows = {
     if (bytes === undefined) return failed('EFAULT');
     const { sid } = decodeStruct(DATA, bytes);
     const { state } = call.machine;
-    if (streamsOf(state, hardwareAt(state, device).smmu)[String(sid)] !== undefined) return failed('EEXIST');
+    if (userStreams(state, hardwareAt(state, device).smmu)[String(sid)] !== undefined)
+      return failed('EEXIST');
     change(call.machine, call.context, device, { userSid: sid });
     return {};
   },

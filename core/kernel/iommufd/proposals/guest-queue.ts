@@ -13,16 +13,14 @@ import type { DoneFrame } from '../../../driver/viommu.ts';
 import type { Context as Machine } from '../../../machine.ts';
 import { cerrors } from '../../../smmu/codes.ts';
 import { type CommandName, commandByOpcode } from '../../../smmu/command-layout.ts';
-import type { State } from '../../../state.ts';
 import { type Call, contextOf, copyIn, failed, type Result, setAnswer } from '../../ioctl.ts';
-import { kernelOf } from '../../kernel.ts';
+import { kernelOf, switchOf } from '../../kernel.ts';
 import { writeUser } from '../../process/memory.ts';
 import { proposedStructs } from '../../uapi/proposed-structs.ts';
 import { decodeStruct, type Values } from '../../uapi/struct.ts';
-import { hardwareAt } from '../device.ts';
 import { commandOf } from '../invalidate-entries.ts';
 import { issue, type Target, targetOfNested } from '../invalidation.ts';
-import { find, objectsOf } from '../object.ts';
+import { find } from '../object.ts';
 
 type Asked = Values<(typeof proposedStructs)['iommu_hwpt_invalidate 2023-05']>;
 const QUEUE = proposedStructs.iommu_hwpt_invalidate_arm_smmuv3;
@@ -58,8 +56,7 @@ export function handOverQueue(call: Call, arg: Asked): Result {
   const cons = copyIn(call, queue.cmdq_cons_uptr, 4);
   if (cons === undefined) return failed('EFAULT');
   const from = new DataView(cons.buffer).getUint32(0, true) & POINTER_BITS;
-  const streams = streamsOf(call.machine.state, target.smmu);
-  return consume(call, { ...target, view: { ...target.view, streams } }, queue, from);
+  return consume(call, target, queue, from);
 }
 
 /** Commands from CONS to PROD, up to the first bad one. */
@@ -69,6 +66,7 @@ function consume(call: Call, target: Target, queue: Queue, from: number): Result
   assert(features !== undefined, `driver ${target.smmu} has been probed`);
   const count = (queue.cmdq_prod - from + span * 2) % span;
   if (from >= span || queue.cmdq_prod >= span || count > span / 2) return failed('EINVAL');
+  const skips = switchOf(kernelOf(call.machine.state), 'unknownCommand') === 'skipped';
   const good: Cmd[] = [];
   let at = 0;
   let bad = false;
@@ -79,7 +77,7 @@ function consume(call: Call, target: Target, queue: Queue, from: number): Result
     const command = commandOf(bytes);
     const converted = convertCommand(command, target.view, features, false);
     if (converted !== undefined) good.push(command);
-    else bad = isOfStream(command);
+    else bad = isOfStream(command) || !skips;
   }
   const cons = ((from + at) % span) | (bad ? cerrors.CERROR_ILL << ERR_SHIFT : 0);
   const end = { form: 'queue', consVa: queue.cmdq_cons_uptr, cons, process: call.process } as const;
@@ -113,18 +111,4 @@ function storeCons(machine: Machine, { consVa, cons, process }: End): boolean {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, cons, true);
   return writeUser(machine, 'kernel', process, consVa, bytes);
-}
-
-/** Physical StreamIDs by virtual ones, of all devices behind an SMMU, whoever owns them: one table for all VMs. */
-export function streamsOf(state: State, smmu: string): Readonly<Record<string, number>> {
-  const streams: Record<string, number> = {};
-  for (const context of Object.values(kernelOf(state).contexts)) {
-    for (const device of objectsOf(context, 'device')) {
-      const { smmu: of, master } = hardwareAt(state, device);
-      const stream = master.streams[0];
-      if (of === smmu && device.userSid !== undefined && stream !== undefined)
-        streams[String(device.userSid)] = stream;
-    }
-  }
-  return streams;
 }
