@@ -41,12 +41,6 @@ export function resolvePath(state: State, path: string): Resolved | PathProblem 
   return { path, value: found.json(), lines: found.lines(false), touchKeys: keys, spans };
 }
 
-/** Only why `path` leads nowhere; its value is not made. */
-export function pathProblem(state: State, path: string): PathProblem | undefined {
-  const found = findNode(state, path);
-  return 'problem' in found ? found : undefined;
-}
-
 type Step = { readonly name: string } | { readonly index: number };
 
 const STEP = /\.?([A-Za-z_][\w-]*)|\[(0[xX][0-9a-fA-F]+|\d+)\]/y;

@@ -12,7 +12,6 @@ import { switchOf } from './kernel/kernel.ts';
 import { isSwitchValue, type SwitchName, switches } from './kernel/switches.ts';
 import { own } from './lookup.ts';
 import type { Context, Decider } from './machine.ts';
-import { meant } from './path/near.ts';
 import { shrinkCaches } from './smmu/fills.ts';
 import type { SmmuState } from './smmu/state.ts';
 import type { State } from './state.ts';
@@ -21,10 +20,7 @@ import type { State } from './state.ts';
 export function settingProblem(state: State, path: string, value: unknown): string | undefined {
   const found = locate(state, path);
   if (found === undefined) {
-    return (
-      'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule' +
-      meant(path, settablePaths(state))
-    );
+    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule';
   }
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
@@ -79,8 +75,13 @@ export function setPath(state: State, path: string, value: unknown): void {
   locate(state, path)?.put(value);
 }
 
-/** The paths that `locate` knows of the SMMUs and endpoints: what a mistyped one may have meant. */
-function settablePaths({ smmus, endpoints }: State): readonly string[] {
+/** Whether a path is one of those; what is wrong then is the value. */
+export function isSettable(state: State, path: string): boolean {
+  return locate(state, path) !== undefined;
+}
+
+/** The paths of the SMMUs and endpoints that can be set: what a mistyped one may have meant. */
+export function settablePaths({ smmus, endpoints }: State): readonly string[] {
   return [
     'schedule',
     ...Object.entries(smmus).flatMap(([name, { config }]) => [

@@ -47,6 +47,7 @@ const words: Words = {
   'command.performed': (e) => `${slotText(e)} ${e.command}`,
   'command.rejected': (e) => `${slotText(e)} ${e.command} ${e.error}: ${e.why}`,
   'sync.completed':   slotText,
+  'broadcast.received': (e) => `${e.operation} ${fieldsText(e, 'operation')}`,
   'config.filled':    (e) => `${e.cache} sid=${hex(e.streamId)} ssid=${hex(e.substreamId)} from [${hex(e.pa)}]`,
   'tlb.filled':       (e) => `${e.cache} ${hex(e.va)}/${sizeText(e.sizeLog2)} -> ${hex(e.pa)} asid=${hex(e.asid)} vmid=${hex(e.vmid)} S${e.stage} L${e.level}`,
   'cache.invalidated': (e) => `${e.cache} ${e.removed.length} removed: ${e.removed.join(' ')}`,
@@ -100,12 +101,20 @@ function asked({ iova, ssid }: { readonly iova: bigint; readonly ssid?: number |
   return `iova=${hex(iova)}${ssid === undefined ? '' : ` ssid=${hex(ssid)}`}`;
 }
 
-/** The fields of an entry, but for one that is said already; its actor need not be said again. */
+/**
+ * The fields of an entry, but for one that is said already. Its actor need not be said again, and the line of a
+ * scenario is not what happened.
+ */
 function fieldsText(entry: Entry, said?: string): string {
   const parts: string[] = [];
   for (const [name, kind] of Object.entries(schemas[entry.type])) {
     const value = (entry as unknown as Record<string, unknown>)[name];
-    if (value !== undefined && name !== said && !(name === 'smmu' && value === entry.actor))
+    if (
+      value !== undefined &&
+      name !== said &&
+      name !== 'line' &&
+      !(name === 'smmu' && value === entry.actor)
+    )
       parts.push(`${name}=${showValue(kind, value)}`);
   }
   return parts.join(' ');

@@ -4,8 +4,9 @@
  */
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
 import { KERNEL_UNIT } from '../../core/kernel/syscalls.ts';
-import { isPathProblem, pathProblem, resolvePath } from '../../core/path.ts';
-import { settingProblem } from '../../core/settings.ts';
+import { meant } from '../../core/path/near.ts';
+import { isPathProblem, resolvePath } from '../../core/path.ts';
+import { isSettable, settablePaths, settingProblem } from '../../core/settings.ts';
 import { offsetOf } from '../../core/smmu/register-blocks.ts';
 import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
@@ -113,13 +114,11 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     const setting = settingValue(value.value);
     const problem = settingProblem(context.simulation.glance, path, setting);
     if (problem !== undefined) {
-      const field = pathProblem(context.simulation.glance, path) === undefined ? 'value' : 'path';
-      throw refuse(
-        context.place,
-        op,
-        field,
-        `${problem}, found ${showFound(field === 'path' ? path : value.value)}`,
-      );
+      const { glance } = context.simulation;
+      if (isSettable(glance, path))
+        throw refuse(context.place, op, 'value', `${problem}, found ${showFound(value.value)}`);
+      const near = meant(path, settablePaths(glance));
+      throw refuse(context.place, op, 'path', `${problem}${near}, found ${showFound(path)}`);
     }
     return dispatch(context, { type: 'set', path, value: setting });
   },

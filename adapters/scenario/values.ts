@@ -116,10 +116,10 @@ export function littleEndian(width: 4 | 8, wordsMax: number): ValueKind<Uint8Arr
   });
 }
 
-/** One of some texts. */
 /** Of so few names a hint would only say one of them again. */
 const FEW = 4;
 
+/** One of some texts. */
 export function oneOf<const N extends string>(...names: readonly N[]): ValueKind<N> {
   const expected = names.map((each) => `"${each}"`).join(' or ');
   return kindOf(expected, (raw) => names.find((each) => each === raw), names.length > FEW ? names : []);

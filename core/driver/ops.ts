@@ -12,7 +12,7 @@ import type { Frame } from '../tasks/task.ts';
 import { type AttachOptions, driverOfEndpoint, planAttach, type Target } from './attach.ts';
 import type { Cmd } from './commands.ts';
 import type { Protection } from './descriptors.ts';
-import { dirtyPages } from './dirty.ts';
+import { dirtyPages, physicalOf } from './dirty.ts';
 import { findDomain, findPaging, makePaging, type PagingFlags } from './domains.ts';
 import { resumeFrame } from './event-queues.ts';
 import type { GuestView } from './guest-commands.ts';
@@ -127,6 +127,11 @@ export function unmapPages(
   size: bigint | number,
 ): readonly Frame[] {
   return unmapFrames(context, domain, Number(iova), Number(size));
+}
+
+/** Whether a domain maps an address. */
+export function isMapped(state: State, domain: number, iova: bigint): boolean {
+  return physicalOf(state, domain, Number(iova)) !== undefined;
 }
 
 /** Answers a stalled access: it is tried again, or it ends with an abort. */

@@ -26,15 +26,17 @@ export interface MapFrame extends Frame {
   readonly do: 'map.go';
   readonly driver: string;
   readonly domain: number;
+  /** Where the whole mapping begins: where the rest of it fails, nothing of it stays. */
+  readonly start: number;
   readonly iova: number;
   readonly runs: readonly PhysicalRun[];
   readonly prot: Protection;
 }
 
 export const mapRow: FrameRow<MapFrame> = {
-  run: (context, { domain, iova, runs, prot, driver }) => {
+  run: (context, { domain, start, iova, runs, prot, driver }) => {
     const after: Frame[] = [];
-    const errno = mapRuns(context, domain, iova, runs, prot, after);
+    const errno = mapRest(context, domain, { start, iova }, runs, prot, after);
     if (errno !== undefined) tell(context, driverOf(context.state, driver), 'map failed', errno);
     return after;
   },
@@ -52,11 +54,23 @@ export function mapRuns(
   prot: Protection,
   after: Frame[],
 ): Errno | undefined {
+  return mapRest(context, id, { start, iova: start }, runs, prot, after);
+}
+
+/** The same for what is left of a mapping. On an error nothing of the mapping is left when the frames are done. */
+function mapRest(
+  context: Context,
+  id: number,
+  { start, iova: from }: { readonly start: number; readonly iova: number },
+  runs: readonly PhysicalRun[],
+  prot: Protection,
+  after: Frame[],
+): Errno | undefined {
   const { driver, domain } = findPaging(context.state, id);
   const shape = domain.table;
   const bits = leafBits(shape, prot);
   const buffer = openBuffer(context, driver);
-  let iova = start;
+  let iova = from;
   for (const [at, run] of runs.entries()) {
     for (let done = 0; done < run.size; ) {
       const pa = run.pa + done;
@@ -71,7 +85,7 @@ export function mapRuns(
         buffer.flush();
         const left = [{ pa, size: run.size - done }, ...runs.slice(at + 1)];
         const cut = cutTable(context, driver, id, { ...mapped, iova, size: piece.bytes });
-        after.push(...cut, { do: 'map.go', driver: driver.name, domain: id, iova, runs: left, prot });
+        after.push(...cut, { do: 'map.go', driver: driver.name, domain: id, start, iova, runs: left, prot });
         return undefined;
       }
       done += mapped.bytes;

@@ -4,7 +4,7 @@ import type { Frame, FrameRow } from '../tasks/task.ts';
 import { completeIoctl, finishIoctl, startIoctl } from './dispatch.ts';
 import { closeFile } from './files.ts';
 import { type EndFrame, runEnd } from './iommufd/context.ts';
-import { runUnpin } from './iommufd/filling.ts';
+import { type CheckFrame, type EmptyFrame, runCheck, runEmpty, runUnpin } from './iommufd/filling.ts';
 import { removeAreas, runUnmap, type UnmapFrame } from './iommufd/ioas-unmap.ts';
 import { endObject } from './iommufd/kinds.ts';
 import { runUnlink, type UnlinkFrame } from './iommufd/linking.ts';
@@ -12,6 +12,7 @@ import { remove } from './iommufd/object.ts';
 import type { AreaPlace } from './iommufd/pins.ts';
 import { objectFrames } from './iommufd/rows.ts';
 import type { Span } from './iommufd/state.ts';
+import { dropMaps } from './mmap.ts';
 import { endProcess, type ReturnFrame, runExit, runReturn, runWrite, type WriteFrame } from './work.ts';
 
 interface OfIoctl extends Frame {
@@ -46,10 +47,13 @@ export const kernelFrames = {
   'ioas.unmap':     row((machine, frame: UnmapFrame) => runUnmap(machine, frame)),
   'ioas.unlink':    row((machine, frame: UnlinkFrame) => runUnlink(machine, frame)),
   'area.unpin':     row((machine, frame: Frame & AreaPlace & { readonly iova: bigint }) => runUnpin(machine, frame)),
+  'area.empty':     row((machine, frame: EmptyFrame) => runEmpty(machine, frame)),
+  'areas.check':    row((machine, frame: CheckFrame) => runCheck(machine, frame)),
   'areas.remove':   row((machine, frame: Frame & AreaPlace & Span) => removeAreas(machine, frame, frame)),
 
   'file.close':     row((machine, { fd }: Frame & { readonly fd: number }) => closeFile(machine, fd)),
   'file.write':     row((machine, frame: WriteFrame) => runWrite(machine, frame)),
+  'maps.drop':      row((machine, { process }: OfProcess) => dropMaps(machine, process)),
   'process.exit':   row((machine, { process }: OfProcess) => runExit(machine, process)),
   'process.end':    row((machine, { process }: OfProcess) => endProcess(machine, process)),
   'syscall.end':    row((machine, frame: ReturnFrame) => runReturn(machine, frame)),

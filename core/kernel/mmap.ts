@@ -1,11 +1,13 @@
 /**
- * Mapping an iommufd file: regions that vIOMMUs have made for pages of hardware. A mapping keeps the vIOMMU; what
- * a store to the page does is not modelled. linux: iommufd/main.c, iommufd_fops_mmap.
+ * Mapping an iommufd file: regions that vIOMMUs have made for pages of hardware. A mapping keeps the vIOMMU and
+ * the context; what a store to the page does is not modelled. linux: iommufd/main.c, iommufd_fops_mmap.
  */
 import type { Decider, Context as Machine } from '../machine.ts';
+import type { Frame } from '../tasks/task.ts';
 import type { Errno } from './errno.ts';
 import { fdOf } from './files.ts';
-import { change, objectsOf } from './iommufd/object.ts';
+import { keepContext, leaveContext } from './iommufd/context.ts';
+import { change, objectOf, objectsOf } from './iommufd/object.ts';
 import { contextIn } from './iommufd/object-handlers.ts';
 import type { Viommu } from './iommufd/state.ts';
 import { kernelOf, switchOf } from './kernel.ts';
@@ -22,15 +24,20 @@ export const mapFile: Decider<'mmap'> = (machine, { fd, at, length, private: own
   const viommu = regionAt(machine, file.context, at);
   if (viommu === undefined || length !== BigInt(constants.TEGRA241_VINTF_MMAP_LENGTH))
     return told(machine, 'ENXIO');
-  return count(machine, file.context, viommu, 1);
+  keepContext(machine, file.context);
+  change(machine, file.context, viommu, { users: viommu.users + 1, maps: [...viommu.maps, file.process] });
+  return told(machine);
 };
 
 export const unmapFile: Decider<'munmap'> = (machine, { fd, at }) => {
   const file = fileOf(machine, fd);
   if ('errno' in file) return told(machine, file.errno);
   const viommu = regionAt(machine, file.context, at);
-  if (viommu === undefined || viommu.maps === 0) return told(machine, 'EINVAL');
-  return count(machine, file.context, viommu, -1);
+  if (viommu === undefined || !viommu.maps.includes(file.process)) return told(machine, 'EINVAL');
+  unmap(machine, file.context, viommu, file.process);
+  // The file that it was mapped by is open, and keeps the context.
+  leaveContext(machine, file.context);
+  return told(machine);
 };
 
 function fileOf({ state }: Machine, name: string): FileOf<'iommufd'> | { readonly errno: Errno } {
@@ -46,9 +53,25 @@ function regionAt({ state }: Machine, context: number, offset: bigint): Viommu |
   return undefined;
 }
 
-function count(machine: Machine, context: number, viommu: Viommu, by: 1 | -1): void {
-  change(machine, context, viommu, { users: viommu.users + by, maps: viommu.maps + by });
-  told(machine);
+function unmap(machine: Machine, context: number, viommu: Viommu, process: string): void {
+  const maps = viommu.maps.toSpliced(viommu.maps.indexOf(process), 1);
+  change(machine, context, viommu, { users: viommu.users - 1, maps });
+}
+
+/** The mappings of a process that ends go with it; with the last that kept it, a context ends. */
+export function dropMaps(machine: Machine, process: string): readonly Frame[] {
+  const frames: Frame[] = [];
+  for (const context of Object.values(kernelOf(machine.state).contexts)) {
+    for (const viommu of [...objectsOf(context, 'viommu')]) {
+      for (const each of viommu.maps) {
+        if (each !== process) continue;
+        const now = objectOf(machine.state, context.id, viommu.id, 'viommu');
+        unmap(machine, context.id, now, process);
+        frames.push(...leaveContext(machine, context.id));
+      }
+    }
+  }
+  return frames;
 }
 
 function told({ state, emit }: Machine, errno?: Errno): void {

@@ -28,7 +28,7 @@ export function runWrite(machine: Machine, { call, fd, data }: WriteFrame): read
 export function runExit({ state }: Machine, process: string): readonly Frame[] {
   const files = Object.values(kernelOf(state).files).filter((file) => file.process === process);
   const closing = files.map(({ fd }) => ({ do: 'file.close', fd }));
-  return [...closing, { do: 'process.end', process }];
+  return [...closing, { do: 'maps.drop', process }, { do: 'process.end', process }];
 }
 
 /** The work of `process.end`. */

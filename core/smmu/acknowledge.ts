@@ -7,9 +7,10 @@ import { endAtos } from './atos.ts';
 import type { QueueName } from './codes.ts';
 import { noteEnabled } from './register-notes.ts';
 import type { HeldName } from './registers.ts';
-import { reg, regValue } from './regs.ts';
+import { reg } from './regs.ts';
 import { abandonStalls } from './stalls.ts';
 import type { SmmuState } from './state.ts';
+import { updateRegister } from './update-register.ts';
 
 const SMMUEN = 1 << 0;
 const PRIQEN = 1 << 1;
@@ -69,14 +70,6 @@ function dropUncommitted({ emit }: Context, smmu: SmmuState): void {
       emit(name, { type: 'record.dropped', smmu: name, record, why: 'EVENTQEN=0', raised });
 }
 
-function settle({ emit }: Context, smmu: SmmuState, register: HeldName, value: number): void {
-  if (reg(smmu, register) === value) return;
-  const name = smmu.config.name;
-  emit(name, {
-    type: 'register.updated',
-    smmu: name,
-    register,
-    value: BigInt(value),
-    old: regValue(smmu, register),
-  });
+function settle(context: Context, smmu: SmmuState, register: HeldName, value: number): void {
+  if (reg(smmu, register) !== value) updateRegister(context, smmu, register, value);
 }

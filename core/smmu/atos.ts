@@ -24,12 +24,13 @@ import {
   throughStage2,
 } from './memory-type.ts';
 import { parFault, registers } from './registers.ts';
-import { enabled, isE2h, reg, regValue, regWords } from './regs.ts';
+import { enabled, isE2h, reg, regWords } from './regs.ts';
 import { regimeOf, stage1Of } from './stage1.ts';
 import { stage2Of } from './stage2.ts';
 import { type Asked, type Output, translateStages } from './stages.ts';
 import type { SmmuState } from './state.ts';
 import { type Ste, steConfig } from './ste.ts';
+import { updateRegister } from './update-register.ts';
 
 /** A group of registers that can have one request under way. */
 export type AtosGroup = 'GATOS' | 'VATOS';
@@ -80,15 +81,10 @@ export function endAtos(context: Context, smmu: SmmuState): void {
 }
 
 /** PAR first: it is valid once RUN reads 0 (9.1.4). */
-function finish({ emit }: Context, smmu: SmmuState, group: AtosGroup, answer: Answer): void {
-  const name = smmu.config.name;
-  for (const [register, value] of [
-    [`${group}_PAR`, answer.ok ? success(answer) : failure(smmu.features, group, answer)],
-    [`${group}_CTRL`, 0n],
-  ] as const) {
-    const old = regValue(smmu, register);
-    emit(name, { type: 'register.updated', smmu: name, register, value, old });
-  }
+function finish(context: Context, smmu: SmmuState, group: AtosGroup, answer: Answer): void {
+  const par = answer.ok ? success(answer) : failure(smmu.features, group, answer);
+  updateRegister(context, smmu, `${group}_PAR`, par);
+  updateRegister(context, smmu, `${group}_CTRL`, 0);
 }
 
 /** The size is the lowest 1 of ADDR: bit N of it for 2^(N+1) bytes; 4KB has none (6.3.40). */

@@ -20,6 +20,7 @@ import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from '.
 import { isE2h, vmidWildcard } from './regs.ts';
 import { type InFlight, limits, type SmmuState } from './state.ts';
 import { completeSync } from './sync.ts';
+import { updateRegister } from './update-register.ts';
 
 /** The queue runs, holds a command, and no fetched command waits to be consumed. */
 export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
@@ -116,7 +117,7 @@ function moveOn(context: Context, smmu: SmmuState, queue: CommandQueue): void {
   const ring = ringOf(smmu, queue);
   const cons = held(smmu, queue.cons);
   const wasFull = isFull(ring, held(smmu, queue.prod), cons);
-  putCons(context, smmu, queue, advance(ring, cons & queue.kind.consKept));
+  updateRegister(context, smmu, queue.cons, advance(ring, cons & queue.kind.consKept));
   if (!wasFull || !smmu.features.sev || smmu.config.choices['erratumFullQueueSev'] === true) return;
   context.emit(smmu.config.name, { type: 'event.sent', smmu: smmu.config.name, source: queue.name });
 }
@@ -164,14 +165,8 @@ function reject(
  * then the code is told, then the global error is activated, and the interrupt comes last.
  */
 function stop(context: Context, smmu: SmmuState, queue: CommandQueue, error: CerrorName): void {
-  putCons(context, smmu, queue, queue.kind.withError(held(smmu, queue.cons), cerrors[error]));
+  updateRegister(context, smmu, queue.cons, queue.kind.withError(held(smmu, queue.cons), cerrors[error]));
   raiseError(context, smmu, queue.kind.gerror);
-}
-
-function putCons({ emit }: Context, smmu: SmmuState, { cons }: CommandQueue, value: number): void {
-  const name = smmu.config.name;
-  const old = BigInt(held(smmu, cons));
-  emit(name, { type: 'register.updated', smmu: name, register: cons, value: BigInt(value), old });
 }
 
 /** How events name the queue: the Command queue goes without saying. */

@@ -7,6 +7,7 @@ import { type CommandQueue, held, ringOf } from './command-queues.ts';
 import { enhancedName } from './ecmdq-registers.ts';
 import { isConsistent, used } from './queue.ts';
 import type { SmmuState } from './state.ts';
+import { updateRegister } from './update-register.ts';
 
 const EN = 2 ** 31;
 const ERR = 1 << 23;
@@ -25,19 +26,19 @@ export function enableReady(smmu: SmmuState, { name, prod, cons }: CommandQueue)
 }
 
 /** CONS.ENACK takes the value of PROD.EN, whether an error is active or not. */
-export function enable({ emit }: Context, smmu: SmmuState, queue: CommandQueue): void {
+export function enable(context: Context, smmu: SmmuState, queue: CommandQueue): void {
   const { prod, cons } = queue;
   const name = smmu.config.name;
   const old = held(smmu, cons);
   const on = held(smmu, prod) >= EN;
-  const value = BigInt(on ? (old % EN) + EN : old % EN);
-  emit(name, { type: 'register.updated', smmu: name, register: cons, value, old: BigInt(old) });
+  updateRegister(context, smmu, cons, on ? (old % EN) + EN : old % EN);
   if (!on) return;
   for (const [rule, wrong] of [
     ['queue-inconsistent', !isConsistent(ringOf(smmu, queue), held(smmu, prod), old)],
     ['ecmdq-enabled-with-error', queue.kind.isStopped(smmu, queue)],
   ] as const) {
-    if (wrong) emit(name, { type: 'misuse.noted', smmu: name, rule, detail: `${queue.name} is enabled` });
+    if (wrong)
+      context.emit(name, { type: 'misuse.noted', smmu: name, rule, detail: `${queue.name} is enabled` });
   }
 }
 

@@ -6,9 +6,10 @@ import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
 import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
-import { enabled, reg, regValue } from './regs.ts';
+import { enabled, reg } from './regs.ts';
 import { ring } from './rings.ts';
 import type { PendingRecord, SmmuState } from './state.ts';
+import { updateRegister } from './update-register.ts';
 
 const OVFLG = 2 ** 31;
 
@@ -59,7 +60,7 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
   }
   storeBytes(context, name, pa, next.words);
   context.emit(name, { type: 'record.written', smmu: name, record, index, pa, raised });
-  putProd(context, smmu, advance(queue, prod));
+  updateRegister(context, smmu, 'EVENTQ_PROD', advance(queue, prod));
   if (isEmpty(queue, prod, cons)) interrupt(context, smmu, 'EVENTQ');
 }
 
@@ -76,16 +77,6 @@ function lostBecause(smmu: SmmuState, full: boolean, aborts: boolean): string | 
 
 /** An overflow that is not acknowledged yet is not marked again (7.4). */
 function markOverflow(context: Context, smmu: SmmuState, prod: number, cons: number): void {
-  if (prod >= OVFLG === cons >= OVFLG) putProd(context, smmu, prod >= OVFLG ? prod - OVFLG : prod + OVFLG);
-}
-
-function putProd({ emit }: Context, smmu: SmmuState, value: number): void {
-  const name = smmu.config.name;
-  emit(name, {
-    type: 'register.updated',
-    smmu: name,
-    register: 'EVENTQ_PROD',
-    value: BigInt(value),
-    old: regValue(smmu, 'EVENTQ_PROD'),
-  });
+  if (prod >= OVFLG === cons >= OVFLG)
+    updateRegister(context, smmu, 'EVENTQ_PROD', prod >= OVFLG ? prod - OVFLG : prod + OVFLG);
 }

@@ -5,8 +5,9 @@
 import type { Context } from '../machine.ts';
 import { sendMsi } from './msi.ts';
 import { registers } from './registers.ts';
-import { activeErrors, reg, regValue, regWords } from './regs.ts';
+import { activeErrors, reg, regWords } from './regs.ts';
 import type { SmmuState } from './state.ts';
+import { updateRegister } from './update-register.ts';
 
 // biome-ignore format: a table
 export const gerrorBits = {
@@ -29,15 +30,7 @@ export function isActive(smmu: SmmuState, error: GerrorName): boolean {
 /** Activates an error; one that is active already is not logged again (7.5). The interrupt comes after it. */
 export function raiseError(context: Context, smmu: SmmuState, error: GerrorName): void {
   if (isActive(smmu, error)) return;
-  const name = smmu.config.name;
-  const value = BigInt((reg(smmu, 'GERROR') ^ gerrorBits[error]) >>> 0);
-  context.emit(name, {
-    type: 'register.updated',
-    smmu: name,
-    register: 'GERROR',
-    value,
-    old: regValue(smmu, 'GERROR'),
-  });
+  updateRegister(context, smmu, 'GERROR', (reg(smmu, 'GERROR') ^ gerrorBits[error]) >>> 0);
   // Another message to the same address might abort again (7.5.1).
   if (error !== 'MSI_GERROR_ABT_ERR') interrupt(context, smmu, 'GERROR');
 }

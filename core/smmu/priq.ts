@@ -9,9 +9,10 @@ import { findSte } from './configuration.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
 import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
 import { raise } from './raise.ts';
-import { isPriqEnabled, recordsAts, reg, regValue } from './regs.ts';
+import { isPriqEnabled, recordsAts, reg } from './regs.ts';
 import { ring } from './rings.ts';
 import { isStopMarker, type PageRequest, type SmmuState } from './state.ts';
+import { updateRegister } from './update-register.ts';
 
 const OVFLG = 2 ** 31;
 
@@ -37,7 +38,7 @@ export function writePage(context: Context, smmu: SmmuState): void {
   if (isOverflown(prod, cons)) return overflow(context, smmu, next, 'an overflow is active');
   if (isFull(queue, prod, cons)) {
     return overflow(context, smmu, next, 'the queue is full', () =>
-      putProd(context, smmu, prod >= OVFLG ? prod - OVFLG : prod + OVFLG),
+      updateRegister(context, smmu, 'PRIQ_PROD', prod >= OVFLG ? prod - OVFLG : prod + OVFLG),
     );
   }
   const name = smmu.config.name;
@@ -49,7 +50,7 @@ export function writePage(context: Context, smmu: SmmuState): void {
   }
   storeBytes(context, name, pa, next.words);
   context.emit(name, { type: 'page.queued', ...about(smmu, next), requested: next.id, index, pa });
-  putProd(context, smmu, advance(queue, prod));
+  updateRegister(context, smmu, 'PRIQ_PROD', advance(queue, prod));
   if (isLastOnly(smmu) ? next.last : isEmpty(queue, prod, cons)) interrupt(context, smmu, 'PRIQ');
 }
 
@@ -146,10 +147,4 @@ function about(
 ): { smmu: string; endpoint: string; streamId: number; substreamId?: number; prgIndex: number } {
   const of = { smmu: smmu.config.name, endpoint, streamId, prgIndex };
   return substreamId === undefined ? of : { ...of, substreamId };
-}
-
-function putProd({ emit }: Context, smmu: SmmuState, value: number): void {
-  const name = smmu.config.name;
-  const old = regValue(smmu, 'PRIQ_PROD');
-  emit(name, { type: 'register.updated', smmu: name, register: 'PRIQ_PROD', value: BigInt(value), old });
 }

@@ -181,7 +181,7 @@ function heldBy(object: AnyObject): readonly number[] {
   if (object.kind === 'device') return Object.values(object.attached).flatMap((hwpt) => [hwpt, object.id]);
   if (object.kind === 'hwpt_paging') return [object.ioas, object.fault];
   if (object.kind === 'hwpt_nested') return [object.viommu, object.parent, object.fault];
-  if (object.kind === 'viommu') return [object.hwpt, ...Array.from({ length: object.maps }, () => object.id)];
+  if (object.kind === 'viommu') return [object.hwpt, ...object.maps.map(() => object.id)];
   if (object.kind === 'hw_queue') return [object.viommu, object.access, object.below];
   if (object.kind === 'access') return [object.ioas];
   return object.kind === 'vdevice' || object.kind === 'veventq' ? [object.viommu] : [];

@@ -13,17 +13,21 @@ export function heldByKernel(state: State): string {
 
 function parts({ kernel, drivers, tasks }: State): unknown {
   if (kernel === undefined) return {};
-  const contexts = Object.values(kernel.contexts).map(({ objects, areas, free, nextId, id, users, vfioIoas, accounting }) => ({
-    id,
-    users,
-    vfioIoas,
-    accounting,
-    objects: [...objects.range()],
-    areas: [...areas.range()].map(([ioas, each]) => [ioas, [...each.range()]]).filter(([, each]) => (each as unknown[]).length > 0),
-    tombstones: Array.from({ length: nextId - 1 }, (_, at) => at + 1).filter(
-      (each) => free.get(each) === undefined && objects.get(each) === undefined,
-    ),
-  }));
+  const contexts = Object.values(kernel.contexts).map(
+    ({ objects, areas, free, nextId, id, users, vfioIoas, accounting }) => ({
+      id,
+      users,
+      vfioIoas,
+      accounting,
+      objects: [...objects.range()],
+      areas: [...areas.range()]
+        .map(([ioas, each]) => [ioas, [...each.range()]])
+        .filter(([, each]) => (each as unknown[]).length > 0),
+      tombstones: Array.from({ length: nextId - 1 }, (_, at) => at + 1).filter(
+        (each) => free.get(each) === undefined && objects.get(each) === undefined,
+      ),
+    }),
+  );
   const { files, names, calls } = kernel;
   return {
     contexts,

@@ -36,13 +36,13 @@ interface StepResult {
   readonly got: string;
 }
 
-/** A machine with a kernel, whose SMMU has everything; one endpoint stalls and has substreams. */
+/** A machine with a kernel, whose SMMU has everything; one endpoint has PASIDs. */
 function stage(machine: object = {}, kernel: object = {}): Host {
   return host(kernel, {
     ram: [{ base: '0x0', size: '0x100000000' }],
     smmus: [{ name: 'smmu0', profile: 'everything' }],
     endpoints: [
-      { name: 'nvme0', streamId: 16, ssidBits: 8, stall: true },
+      { name: 'nvme0', streamId: 16, ssidBits: 8 },
       { name: 'nic0', streamId: 17 },
     ],
     ...machine,

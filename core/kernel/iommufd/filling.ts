@@ -4,16 +4,17 @@
  * invalidations are done. linux: iommufd/pages.c, iopt_area_fill_domains, iopt_area_fill_domain.
  */
 import { present } from '../../assert.ts';
-import { mapPages, unmapPages } from '../../driver/ops.ts';
+import { isMapped, mapPages, unmapPages } from '../../driver/ops.ts';
 import type { Context as Machine } from '../../machine.ts';
 import type { Frame } from '../../tasks/task.ts';
 import type { Errno } from '../errno.ts';
+import { setAnswer } from '../ioctl.ts';
 import { PAGE_BYTES, type Run } from '../process/state.ts';
 import { areasIn, areasOf, IOVA_LAST, lengthOf } from './areas.ts';
 import { objectOf } from './object.ts';
 import { contextIn } from './object-handlers.ts';
 import { type AreaPlace, pin, pinnedRuns, unpin } from './pins.ts';
-import type { Area, Ioas } from './state.ts';
+import type { Area, Ioas, Span } from './state.ts';
 
 /** What was done, and what is left to do, most of all where it failed. */
 export interface Filled {
@@ -34,9 +35,68 @@ export function fillArea(machine: Machine, place: AreaPlace, iova: bigint): Fill
   for (const [at, hwpt] of hwpts.entries()) {
     const errno = mapArea(machine, place, area, domainOf(machine, place.context, hwpt), after);
     if (errno === undefined) continue;
-    return { errno, frames: [...after, ...emptyArea(machine, place, area, hwpts.slice(0, at))] };
+    return {
+      errno,
+      frames: [...after, ...undoing(machine, place, area, hwpts.slice(0, at), after.length > 0)],
+    };
   }
   return { frames: after };
+}
+
+/** Takes an area out of domains again: now, or when what was begun there is done. */
+export function undoing(
+  machine: Machine,
+  place: AreaPlace,
+  area: Area,
+  hwpts: readonly number[],
+  later: boolean,
+): readonly Frame[] {
+  const { context, ioas } = place;
+  if (later) return [{ do: 'area.empty', context, ioas, iova: area.iova, hwpts }];
+  return emptyArea(machine, place, area, hwpts);
+}
+
+export interface EmptyFrame extends Frame, AreaPlace {
+  readonly iova: bigint;
+  readonly hwpts: readonly number[];
+}
+
+/** The work of `area.empty`. */
+export function runEmpty(machine: Machine, { context, ioas, iova, hwpts }: EmptyFrame): readonly Frame[] {
+  const place = { context, ioas };
+  return emptyArea(machine, place, areaAt(machine, place, iova), havingIt(machine, place, iova, hwpts));
+}
+
+/** The HWPTs whose domains map an address. */
+function havingIt(
+  machine: Machine,
+  { context }: AreaPlace,
+  iova: bigint,
+  hwpts: readonly number[],
+): readonly number[] {
+  return hwpts.filter((hwpt) => isMapped(machine.state, domainOf(machine, context, hwpt), iova));
+}
+
+export interface CheckFrame extends Frame, AreaPlace, Span {
+  readonly ioctl: number;
+}
+
+/**
+ * The work of `areas.check`, after a filling that had to wait: a table could not be had for the rest of it, and
+ * the domain mapped nothing of the area then. So the call fails, and its areas go.
+ */
+export function runCheck(
+  machine: Machine,
+  { context, ioas, start, last, ioctl }: CheckFrame,
+): readonly Frame[] {
+  const place = { context, ioas };
+  const object = ioasAt(machine, place);
+  const areas = [...areasIn(areasOf(contextIn(machine.state, context), object), { start, last })];
+  const having = areas.map(({ iova }) => havingIt(machine, place, iova, object.hwpts));
+  if (having.every(({ length }) => length === object.hwpts.length)) return [];
+  setAnswer(machine, ioctl, { errno: 'ENOMEM' });
+  const emptied = areas.flatMap((area, at) => emptyArea(machine, place, area, having[at] ?? []));
+  return [...emptied, { do: 'areas.remove', context, ioas, start, last }];
 }
 
 /** Maps all areas of an IOAS into one domain. On an error it holds none when the frames are done. */

@@ -7,7 +7,7 @@ import { holdBacking } from '../process/backing.ts';
 import { PAGE_BYTES } from '../process/state.ts';
 import { numbers } from '../uapi/enums.ts';
 import { areasIn, areasOf, heldBy, IOVA_LAST } from './areas.ts';
-import { areaAt, emptyArea, fillArea, ioasAt } from './filling.ts';
+import { areaAt, fillArea, ioasAt, undoing } from './filling.ts';
 import { mapProblem } from './ioas-map.ts';
 import { removeAreas } from './ioas-unmap.ts';
 import { find } from './object.ts';
@@ -99,14 +99,15 @@ function fillPieces(
   const { hwpts } = ioasAt(machine, at);
   const filled: Area[] = [];
   const after: Frame[] = [];
+  const span = { start: dst_iova, last: dst_iova + length - 1n };
   let iova = dst_iova;
   for (const piece of pieces) {
     const pins = hwpts.length === 0 ? undefined : pinsOfPart(piece.area, piece.offset, piece.length);
     if (pins !== undefined) keepPinned(machine, at, areaAt(machine, at, iova), pins);
     const { errno, frames } = fillArea(machine, at, iova);
     if (errno !== undefined) {
-      const undone: Frame[] = filled.flatMap((area) => [...emptyArea(machine, at, area, hwpts)]);
-      const span = { start: dst_iova, last: dst_iova + length - 1n };
+      const waits = after.length + frames.length > 0;
+      const undone: Frame[] = filled.flatMap((area) => [...undoing(machine, at, area, hwpts, waits)]);
       if (after.length + frames.length + undone.length > 0)
         return { errno, frames: [...after, ...frames, ...undone, { do: 'areas.remove', ...at, ...span }] };
       removeAreas(machine, at, span);
@@ -116,5 +117,6 @@ function fillPieces(
     filled.push(areaAt(machine, at, iova));
     iova += piece.length;
   }
+  if (after.length > 0) after.push({ do: 'areas.check', ioctl: call.id, ...at, ...span });
   return { out: { dst_iova }, frames: after };
 }

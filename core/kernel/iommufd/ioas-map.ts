@@ -5,7 +5,7 @@
 import { own } from '../../lookup.ts';
 import type { Errno } from '../errno.ts';
 import { type Call, contextOf, failed, hasUnknown, type Result, type Rows } from '../ioctl.ts';
-import { allocates, kernelOf } from '../kernel.ts';
+import { allocates, kernelOf, switchOf } from '../kernel.ts';
 import { holdBacking } from '../process/backing.ts';
 import { PAGE_BYTES } from '../process/state.ts';
 import { numbers } from '../uapi/enums.ts';
@@ -45,16 +45,26 @@ export const mapRows: Rows = {
     if (errno !== undefined) return failed(errno);
     const ioas = find(contextOf(call), ioas_id, 'ioas');
     if (ioas === undefined) return failed('ENOENT');
-    const file = own(kernelOf(call.machine.state).files, String(fd));
+    const kernel = kernelOf(call.machine.state);
+    const span = spanProblem(start, length);
+    // linux: iopt_map_file_pages; where it asks for a dma-buf first, the span comes before the file.
+    if (span !== undefined && switchOf(kernel, 'mapFileDmabuf')) return failed(span);
+    const file = own(kernel.files, String(fd));
     if (file === undefined) return failed('EBADF');
-    if (length === 0n) return failed('EINVAL');
-    if (start + length - 1n > IOVA_LAST) return failed('EOVERFLOW');
+    if (span !== undefined) return failed(span);
     // Other files are refused when something pins them; here nothing else can be read.
     if (file.kind !== 'memfd') return failed('EINVAL');
     const source = { backing: file.backing };
     return mapArea(call, { ioas, flags, length, iova, source, address: start }, 'iova');
   },
 };
+
+/** What is wrong with a part of a file. linux: iopt_map_file_pages, iopt_alloc_pages */
+function spanProblem(start: bigint, length: bigint): Errno | undefined {
+  if (length === 0n) return 'EINVAL';
+  if (start + length - 1n > IOVA_LAST) return 'EOVERFLOW';
+  return length > IOVA_LAST - BigInt(PAGE_BYTES) ? 'EINVAL' : undefined;
+}
 
 /** Flags and ranges of MAP, MAP_FILE and COPY. */
 export function mapProblem(call: Call, flags: number, below: readonly bigint[]): Errno | undefined {
@@ -98,11 +108,15 @@ function mapArea(call: Call, wanted: Wanted, field: string | undefined): Result 
   if ('backing' in source) holdBacking(machine, source.backing, 1);
   const at = { context, ioas: ioas.id };
   const { errno, frames } = fillArea(machine, at, iova);
-  if (errno === undefined) return { ...(field === undefined ? {} : { out: { [field]: iova } }), frames };
+  const span = { start: iova, last: iova + length - 1n };
+  if (errno === undefined) {
+    const check = { do: 'areas.check', ioctl: call.id, ...at, ...span };
+    const left = frames.length === 0 ? [] : [...frames, check];
+    return { ...(field === undefined ? {} : { out: { [field]: iova } }), frames: left };
+  }
   if (frames.length === 0) {
-    removeAreas(machine, at, { start: iova, last: iova + length - 1n });
+    removeAreas(machine, at, span);
     return failed(errno);
   }
-  const removal = { do: 'areas.remove', ...at, start: iova, last: iova + length - 1n };
-  return { errno, frames: [...frames, removal] };
+  return { errno, frames: [...frames, { do: 'areas.remove', ...at, ...span }] };
 }

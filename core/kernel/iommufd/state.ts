@@ -140,11 +140,13 @@ export interface Viommu extends Common {
   readonly vmid: number;
   /** Who has each virtual StreamID (text: it may have 64 bits); `object`: the vDEVICE, 0 where a call sets it. */
   readonly vdevices: Readonly<Record<string, { readonly endpoint: string; readonly object: number }>>;
+  /** vEVENTQs by the type of their events. */
+  readonly veventqs: Readonly<Record<number, number>>;
   /** Tegra241: its virtual interface, and where the file is mapped for its page 0; 0 for none. */
   readonly vintf: number;
   readonly mmapOffset: number;
-  /** How often that page is mapped. */
-  readonly maps: number;
+  /** Processes that have mapped that page, once for each mapping. */
+  readonly maps: readonly string[];
 }
 
 export interface Vdevice extends Common {

@@ -15,7 +15,7 @@ import { structs } from '../uapi/data-structs.ts';
 import { constants, numbers } from '../uapi/enums.ts';
 import { encodeStruct } from '../uapi/struct.ts';
 import type { KindRow } from './kinds.ts';
-import { find, objectOf, objectsOf, refer } from './object.ts';
+import { change, find, objectOf, objectsOf, refer } from './object.ts';
 import { contextIn } from './object-handlers.ts';
 import { dropQueueFile, leaveQueue, openQueueFile } from './queue-file.ts';
 import { fitting, joined, tooShort } from './queue-read.ts';
@@ -34,18 +34,25 @@ export const veventqRows: Rows = {
     if (flags !== 0 || __reserved !== 0 || type === IOMMU_VEVENTQ_TYPE_DEFAULT) return failed('EOPNOTSUPP'); // 1
     const capped = switchOf(kernelOf(machine.state), 'veventqDepthCap');
     if (depth === 0 || (capped && depth > constants.VEVENTQ_DEPTH_MAX)) return failed('EINVAL'); // 2
-    if (find(contextOf(call), viommu_id, 'viommu') === undefined) return failed('ENOENT'); // 3
-    if (queueOf(machine.state, context, viommu_id, type) !== undefined) return failed('EEXIST'); // 4
+    const viommu = find(contextOf(call), viommu_id, 'viommu');
+    if (viommu === undefined) return failed('ENOENT'); // 3
+    if (viommu.veventqs[type] !== undefined) return failed('EEXIST'); // 4
     const id = make(call, { kind: 'veventq', viommu: viommu_id, type, depth, sequence: 0, events: [] });
     if (id === undefined) return failed('ENOMEM');
-    refer(machine, context, viommu_id, 1);
+    const veventqs = { ...viommu.veventqs, [type]: id };
+    change(machine, context, viommu, { veventqs, users: viommu.users + 1 });
     return { out: { out_veventq_id: id, out_veventq_fd: openQueueFile(call, 'veventq', id) } };
   },
 };
 
 export const veventqKind: KindRow<'veventq'> = {
-  end: (machine, context, { id, viommu }) => {
-    refer(machine, context, viommu, -1);
+  end: (machine, context, { id, viommu: owner, type }) => {
+    const viommu = find(contextIn(machine.state, context), owner, 'viommu');
+    if (viommu !== undefined) {
+      const { [type]: _, ...veventqs } = viommu.veventqs;
+      change(machine, context, viommu, { veventqs });
+    }
+    refer(machine, context, owner, -1);
     return dropQueueFile(machine, context, 'veventq', id);
   },
 };
@@ -83,10 +90,15 @@ export function hasVevents(state: State, context: number, id: number): boolean {
   return objectOf(state, context, id, 'veventq').events.length > 0;
 }
 
-/** The queue of a vIOMMU for a type of events. */
-export function queueOf(state: State, context: number, viommu: number, type: number): Veventq | undefined {
-  for (const each of objectsOf(contextIn(state, context), 'veventq'))
-    if (each.viommu === viommu && each.type === type) return each;
+/** The queue of a vIOMMU, or of a HWPT where a proposal has it so, for a type of events. */
+export function queueOf(state: State, context: number, owner: number, type: number): Veventq | undefined {
+  const held = contextIn(state, context);
+  const viommu = find(held, owner, 'viommu');
+  if (viommu !== undefined) {
+    const id = viommu.veventqs[type];
+    return id === undefined ? undefined : objectOf(state, context, id, 'veventq');
+  }
+  for (const each of objectsOf(held, 'veventq')) if (each.viommu === owner && each.type === type) return each;
   return undefined;
 }
 

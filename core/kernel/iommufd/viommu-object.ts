@@ -14,7 +14,18 @@ export function allocViommu(
 ): Result & { readonly id?: number } {
   const { machine, context } = call;
   const vmid = vmidOf(machine.state, domain);
-  const made = { type, hwpt, smmu, vmid, vdevices: {}, vintf: 0, mmapOffset: 0, maps: 0, ...more };
+  const made = {
+    type,
+    hwpt,
+    smmu,
+    vmid,
+    vdevices: {},
+    veventqs: {},
+    vintf: 0,
+    mmapOffset: 0,
+    maps: [],
+    ...more,
+  };
   const id = make(call, { kind: 'viommu', ...made });
   if (id === undefined) return failed('ENOMEM');
   refer(machine, context, hwpt, 1);

@@ -188,6 +188,7 @@ describe('scenario lines', () => {
       '{"op":"set","path":"smmu0.choices.strictReserve","value":true}',
       '(did you mean smmu0.choices.strictReserved or ',
     ],
+    ['{"op":"set","path":"smmu0.regs.CR0","value":1}', 'set: path: expected SMMU.caches'],
     ['{"op":"set","path":"smmu0.invalidation.x","value":"literal"}', '(did you mean smmu0.invalidation?)'],
     [
       '{"op":"ats.translate","endpoint":"nvme0","iova":0,"access":"read","exec":true}',

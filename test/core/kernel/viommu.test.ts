@@ -355,6 +355,17 @@ offset  | length   | more        | errno
     expect(made.says('IOMMU_DESTROY', 'id=vcmdqv')).toBe('ok');
   });
 
+  it('is kept by a mapping, with its context, until its process ends', () => {
+    const made = given();
+    expect(made.line({ op: 'mmap', fd: 'iommu0', offset: 0x1000, length: 0x1_0000 })).toEqual({});
+    for (const name of Object.keys(made.state.kernel!.names)) made.line({ op: 'close', fd: name });
+    expect(Object.keys(made.state.kernel!.contexts)).toEqual(['1']);
+    made.line({ op: 'process.exit' });
+    expect(made.state.kernel!.contexts).toEqual({});
+    // Those of the host alone.
+    expect(Object.values(made.state.drivers).map(({ domains }) => domains.size)).toEqual([2, 1]);
+  });
+
   it('does not exist before 6.17', () => {
     const made = nestedWorld({ profile: 'linux-6.16' }, cmdqv);
     expect(made.says('IOMMU_VIOMMU_ALLOC', 'type=2 dev_id=dev0 hwpt_id=parent')).toBe('EOPNOTSUPP');

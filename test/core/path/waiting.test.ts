@@ -22,7 +22,7 @@ describe('what waits', () => {
       { id: expect.any(Number), endpoint: 'dev0', streamId: 8, iova: '0x1000', access: 'write', stag: 0 },
     ]);
     expect(at(stalled, 'smmu0.stalls').text).toBe('dev0 write 0x1000 STAG=0');
-    const decided = stalled.when(resume(0, 'abort'), turn('consume'));
+    const decided = stalled.when(turn('evtq'), resume(0, 'abort'), turn('consume'));
     expect(at(decided, 'smmu0.stalls').text).toBe('dev0 write 0x1000 STAG=0 abort');
     expect(at(decided.when(turn('stall')), 'smmu0.stalls')).toEqual({ value: [], text: 'none' });
   });

@@ -123,7 +123,9 @@ describe('the registers', () => {
   });
 
   it('do not let a write change ERR, ERR_REASON and ENACK', () => {
-    const story = on(config()).given(put(0, 'BASE', 19)).when(put(0, 'CONS', 0xffff_ffff), get(0, 'CONS'));
+    const story = on(config())
+      .given(put(0, 'BASE', 19))
+      .when(put(0, 'CONS', 0xffff_ffff), get(0, 'CONS'));
     story.thenOutcome({ value: 0xf_ffffn });
   });
 
