@@ -88,6 +88,8 @@ export const switches = {
                            source: 'iommufd/io_pagetable.c', meaning: 'IOAS_MAP_FILE takes the dma-buf of a VFIO device' },
   unmapDmaEmpty:         { values: ['ENOENT', 'success'],           from: { '6.2': 'ENOENT', '7.2': 'success' },
                            source: 'iommufd/vfio_compat.c; changed between 7.0 and 7.2', meaning: 'VFIO_IOMMU_UNMAP_DMA of a range that holds nothing' },
+  infoCapabilityAlign:   { values: [1, 8],                          from: { '6.2': 1, '6.6': 8 },
+                           source: 'iommufd/vfio_compat.c, iommufd_vfio_iommu_get_info; vfio: align capability structures, 6.6', meaning: 'bytes to which capabilities behind the struct of VFIO_IOMMU_GET_INFO are aligned' },
   msiPagePerContext:     { values: yesNo,                           from: { '6.2': false, '6.15': true },
                            source: 'iommufd/driver.c, iommufd_sw_msi', meaning: 'each MSI doorbell has one IOVA in all domains of a context, in order of first use' },
   allocPasid:            { values: yesNo,                           from: { '6.2': false, '6.15': true },

@@ -64,15 +64,15 @@ function play(of: Host, rows: string): StepResult[] {
   });
 }
 
-function lineOf(call: string, arg: string, kept: Kept): { readonly op: string } {
+function lineOf(call: string, arg: string, kept: Kept): Values & { readonly op: string } {
   const [who = '', what] = call.split(/\s+/);
   if (what !== undefined && /^(IOMMU_|VFIO_|0x)/.test(what)) {
     const request = what.startsWith('0x') ? { code: Number(what) } : { name: what };
     const { process, ...values } = valuesIn(arg, kept);
     const argument = 'number' in values ? { arg: values['number'] } : argumentOf(what, values);
-    return { op: 'ioctl', fd: valueOf(who, kept), ...request, ...argument, ...(process ? { process } : {}) };
+    return { op: 'ioctl', fd: meant(who, kept), ...request, ...argument, ...(process ? { process } : {}) };
   }
-  const named = what === undefined ? {} : { [subject[who] ?? 'fd']: valueOf(what, kept) };
+  const named = what === undefined ? {} : { [subject[who] ?? 'fd']: meant(what, kept) };
   return { op: who, ...named, ...valuesIn(arg, kept) };
 }
 
@@ -85,13 +85,14 @@ function valuesIn(text: string, kept: Kept): Values {
   return Object.fromEntries(
     parts.map((part) => {
       const [name = '', value = ''] = part.split('=');
-      return [name, name === 'hex' || name === 'tail' ? value : valueOf(value, kept)];
+      return [name, name === 'hex' || name === 'tail' ? value : meant(value, kept)];
     }),
   );
 }
 
-/** `$name+0x10`, `bytes:00ff`, `ranges:0x1000-0x1fff,...`, a number with a sign, or the text itself. */
-function valueOf(text: string, kept: Kept): unknown {
+/** `$name+0x10`, `bytes:00ff`, `ranges:0x1000-0x1fff,...`, `true`, a number with a sign, or the text itself. */
+function meant(text: string, kept: Kept): unknown {
+  if (text === 'true') return true;
   if (text.startsWith('bytes:')) return { bytes: text.slice('bytes:'.length) };
   if (text.startsWith('ranges:')) return rangesOf(text.slice('ranges:'.length));
   const [, name, more] = /^\$([a-z0-9_]+)([+-]\w+)?$/i.exec(text) ?? [];

@@ -2,32 +2,26 @@
  * The calls of a VFIO container that an iommufd file takes, on the IOAS that IOMMU_VFIO_IOAS named. linux:
  * iommufd/vfio_compat.c. Dirty bitmaps and VADDR updates are refused, as there.
  */
-import { geometry } from '../../driver/ops.ts';
 import type { Errno } from '../errno.ts';
-import { type Call, contextOf, copyIn, copyOut, failed, type Result } from '../ioctl.ts';
+import { type Call, contextOf, copyIn, failed, type Result } from '../ioctl.ts';
 import { kernelOf, switchOf } from '../kernel.ts';
 import { holdBacking, holdSlices } from '../process/backing.ts';
-import { PAGE_BYTES } from '../process/state.ts';
 import { structs } from '../uapi/data-structs.ts';
 import { numbers } from '../uapi/enums.ts';
 import type { ContainerIoctlName } from '../uapi/ioctls.ts';
-import { decodeStruct, encodeStruct, type Struct } from '../uapi/struct.ts';
+import { decodeStruct, type Struct } from '../uapi/struct.ts';
 import { areasOf, firstAreaIn, IOVA_LAST } from './areas.ts';
-import { domainOf, EVERYWHERE } from './filling.ts';
+import { tellInfo } from './container-info.ts';
+import { EVERYWHERE } from './filling.ts';
 import { mapUser } from './ioas-map.ts';
 import { unmapSpan } from './ioas-unmap.ts';
 import { find } from './object.ts';
 import { forbidHugePages } from './option.ts';
-import { holes } from './placing.ts';
 import type { Area, Ioas } from './state.ts';
 
 const INFO = structs.vfio_iommu_type1_info;
 const MAP = structs.vfio_iommu_type1_dma_map;
 const UNMAP = structs.vfio_iommu_type1_dma_unmap;
-const AVAILABLE = structs.vfio_iommu_type1_info_dma_avail;
-const RANGES = structs.vfio_iommu_type1_info_cap_iova_range;
-const RANGE_BYTES = 16;
-const PAGE = BigInt(PAGE_BYTES);
 
 /** By name; `argument` is an address, or a number. */
 export const containerRows: { readonly [N in ContainerIoctlName]: (call: Call) => Result } = {
@@ -167,51 +161,4 @@ function cutProblem(area: Area, { alignment }: Ioas, last: bigint): Errno | unde
   if (start % BigInt(alignment) !== 0n || (area.address + start - area.iova) % BigInt(alignment) !== 0n)
     return 'EINVAL';
   return area.accesses > 0 ? 'EINVAL' : undefined;
-}
-
-/** The struct, and behind it the chain of what is told besides: memory that can be mapped, ranges of IOVA. */
-function tellInfo(call: Call, ioas: Ioas, argsz: number): Result {
-  const ranges = [...holes(ioas.reserved, undefined, EVERYWHERE)];
-  const spans = ranges.flatMap(({ start, last }) => [start, last]);
-  const second = INFO.bytes + AVAILABLE.bytes;
-  const needed = second + RANGES.bytes + ranges.length * RANGE_BYTES;
-  const first = encodeStruct(AVAILABLE, {
-    id: 3,
-    version: 1,
-    next: argsz >= second ? second : 0,
-    avail: 0xffff_ffff,
-  });
-  const list = encodeStruct(RANGES, { id: 1, version: 1, nr_iovas: ranges.length });
-  const pairs = new Uint8Array(new BigUint64Array(spans).buffer);
-  const parts = [
-    { at: INFO.bytes, bytes: first },
-    { at: second, bytes: joinBytes(list, pairs) },
-  ];
-  for (const { at, bytes } of parts) {
-    if (argsz >= at + bytes.length && !copyOut(call, call.argument + BigInt(at), bytes))
-      return failed('EFAULT');
-  }
-  const info = encodeStruct(INFO, {
-    argsz: needed,
-    flags: numbers.VFIO_IOMMU_INFO_PGSIZES | numbers.VFIO_IOMMU_INFO_CAPS,
-    iova_pgsizes: pageSizesOf(call, ioas),
-    cap_offset: argsz >= needed ? INFO.bytes : 0,
-  });
-  const whole = copyOut(call, call.argument, info.slice(0, Math.min(argsz, INFO.bytes)));
-  return whole ? { copy: 'none' } : failed('EFAULT');
-}
-
-function pageSizesOf(call: Call, ioas: Ioas): bigint {
-  let sizes = IOVA_LAST;
-  for (const hwpt of ioas.hwpts)
-    sizes &= geometry(call.machine.state, domainOf(call.machine, call.context, hwpt)).pageSizes;
-  if ((sizes & (PAGE - 1n)) !== 0n) sizes = (sizes & ~(PAGE - 1n)) | PAGE;
-  return sizes > BigInt(ioas.alignment) ? sizes : BigInt(ioas.alignment);
-}
-
-function joinBytes(one: Uint8Array, other: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(one.length + other.length);
-  whole.set(one);
-  whole.set(other, one.length);
-  return whole;
 }

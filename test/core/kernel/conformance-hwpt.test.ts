@@ -268,10 +268,19 @@ describe('iommufd_dirty_tracking', () => {
   const alloc = 'iommu0 IOMMU_HWPT_ALLOC';
   const set = 'iommu0 IOMMU_HWPT_SET_DIRTY_TRACKING';
   const get = 'iommu0 IOMMU_HWPT_GET_DIRTY_BITMAP';
-  const dirty = { machine: {
-    smmus: [{ name: 'smmu0', profile: 'everything' }, { name: 'smmu1', base: 0x1100_0000, profile: 'everything', idr: { IDR0: WITHOUT_HTTU } }],
-    endpoints: [{ name: 'nvme0', streamId: 16, ssidBits: 8 }, { name: 'nic0', streamId: 17 }, { name: 'usb0', smmu: 'smmu1', streamId: 16 }],
-  } };
+  const dirty = {
+    machine: {
+      smmus: [
+        { name: 'smmu0', profile: 'everything' },
+        { name: 'smmu1', base: 0x1100_0000, profile: 'everything', idr: { IDR0: WITHOUT_HTTU } },
+      ],
+      endpoints: [
+        { name: 'nvme0', streamId: 16, ssidBits: 8 },
+        { name: 'nic0', streamId: 17 },
+        { name: 'usb0', smmu: 'smmu1', streamId: 16 },
+      ],
+    },
+  };
   story(
     'enforce_dirty, device_dirty_capability',
     `

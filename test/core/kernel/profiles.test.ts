@@ -154,6 +154,7 @@ describe('switches', () => {
     mmap                    | false 6.17=true
     mapFileDmabuf           | false 6.19=true
     unmapDmaEmpty           | ENOENT 7.2=success
+    infoCapabilityAlign     | 1 6.6=8
     msiPagePerContext       | false 6.15=true
     allocPasid              | false 6.15=true
     pasidWithoutPasid       | EINVAL 6.16=skipped

@@ -1,0 +1,52 @@
+/**
+ * What devices can reach: every page that the tables of a domain map, found by reading the tables themselves
+ * (VMSAv8-64, as the driver's shape says where they begin), without the driver's own walk.
+ */
+import type { PagingDomain } from '../../core/driver/state.ts';
+import type { State } from '../../core/state.ts';
+
+export interface Leaf {
+  readonly iova: number;
+  readonly bytes: number;
+  readonly pa: number;
+  readonly descriptor: bigint;
+}
+
+/** All leaves of a domain, ascending. */
+export function leavesOf({ memory }: State, { table }: PagingDomain): readonly Leaf[] {
+  const { granuleLog2, bits, startLevel, rootLog2, root } = table;
+  const out: Leaf[] = [];
+  const mask = 0xffff_ffff_ffffn & -(1n << BigInt(granuleLog2));
+  const visit = (pa: number, level: number, entries: number, base: number): void => {
+    const span = 2 ** (granuleLog2 + (3 - level) * bits);
+    for (let at = 0; at < entries; at += 1) {
+      const descriptor = memory.read64(pa + at * 8);
+      if ((descriptor & 1n) === 0n) continue;
+      const iova = base + at * span;
+      const to = Number(descriptor & mask);
+      if (level < 3 && (descriptor & 2n) !== 0n) visit(to, level + 1, 2 ** bits, iova);
+      else out.push({ iova, bytes: span, pa: to, descriptor });
+    }
+  };
+  visit(root, startLevel, 2 ** (rootLog2 - 3), 0);
+  return out;
+}
+
+/** Domains of all drivers with what they map, as text. */
+export function reachText(state: State): string {
+  const lines = Object.values(state.drivers).flatMap(({ name, domains }) =>
+    [...domains.range()].map(([id, domain]) => {
+      if (domain.kind === 'nested') return `${name} ${id} nested ${domain.parent}`;
+      const leaves = leavesOf(state, domain).map(
+        ({ iova, pa, bytes }) => `${iova.toString(16)}+${bytes.toString(16)}:${pa.toString(16)}`,
+      );
+      return `${name} ${id} ${leaves.join(' ')}`;
+    }),
+  );
+  return lines.join('\n');
+}
+
+/** Pages of the pool that are free. */
+export function freePages({ kernel }: State): number {
+  return [...(kernel?.pool.free.range() ?? [])].reduce((sum, [, count]) => sum + count, 0);
+}
