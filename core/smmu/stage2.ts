@@ -47,7 +47,9 @@ export interface Entry2 {
   readonly sizeLog2: number;
   readonly attributes: number;
   readonly descriptorPa: number;
-  readonly descriptor: bigint;
+  /** The descriptor's halves. */
+  readonly lo: number;
+  readonly hi: number;
   /** seq of the fill; 0 when it was not cached. */
   readonly fill: number;
   /** What rests on it may be cached. */
@@ -113,17 +115,12 @@ export function translateStage2(
   updates: Updates,
 ): Translated2 {
   const { walk } = stage2;
-  const fault = (record: Fault['record'], why: string, fill = 0): Translated2 => ({
-    ok: false,
-    fault: about({ record, why }, ipa, access),
-    fill,
-  });
-  if (ipa >= pow2(walk.inputBits)) return fault('F_TRANSLATION', 'the IPA is beyond S2T0SZ');
+  if (ipa >= pow2(walk.inputBits)) return refused('F_TRANSLATION', 'the IPA is beyond S2T0SZ', ipa, access);
   const page = Math.floor(ipa / 4096);
   const held = lookUp(smmu, stage2, page);
   if (held !== undefined) {
     const why = refusal(stage2, held.attributes, access, updates);
-    if (why !== undefined) return fault('F_PERMISSION', why, held.id);
+    if (why !== undefined) return refused('F_PERMISSION', why, ipa, access, held.id);
     // A clean page must be marked in memory, so the descriptor is read again (Arm ARM D8.5).
     const marks = marksDirty(walk, isClean2(held.attributes), access.write, updates);
     if (!marks)
@@ -133,15 +130,12 @@ export function translateStage2(
   if (!walked.ok) return { ok: false, fault: about(walked.fault, ipa, access), fill: 0 };
   const { leaf } = walked;
   if (!leaf.accessFlag && checksAccessFlag(smmu, walk))
-    return fault('F_ACCESS', `AF=0 at level ${leaf.level}`);
+    return refused('F_ACCESS', `AF=0 at level ${leaf.level}`, ipa, access);
   const why = refusal(stage2, leaf.attributes, access, updates);
   if (why !== undefined) {
     const keep = smmu.config.choices['cacheRefusedLeaf'] !== false && isCacheable(walk, leaf);
-    return fault(
-      'F_PERMISSION',
-      `${why} at level ${leaf.level}`,
-      keep ? fill(context, smmu, walk, page, leaf) : 0,
-    );
+    const kept = keep ? fill(context, smmu, walk, page, leaf) : 0;
+    return refused('F_PERMISSION', `${why} at level ${leaf.level}`, ipa, access, kept);
   }
   const marks = marksDirty(walk, isClean2(leaf.attributes), access.write, updates);
   const now =
@@ -151,11 +145,16 @@ export function translateStage2(
     sizeLog2: now.sizeLog2,
     attributes: now.attributes,
     descriptorPa: now.descriptorPa,
-    descriptor: wide(now.hi, now.lo),
+    lo: now.lo,
+    hi: now.hi,
     fill: isCacheable(walk, now) ? fill(context, smmu, walk, page, now) : 0,
     cacheable: isCacheable(walk, now),
   };
   return { ok: true, pa: now.pa + below(ipa, pow2(now.sizeLog2)), entry, hit: false };
+}
+
+function refused(record: Fault['record'], why: string, ipa: number, access: Access2, fill = 0): Translated2 {
+  return { ok: false, fault: about({ record, why }, ipa, access), fill };
 }
 
 /** What a record of stage 2 tells besides (7.3): the IPA, the class, and of a refused descriptor how it was used. */
@@ -193,7 +192,9 @@ function lookUp(smmu: SmmuState, { walk }: Stage2, page: number): TlbEntry | und
 }
 
 function heldEntry({ pa, sizeLog2, attributes, descriptorPa, descriptor, id }: TlbEntry): Entry2 {
-  return { pa, sizeLog2, attributes, descriptorPa, descriptor, fill: id, cacheable: true };
+  const lo = Number(descriptor & 0xffff_ffffn);
+  const hi = Number(descriptor >> 32n);
+  return { pa, sizeLog2, attributes, descriptorPa, lo, hi, fill: id, cacheable: true };
 }
 
 function fill(context: Context, smmu: SmmuState, walk: WalkContext, page: number, leaf: Leaf): number {

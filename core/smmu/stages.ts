@@ -16,7 +16,7 @@ import { fillTlb, takesFills } from './fills.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
 import { allows1, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
-import { type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
+import { type Access2, type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
 import { entryAddress, findEntry, type Leaf, type Resolve } from './walker.ts';
@@ -265,11 +265,13 @@ function fromWalk(
   };
 }
 
+const READ: Access2 = { class: 'TT', write: false, exec: false, privileged: true };
+const UPDATE: Access2 = { ...READ, write: true };
+
 /** Stage 2 of the addresses of stage 1 descriptors (7.5). */
 function descriptorsThrough(context: Context, smmu: SmmuState, stage2: Stage2, updates: Updates): Resolve {
   return (address, update) => {
-    const access = { class: 'TT', write: update, exec: false, privileged: true } as const;
-    const answer = translateStage2(context, smmu, stage2, address, access, updates);
+    const answer = translateStage2(context, smmu, stage2, address, update ? UPDATE : READ, updates);
     return answer.ok ? { ok: true, pa: answer.pa, fill: answer.entry.fill } : answer;
   };
 }
@@ -330,7 +332,7 @@ function fillCombined(
   entry.attributes2 = second.attributes;
   entry.size2Log2 = second.sizeLog2;
   entry.descriptor2Pa = second.descriptorPa;
-  entry.descriptor2 = second.descriptor;
+  entry.descriptor2 = wide(second.hi, second.lo);
   if (stage1.walk.aset) entry.aset = true;
   if (leaf.sizeLog2 > sizeLog2) entry.blockLog2 = leaf.sizeLog2;
   const rests = second.fill === 0 ? leaf.rests : [...leaf.rests, second.fill];

@@ -129,11 +129,13 @@ export function walkTables(
         'F_ADDR_SIZE',
         `level ${level} output is beyond ${walk.stage === 1 ? 'IPS' : 'S2PS'}`,
       );
-    const fetched: FetchedDescriptor = { pa, address, lo, hi };
-    if (kind === 'leaf')
+    if (kind === 'leaf') {
+      const fetched: FetchedDescriptor = { pa, address, lo, hi };
       return { ok: true, leaf: leafOf(walk, level, output, fetched, { above, parent, rests, unaccessed }) };
+    }
     if (walk.haft && !updates.af && (lo & ACCESS_FLAG) === 0) unaccessed = true;
     else if (walk.haft && (lo & ACCESS_FLAG) === 0) {
+      const fetched: FetchedDescriptor = { pa, address, lo, hi };
       lo |= ACCESS_FLAG;
       const fault = updateDescriptor(context, smmu, walk, fetched, lo, hi, resolve);
       if (fault !== undefined) return { ok: false, fault };

@@ -112,7 +112,7 @@ describe('scenario lines', () => {
     ['{"op":', 'expected a JSON object, found what is no JSON'],
     ['7', 'expected an object with "op", found 7'],
     ['{"value":1}', 'op: expected the name of an op, found nothing'],
-    ['{"op":"dmaa"}', 'found "dmaa" (did you mean dma?)'],
+    ['{"op":"dmaa"}', 'found "dmaa" (did you mean dma'],
     ['{"op":"vm.create"}', 'op: vm.create is not in this version of Backwalk'],
     ['{"op":"mem.alloc","bytes":1}', 'mem.alloc: expected a machine with a kernel'],
     ['{"op":"mem.write","vm":"vm0","gpa":0,"u64":[1]}', 'mem.write: vm: is not in this version of Backwalk'],
