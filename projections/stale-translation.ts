@@ -19,7 +19,15 @@ import type { Request } from '../core/smmu/translate.ts';
 import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
-import { broadcast, consumed, fetched, performed, rejected, synced } from './obligations/commands.ts';
+import {
+  broadcast,
+  consumed,
+  fetched,
+  performed,
+  rejected,
+  synced,
+  unissued,
+} from './obligations/commands.ts';
 import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
 import type { Change } from './obligations/obligation.ts';
@@ -127,6 +135,8 @@ const handlers: ProjectionHandlers<State> = {
     withShadow(state, entry.smmu, ({ commands }) =>
       rejected(commands, entry.fetched, entry.error, entry.seq),
     ),
+  'commands.unissued': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => unissued(shadow.commands, scopeEnv(shadow), entry)),
   'broadcast.received': (state, entry) => {
     const { stimulus } = state;
     const row = own(broadcasts, entry.operation);

@@ -1,6 +1,6 @@
 /**
  * The argument of an ioctl in a scenario line, as bytes: fields by the names of the uAPI, absent ones 0, the
- * size that of the kernel's struct. A pointer may be an address, or what it is to lead to: `{bytes}`,
+ * size that of the newest struct, as of a client that was built with the newest headers. A pointer may be an address, or what it is to lead to: `{bytes}`,
  * `{struct, value}`, `{array, values}`; that is put into the process's memory with the struct.
  */
 import type { Request } from '../../core/kernel/requests.ts';
@@ -33,12 +33,14 @@ export interface ArgumentProblem {
 const SIZE_MAX = 0x1_0000;
 const HEX = /^([0-9a-fA-F]{2})*$/;
 const known: Readonly<Record<string, Struct>> = { ...structs, ...ioctlStructs };
+/** First fields that say how long the struct is. */
+const SIZE_FIELDS: readonly string[] = ['size', 'argsz'];
 /** Fields that hold an fd. */
 const FD_FIELDS: readonly string[] = ['fd', 'iommufd'];
 
 /** @param fdOf the number of an open file's name */
 export function encodeArgument(
-  { struct, bytes: size }: Request & { readonly struct: Struct },
+  { struct }: Request & { readonly struct: Struct },
   fields: Readonly<Record<string, unknown>>,
   fdOf: (name: string) => number | undefined,
 ): Argument | ArgumentProblem {
@@ -47,7 +49,9 @@ export function encodeArgument(
   if (after === undefined)
     return { field: 'arg.tail', problem: `expected hexadecimal digits, found ${showFound(tail)}` };
   const sizeField = Object.keys(struct.fields)[0] ?? '';
-  const values: Record<string, unknown> = ['size', 'argsz'].includes(sizeField) ? { [sizeField]: size } : {};
+  const values: Record<string, unknown> = SIZE_FIELDS.includes(sizeField)
+    ? { [sizeField]: struct.bytes }
+    : {};
   const buffers: Buffer[] = [];
   for (const [name, raw] of Object.entries(given)) {
     const field = struct.fields[name];
@@ -66,7 +70,10 @@ export function encodeArgument(
       return { field: `arg.${name}`, problem: `expected ${expected(field)}, found ${showFound(raw)}` };
     values[name] = value;
   }
-  return { bytes: placed(struct, values, { size, after, sizeField, given: Object.keys(given) }), buffers };
+  return {
+    bytes: placed(struct, values, { size: struct.bytes, after, sizeField, given: Object.keys(given) }),
+    buffers,
+  };
 }
 
 /** The struct as long as the kernel's or as fields were given, the tail, and zeros up to the size it claims. */
@@ -80,16 +87,19 @@ function placed(
     readonly given: readonly string[];
   },
 ): Uint8Array {
-  const ends = how.given.map((name) => {
-    const field = struct.fields[name];
-    return field === undefined ? 0 : field.offset + field.bytes;
-  });
+  const ends = how.given.map((name) => endOf(struct, name));
   const length = Math.max(how.size, ...ends);
   const claimed = Number(values[how.sizeField] ?? 0);
   const whole = new Uint8Array(Math.max(length + how.after.length, claimed <= SIZE_MAX ? claimed : 0));
   whole.set(encodeStruct(struct, values).subarray(0, length));
   whole.set(how.after, length);
   return whole;
+}
+
+/** Where a field ends, bytes; 0 for none of that name. */
+function endOf({ fields }: Struct, name: string): number {
+  const field = fields[name];
+  return field === undefined ? 0 : field.offset + field.bytes;
 }
 
 type Content = { readonly bytes: Uint8Array } | { readonly problem: string };
@@ -165,7 +175,7 @@ function fieldValue(field: StructField, raw: unknown): unknown {
 }
 
 function numberOf({ type, bytes }: StructField, raw: unknown): number | bigint | undefined {
-  const value = named(raw) ?? wholeNumber(raw) ?? negative(raw);
+  const value = namedNumber(raw) ?? wholeNumber(raw) ?? negative(raw);
   if (value === undefined) return undefined;
   const bits = bytes * 8;
   if (value >= 2n ** BigInt(bits) || value < -(2n ** BigInt(bits - 1))) return undefined;
@@ -178,7 +188,8 @@ function negative(raw: unknown): bigint | undefined {
   return typeof raw === 'number' && Number.isSafeInteger(raw) ? BigInt(raw) : undefined;
 }
 
-function named(raw: unknown): bigint | undefined {
+/** The value of a name, or of names parted by `|`. */
+export function namedNumber(raw: unknown): bigint | undefined {
   if (typeof raw !== 'string' || !/^[A-Z]/.test(raw)) return undefined;
   const bits = raw
     .split('|')

@@ -6,7 +6,7 @@ import type { KernelState } from '../../core/kernel/state.ts';
 import type { Struct } from '../../core/kernel/uapi/struct.ts';
 import { meant } from '../../core/path/near.ts';
 import { showFound } from '../input-error.ts';
-import { encodeArgument } from './ioctl-argument.ts';
+import { encodeArgument, namedNumber } from './ioctl-argument.ts';
 import { type Act, type Answer, defined, dispatch, type OpContext } from './op.ts';
 import { refuse } from './parse.ts';
 import { wholeNumber } from './values.ts';
@@ -81,7 +81,7 @@ export const kernelOps: { readonly [O in KernelOp]: Act<O> } = {
     // By its name alone, a call has a struct of zeros with its size.
     const zeros = line.name !== undefined && request.struct !== undefined ? {} : undefined;
     const raw = line.arg?.value ?? zeros;
-    const number = raw === undefined ? 0n : wholeNumber(raw);
+    const number = raw === undefined ? 0n : (wholeNumber(raw) ?? namedNumber(raw));
     if (number !== undefined && number < 2n ** 64n) return dispatch(context, { ...about, arg: number });
     return dispatch(context, { ...about, ...argumentOf(line, request, raw, context) });
   },

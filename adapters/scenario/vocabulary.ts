@@ -70,13 +70,17 @@ const tlbi = kindOf(
 const address = { kind: pa, doc: 'physical address' } as const;
 const process = { kind: name, optional: true, doc: 'name of a process; proc0 when left out' } as const;
 const va = { kind: u64, optional: true, doc: 'address of the process, in place of pa' } as const;
+/** What a file can be called: see `openFile` of core/kernel/files.ts. */
+const FILE_NAME = /^(iommu|container|vfio:.)/;
+const fileName = (raw: unknown): string | undefined =>
+  typeof raw === 'string' && FILE_NAME.test(raw) ? raw : undefined;
 const fd = {
-  kind: kindOf('the name or the number of an open file', (raw) =>
+  kind: kindOf('the name of a file (iommu0, container, vfio:ENDPOINT) or the number of an open one', (raw) =>
     typeof raw === 'number' && Number.isSafeInteger(raw) && raw >= 0
       ? String(raw)
-      : typeof raw === 'string' && raw !== ''
+      : typeof raw === 'string' && /^[0-9]+$/.test(raw)
         ? raw
-        : undefined,
+        : fileName(raw),
   ),
   doc: 'name that opened it, or its number',
 } as const;
@@ -129,7 +133,7 @@ export const vocabulary = {
   },
   open: {
     summary: 'A process opens a file', outcome: '{fd}, or {errno}',
-    fields: { process, fd: { kind: text, doc: 'iommu0, iommu1, ...: /dev/iommu; vfio:ENDPOINT: the device; container: /dev/vfio/vfio' } },
+    fields: { process, fd: { kind: kindOf('iommu0, iommu1, ..., container or vfio:ENDPOINT', fileName), doc: 'iommu0, iommu1, ...: /dev/iommu; vfio:ENDPOINT: the device; container: /dev/vfio/vfio' } },
   },
   close: { summary: 'Closes a file', outcome: '{}, or {errno}', fields: { fd } },
   read: {

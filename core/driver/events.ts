@@ -35,6 +35,9 @@ export const driverEvents = {
   /** A CMD_SYNC was given up, by a task: the SMMU makes no progress. */
   'sync.timedout': { driver, index: int(), task: int() },
 
+  /** The read of the Command queue aborted, and is tried again: so often at this CONS. */
+  'fetch.retried': { driver, cons: int(), count: int() },
+
   'strtab.placed': { driver, pa: pa(), sizeLog2: int(), twoLevel: flag() },
   'strtab.extended': { driver, window: int(), pa: pa() },
   'master.added': { driver, endpoint: text('endpoint'), master: json<Master>() },

@@ -34,6 +34,9 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
   'sync.timedout': (state, { driver, task }) => {
     of(state, driver).timedOut = task;
   },
+  'fetch.retried': (state, { driver, cons, count }) => {
+    of(state, driver).retried = { cons, count };
+  },
 
   'strtab.placed': (state, { driver, pa, sizeLog2, twoLevel }) => {
     of(state, driver).strtab = { pa, sizeLog2, twoLevel, leaves: {} };
@@ -127,6 +130,7 @@ function newDriver(name: string, setup: DriverState['setup']): DriverState {
     vmidHint: 1,
     interrupts: [],
     timedOut: 0,
+    retried: { cons: 0, count: 0 },
   };
 }
 

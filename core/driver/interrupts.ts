@@ -1,7 +1,8 @@
 /**
  * The handlers of an SMMU's interrupts (linux: arm_smmu_gerror_handler, arm_smmu_cmdq_skip_err,
  * arm_smmu_evtq_thread, arm_smmu_priq_thread). Each is a unit of its own, and works once for all interrupts
- * that came before it began.
+ * that came before it began. Where the Command queue's memory aborts again and again, the real handler goes on
+ * for ever while those who wait time out; here it gives up after RETRIES_MAX, so that the machine comes to rest.
  */
 import { present } from '../assert.ts';
 import type { Context } from '../machine.ts';
@@ -56,6 +57,8 @@ export function takeInterrupt({ state, emit }: Context, { driver, source }: Pend
 }
 
 const SFM_ERR = 1 << 8;
+/** Times that an aborted read of the Command queue is tried again at one place. */
+const RETRIES_MAX = 8;
 
 export const gerrorRow: FrameRow<HandlerFrame> = {
   run: (context, { driver: name }) => {
@@ -67,22 +70,39 @@ export const gerrorRow: FrameRow<HandlerFrame> = {
     tell(context, driver, 'unexpected global error reported', `0x${active.toString(16)}`);
     if (driver.quirks['ignore-errors'] === true) return;
     if ((active & SFM_ERR) !== 0) port.write(context, driver, 'CR0', 0n);
-    if ((active & gerrorBits.CMDQ_ERR) !== 0) mendQueue(context, driver);
-    port.write(context, driver, 'GERRORN', BigInt(gerror));
+    const stopped = (active & gerrorBits.CMDQ_ERR) !== 0 && !mendQueue(context, driver);
+    port.write(context, driver, 'GERRORN', BigInt(stopped ? (gerror ^ gerrorBits.CMDQ_ERR) >>> 0 : gerror));
   },
 };
 
-/** An entry that hardware refuses becomes a CMD_SYNC; for all else the acknowledgement is enough. */
-function mendQueue(context: Context, driver: DriverState): void {
+/**
+ * An entry that hardware refuses becomes a CMD_SYNC; for all else the acknowledgement is enough. Returns whether the
+ * error is to be acknowledged.
+ */
+function mendQueue(context: Context, driver: DriverState): boolean {
   const port = portOf(driver);
   const value = Number(port.read(context, driver, 'CMDQ_CONS'));
   const code = (value >>> 24) & 0x7f;
   const queue = present(driver.queues.CMDQ, 'Command queue');
-  if (code === cerrors.CERROR_NONE) return;
-  if (code === cerrors.CERROR_ABT) return tell(context, driver, 'retrying command fetch');
-  if (code === cerrors.CERROR_ATC_INV_SYNC) return tell(context, driver, 'ATC invalidate timeout');
+  if (code === cerrors.CERROR_NONE) return true;
+  if (code === cerrors.CERROR_ABT) return retries(context, driver, value & 0xf_ffff);
+  if (code === cerrors.CERROR_ATC_INV_SYNC) {
+    tell(context, driver, 'ATC invalidate timeout');
+    return true;
+  }
   const slot = queue.pa + ((value & 0xf_ffff) % 2 ** queue.sizeLog2) * 16;
   const [lo = 0n, hi = 0n] = loadDoublewords(context.state, driver, slot, 2);
   tell(context, driver, 'skipping command in error state', `0x${lo.toString(16)} 0x${hi.toString(16)}`);
   storeDoublewords(context, driver, slot, cmdOf('CMD_SYNC', { CS: 'SIG_SEV', MSH: 'ISH', MSIAttr: 0xf }));
+  return true;
+}
+
+/** Whether an aborted read is tried once more. */
+function retries(context: Context, driver: DriverState, cons: number): boolean {
+  const { retried } = driver;
+  const count = retried.cons === cons ? retried.count + 1 : 1;
+  if (count > RETRIES_MAX) return false;
+  tell(context, driver, 'retrying command fetch');
+  context.emit(driver.setup.actor, { type: 'fetch.retried', driver: driver.name, cons, count });
+  return true;
 }

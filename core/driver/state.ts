@@ -140,4 +140,6 @@ export interface DriverState {
   interrupts: readonly DriverInterrupt[];
   /** Task whose wait for a CMD_SYNC timed out last; 0 for none. */
   timedOut: number;
+  /** How often the read of the Command queue was tried again, and where. */
+  retried: { readonly cons: number; readonly count: number };
 }

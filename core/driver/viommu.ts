@@ -29,6 +29,8 @@ export interface DoneFrame extends Frame {
   /** What entry_num becomes. */
   readonly handled: number;
   readonly errno?: Errno;
+  /** Commands among those handled that never went out, because one after them was refused. */
+  readonly unissued?: { readonly smmu: string; readonly commands: readonly Cmd[] };
 }
 
 export interface InvalidateFrame extends Frame {
@@ -54,8 +56,12 @@ export const invalidateRow: FrameRow<InvalidateFrame> = {
     const driver = driverOf(state, name);
     const features = present(driver.features, 'features');
     const exact = rules.batchRule === 'validate-first';
-    const done = (handled: number, errno?: Errno): readonly DoneFrame[] => [
-      { do: 'invalidate.done', ...about, handled, ...(errno === undefined ? {} : { errno }) },
+    const done = (
+      handled: number,
+      errno?: Errno,
+      more: Pick<DoneFrame, 'unissued'> = {},
+    ): readonly DoneFrame[] => [
+      { do: 'invalidate.done', ...about, handled, ...(errno === undefined ? {} : { errno }), ...more },
     ];
     // The count of a block that timed out is the index of its last command, or of its first.
     if (issued < at && driver.timedOut === task.id) return done(exact ? issued : at - 1, 'ETIMEDOUT');
@@ -65,7 +71,11 @@ export const invalidateRow: FrameRow<InvalidateFrame> = {
     const block: Cmd[] = [];
     for (const [offset, command] of commands.slice(at, end).entries()) {
       const converted = convertCommand(command, view, features, rules.strict);
-      if (converted === undefined) return done(exact ? at : at + offset, 'EIO');
+      if (converted === undefined) {
+        if (exact || block.length === 0) return done(at, 'EIO');
+        const unissued = { smmu: driver.setup.port.smmu, commands: block };
+        return done(at + offset, 'EIO', { unissued });
+      }
       block.push(converted);
     }
     return [issueAndSync(name, block), { ...frame, at: end, issued: at }];

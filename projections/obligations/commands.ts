@@ -82,9 +82,7 @@ function newInvalidation(
 
 /** The SMMU read the command; what it read counts from here on. */
 export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'command.fetched'>): void {
-  const words = [entry.lo, entry.lo >> 32n, entry.hi, entry.hi >> 32n].map((half) =>
-    Number(half & 0xffff_ffffn),
-  );
+  const words = wordsOf(entry.lo, entry.hi);
   const aside = entry.beside === true || entry.queue !== undefined;
   const known = aside ? undefined : commands.pending.get(entry.index);
   if (known !== undefined) commands.pending.delete(entry.index);
@@ -93,6 +91,10 @@ export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'comma
   command.produced = known?.produced ?? entry.seq;
   command.fetched = entry.seq;
   commands.inFlight.set(entry.seq, command);
+}
+
+function wordsOf(lo: bigint, hi: bigint): readonly number[] {
+  return [lo, lo >> 32n, hi, hi >> 32n].map((half) => Number(half & 0xffff_ffffn));
 }
 
 /** CONS passed the command of that fetch; its effect may still be to come. */
@@ -185,6 +187,15 @@ export function rejected(commands: Commands, fetch: number, error: string, seq: 
   command.rejected = seq;
   command.error = error;
   if (command.scopes.length > 0) remember(commands, command);
+}
+
+/** An ioctl counted commands of a guest as handled that no queue ever saw: they may have been meant for what is owed. */
+export function unissued(commands: Commands, env: ScopeEnv, entry: EntryOf<'commands.unissued'>): void {
+  for (const [index, [lo, hi]] of entry.commands.entries()) {
+    const command = newInvalidation(index, wordsOf(lo, hi), env, entry.name);
+    command.produced = entry.seq;
+    if (command.scopes.length > 0) remember(commands, { ...command, unissued: entry.name });
+  }
 }
 
 function remember(commands: Commands, command: Invalidation): void {

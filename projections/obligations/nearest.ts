@@ -60,7 +60,8 @@ function judge(command: Invalidation, obligation: Obligation): { score: number; 
       best = { score: fields.length * FIELD, fields };
   }
   if (best === undefined) return undefined;
-  const early = command.performed !== 0 && command.performed < changed;
+  const reached = command.unissued === undefined ? command.performed : command.produced;
+  const early = reached !== 0 && reached < changed;
   const wide = command.scopes.some((scope) => isBroad(scope));
   if (best.fields.length > 0) {
     const why = best.fields.map(({ why: text }) => text).join('; ');
@@ -68,6 +69,8 @@ function judge(command: Invalidation, obligation: Obligation): { score: number; 
   }
   if (command.rejected !== 0) return result(1, `refused with ${command.error}, it had no effect`);
   if (early) return result(wide ? BROAD_EARLY : EARLY, 'too early: performed before the change');
+  if (command.unissued !== undefined)
+    return result(0, `counted as handled by ${command.unissued}, never issued`);
   if (command.performed === 0) return result(0, 'queued, not performed yet');
   if (command.synced === 0) return result(0, 'no CMD_SYNC has completed after it');
   return undefined;

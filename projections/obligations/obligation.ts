@@ -89,6 +89,8 @@ export interface Invalidation {
   synced: number;
   rejected: number;
   error: string;
+  /** The ioctl whose answer counts it as handled, although it never reached a queue. */
+  readonly unissued?: string;
   /** What it covers, while it waits for its CMD_SYNC. */
   readonly owed: Obligation[];
 }

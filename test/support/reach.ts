@@ -13,11 +13,32 @@ export interface Leaf {
 }
 
 /** All leaves of a domain, ascending. */
-export function leavesOf({ memory }: State, { table }: PagingDomain): readonly Leaf[] {
-  const { granuleLog2, bits, startLevel, rootLog2, root } = table;
+export function leavesOf(state: State, domain: PagingDomain): readonly Leaf[] {
   const out: Leaf[] = [];
+  walk(state, domain, (leaf) => out.push(leaf));
+  return out;
+}
+
+/** Numbers of the 4 KiB pages that the tables of a domain are in. */
+export function tablesOf(state: State, domain: PagingDomain): ReadonlySet<number> {
+  const pages = new Set<number>();
+  const add = (pa: number, bytes: number): void => {
+    for (let at = pa; at < pa + bytes; at += 0x1000) pages.add(Math.floor(at / 0x1000));
+  };
+  walk(state, domain, () => {}, add);
+  return pages;
+}
+
+function walk(
+  { memory }: State,
+  { table }: PagingDomain,
+  onLeaf: (leaf: Leaf) => void,
+  onTable: (pa: number, bytes: number) => void = () => {},
+): void {
+  const { granuleLog2, bits, startLevel, rootLog2, root } = table;
   const mask = 0xffff_ffff_ffffn & -(1n << BigInt(granuleLog2));
   const visit = (pa: number, level: number, entries: number, base: number): void => {
+    onTable(pa, entries * 8);
     const span = 2 ** (granuleLog2 + (3 - level) * bits);
     for (let at = 0; at < entries; at += 1) {
       const descriptor = memory.read64(pa + at * 8);
@@ -25,11 +46,10 @@ export function leavesOf({ memory }: State, { table }: PagingDomain): readonly L
       const iova = base + at * span;
       const to = Number(descriptor & mask);
       if (level < 3 && (descriptor & 2n) !== 0n) visit(to, level + 1, 2 ** bits, iova);
-      else out.push({ iova, bytes: span, pa: to, descriptor });
+      else onLeaf({ iova, bytes: span, pa: to, descriptor });
     }
   };
   visit(root, startLevel, 2 ** (rootLog2 - 3), 0);
-  return out;
 }
 
 /** Domains of all drivers with what they map, as text. */

@@ -15,6 +15,21 @@ type Kept = Record<string, string>;
 /** Ops whose second word is not a file. */
 const subject: Readonly<Record<string, string>> = { dma: 'endpoint', 'process.exit': 'process' };
 
+/** Rows: a context with an IOAS, and memory of the process. */
+export const alone = `
+open                       | open iommu0                 |                        | ok
+an IOAS                    | iommu0 IOMMU_IOAS_ALLOC     |                        | ok out_ioas_id>ioas
+memory                     | mem.alloc                   | bytes=65536            | ok va>buf
+`;
+/** Rows: a device, bound, and attached to the IOAS. */
+export const device = (name: string): string => `
+a device                   | open vfio:${name}           |                        | ok
+bound                      | vfio:${name} VFIO_DEVICE_BIND_IOMMUFD      | iommufd=iommu0 | ok out_devid>${name}
+attached                   | vfio:${name} VFIO_DEVICE_ATTACH_IOMMUFD_PT | pt_id=$ioas    | ok pt_id>hwpt_${name}
+`;
+export const one = alone + device('nvme0');
+export const two = one + device('nic0');
+
 /** Where a story plays: fields of the machine line, of its `kernel`, and rows that go before. */
 export interface Setting {
   readonly machine?: object;
@@ -119,9 +134,10 @@ function answered(field: string, outcome: Outcome, kept: Kept): string {
     kept[to] = String(lookUp(outcome, name));
     return field;
   }
-  const [path = '', expected = ''] = field.split('=');
+  const [path = '', raw = ''] = field.split('=');
+  const expected = raw.startsWith('$') ? String(meant(raw, kept)) : raw;
   const value = lookUp(outcome, path);
-  return `${path}=${same(value, expected) ? expected : String(value)}`;
+  return `${path}=${same(value, expected) ? raw : String(value)}`;
 }
 
 function lookUp(outcome: Outcome, name: string): unknown {

@@ -2,7 +2,7 @@
  * Facts about objects that `object.changed` would tell badly: records that come and go in the queues of a
  * context, and what was told to user space about the hardware.
  */
-import { flag, id, int, json, text, u64 } from '../../schema.ts';
+import { flag, id, int, json, seq, text, u64 } from '../../schema.ts';
 import type { FaultGroup } from './state.ts';
 
 const context = int();
@@ -18,6 +18,17 @@ export const iommufdEvents = {
     words: json<readonly number[]>(),
     capabilities: u64(),
     maxPasidLog2: int(),
+  },
+
+  /**
+   * The answer of an ioctl counts these commands of a guest as handled, as they would have gone to the SMMU; they
+   * were never issued, because one after them was refused.
+   */
+  'commands.unissued': {
+    ioctl: seq(),
+    name: text(),
+    smmu: text(),
+    commands: json<readonly (readonly [bigint, bigint])[]>(),
   },
 
   /** A record waits at the end of a vEVENTQ; a lost one takes the place of a lost one before it. */

@@ -50,8 +50,14 @@ interface Ended extends DoneFrame {
 
 export const doneRow: FrameRow<Done> = {
   run: (machine, frame) => {
-    if (frame.form === 'code') return answerWithCode(machine, frame);
+    // The guest's CONS stays at the first of a batch that was refused: nothing is counted that was not issued.
     if (frame.form === 'queue') return answerInQueue(machine, frame);
+    const { ioctl, unissued } = frame;
+    if (unissued !== undefined) {
+      const name = kernelOf(machine.state).calls[ioctl]?.name ?? '';
+      machine.emit('kernel', { type: 'commands.unissued', ioctl, name, ...unissued });
+    }
+    if (frame.form === 'code') return answerWithCode(machine, frame);
     return setAnswer(machine, frame.ioctl, counted(frame.errno, frame.handled));
   },
 };

@@ -9,6 +9,7 @@ import type { Fault, ObjectKind, ObjectOf, Veventq } from './state.ts';
 
 export const iommufdHandlers: Pick<Handlers, keyof typeof iommufdEvents> = {
   'hwinfo.reported': () => {},
+  'commands.unissued': () => {},
   'vevent.queued': (state, { context, veventq, sequence, lost, words }) => {
     change<'veventq'>(state, context, veventq, ({ events }) => {
       const kept = events.at(-1)?.lost === true ? events.slice(0, -1) : events;

@@ -9,7 +9,7 @@ import type { Frame, FrameRow } from '../../tasks/task.ts';
 import { type Call, copyIn, copyOut, failed, hasUnknown, type Result, setAnswer } from '../ioctl.ts';
 import { kernelOf, switchOf } from '../kernel.ts';
 import { writeUser } from '../process/memory.ts';
-import { ioctlAt, type Call as Row } from '../profiles.ts';
+import { hasIoctl, ioctlAt, type Call as Row } from '../profiles.ts';
 import type { FileOf } from '../state.ts';
 import { constants, numbers } from '../uapi/enums.ts';
 import { decodeStruct, type Values } from '../uapi/struct.ts';
@@ -28,7 +28,10 @@ const RID = constants.IOMMU_NO_PASID;
 
 /** @param file as it is open; not bound while its context is 0. */
 export function vfioIoctl(call: Call, file: File): Result {
-  const row = ioctlAt(kernelOf(call.machine.state).profile, 'vfio-device', call.code & 0xff);
+  const { profile } = kernelOf(call.machine.state);
+  // Before there was a file for each device, its file came by way of the group, where none of these is known.
+  if (!hasIoctl(profile, 'VFIO_DEVICE_BIND_IOMMUFD')) return failed('ENOTTY');
+  const row = ioctlAt(profile, 'vfio-device', call.code & 0xff);
   const known = row?.code === call.code ? row : undefined;
   if (known?.name === 'VFIO_DEVICE_BIND_IOMMUFD') return bind(call, file, known);
   if (file.device === 0) return failed('EINVAL');

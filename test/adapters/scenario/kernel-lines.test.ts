@@ -73,6 +73,10 @@ line                                                                 | message
 {"op":"ioctl","fd":"iommu0","name":"IOMMU_IOAS_ALLOW_IOVAS","arg":{"allowed_iovas":{"struct":"iommu_iova_range","value":{"end":1}}}} | ioctl: arg.allowed_iovas: unknown field "end", expected start, last
 {"op":"ioctl","fd":"iommu0","name":"IOMMU_IOAS_ALLOW_IOVAS","arg":{"allowed_iovas":{"struct":"iommu_iova_range","value":{"last":-1.5}}}} | ioctl: arg.allowed_iovas: last: expected a number (u64)
 {"op":"ioctl","fd":"iommu0","name":"IOMMU_IOAS_ALLOW_IOVAS","arg":{"allowed_iovas":{}}} | ioctl: arg.allowed_iovas: expected {bytes}, {struct, value} or {array, values}
+{"op":"open","fd":"tty0"}                                            | open: fd: expected iommu0, iommu1, ..., container or vfio:ENDPOINT, found "tty0"
+{"op":"open","fd":"vfio:"}                                           | open: fd: expected iommu0, iommu1, ..., container or vfio:ENDPOINT, found "vfio:"
+{"op":"close","fd":"iomu0"}                                          | close: fd: expected the name of a file (iommu0, container, vfio:ENDPOINT) or the number of an open one, found "iomu0"
+{"op":"ioctl","fd":-1,"name":"IOMMU_DESTROY"}                        | ioctl: fd: expected the name of a file
 {"op":"turn","unit":"kernal"}                                        | turn: unit: expected one of
 `),
   )('$line is refused', ({ line, message }) => {
@@ -87,7 +91,6 @@ line                                                                 | message
       { op: 'open', fd: 'vfio:dev0' },
       { op: 'open', fd: 'vfio:dev0#2' },
       { op: 'open', fd: 'vfio:dev1' },
-      { op: 'open', fd: 'tty0' },
       { op: 'close', fd: 4 },
       { op: 'close', fd: 'vfio:dev0' },
       { op: 'close', fd: 'iommu0' },
@@ -102,7 +105,6 @@ line                                                                 | message
       { errno: 'EBUSY' },
       { fd: 4 },
       { fd: 5 },
-      { errno: 'ENOENT' },
       { errno: 'ENOENT' },
       {},
       { errno: 'EBADF' },
@@ -127,15 +129,22 @@ line                                                                 | message
     });
     expect(answer).toMatchObject({ out: { flags: 5, fd: 3, length: '0xffffffffffffffff', iova: '0x10' } });
     expect(of.ioctl('IOMMU_IOAS_MAP_FILE', { fd: -1 })).toMatchObject({ out: { fd: -1 } });
+    const asked = { op: 'ioctl', fd: 'iommu0', name: 'VFIO_CHECK_EXTENSION', arg: 'VFIO_TYPE1v2_IOMMU' };
+    expect(of.line(asked)).toMatchObject({ ret: 1 });
   });
 
-  it("an argument is as long as the kernel's struct, or as the size or the fields that were given", () => {
+  it('an argument is as long as the newest struct, or as the size given', () => {
     const bytes = (profile: string, arg: object): number => {
       const of = hostWithIoas({ profile });
       return String(of.ioctl('IOMMU_HWPT_ALLOC', arg as Record<string, unknown>)['hex']).length / 2;
     };
-    expect([bytes('linux-6.6', {}), bytes('linux-6.7', {}), bytes('linux-7.3', {})]).toEqual([24, 40, 48]);
-    expect(bytes('linux-6.6', { fault_id: 1 })).toBe(44);
+    expect([bytes('linux-6.6', {}), bytes('linux-6.7', {}), bytes('linux-7.3', {})]).toEqual([48, 48, 48]);
+    expect(bytes('linux-6.6', { fault_id: 1 })).toBe(48);
+    expect(bytes('linux-6.6', { size: 24, fault_id: 1 })).toBe(44);
+    const of = hostWithIoas({ profile: 'linux-6.6' });
+    expect(of.errno('IOMMU_HWPT_ALLOC', 'fault_id=1')).toBe('E2BIG');
+    expect(of.errno('IOMMU_HWPT_ALLOC', 'fault_id=0')).toBe('ENOENT');
+    expect(of.errno('IOMMU_HWPT_ALLOC', 'size=24 fault_id=1')).toBe('ENOENT');
     expect(bytes('linux-7.3', { size: 64 })).toBe(64);
     expect(bytes('linux-7.3', { tail: 'ffff' })).toBe(50);
   });

@@ -7,7 +7,8 @@
 import { describe } from 'vitest';
 import { story } from '../../support/steps.ts';
 
-const words = (first: string, second = ''): string => `bytes:${first.padEnd(16, '0')}${second.padEnd(16, '0')}`;
+const words = (first: string, second = ''): string =>
+  `bytes:${first.padEnd(16, '0')}${second.padEnd(16, '0')}`;
 const nested = (first: string, second = ''): string =>
   `data_type=2 data_len=16 data_uptr=${words(first, second)}`;
 /** V=1, Config=5, the CD at 0x10000 of the guest, where all is zero. */
@@ -39,7 +40,12 @@ a vIOMMU              | ${viommu} | dev_id=$nvme0 hwpt_id=$parent type=1       |
 a nested HWPT         | ${alloc}  | dev_id=$nvme0 pt_id=$viommu ${STAGE1}      | ok out_hwpt_id>nested
 `;
 const stalls = {
-  machine: { endpoints: [{ name: 'nvme0', streamId: 16, ssidBits: 8, stall: true }, { name: 'nic0', streamId: 17 }] },
+  machine: {
+    endpoints: [
+      { name: 'nvme0', streamId: 16, ssidBits: 8, stall: true },
+      { name: 'nic0', streamId: 17 },
+    ],
+  },
 };
 
 describe('viommu_negative_tests', () => {
@@ -105,7 +111,8 @@ S2 in word 1          | ${alloc} | dev_id=$nvme0 pt_id=$viommu ${nested('0b0001'
 });
 
 describe('viommu_alloc_nested_iopf', () => {
-  const response = (cookie: string, code: string): string => `hex=${cookie.padEnd(8, '0')}${code.padEnd(8, '0')}`;
+  const response = (cookie: string, code: string): string =>
+    `hex=${cookie.padEnd(8, '0')}${code.padEnd(8, '0')}`;
   story(
     'faults of a nested HWPT',
     `
@@ -214,7 +221,7 @@ queue: the default    | ${veventq} | viommu_id=99 type=0 veventq_depth=0        
 queue: no depth       | ${veventq} | viommu_id=99 type=1 veventq_depth=0                  | EINVAL
 queue: too deep       | ${veventq} | viommu_id=99 type=1 veventq_depth=0x80001            | EINVAL
 queue: no vIOMMU      | ${veventq} | viommu_id=99 type=1 veventq_depth=0x80000            | ENOENT
-queue: any other type | ${veventq} | viommu_id=$viommu type=0xdead veventq_depth=1        | ok
+queue: another type   | ${veventq} | viommu_id=$viommu type=0xdead veventq_depth=1        | ok
 queue: once           | ${veventq} | viommu_id=$viommu type=0xdead veventq_depth=1        | EEXIST
 `,
     { before },
