@@ -17,6 +17,7 @@ const parts: Readonly<Record<string, () => Promise<Part>>> = {
   smmu: () => import('./smmu.ts'),
   pipeline: () => import('./pipeline.ts'),
   import: () => import('./import.ts'),
+  iommufd: () => import('./iommufd.ts'),
 };
 
 const RESULT = 'rows ';

@@ -7,7 +7,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contextIn } from '../../core/kernel/iommufd/object-handlers.ts';
 import type { AnyObject } from '../../core/kernel/iommufd/state.ts';
-import type { State } from '../../core/state.ts';
+import { wrongIn } from '../support/iommufd-rules.ts';
 import type { Outcome } from '../support/kernel.ts';
 import { named, nestedWorld, twoSmmus, type World } from '../support/nesting.ts';
 
@@ -159,58 +159,6 @@ const steps: readonly ((drawn: Drawn) => Step)[] = [
 ];
 const step = fc.tuple(fc.nat(steps.length - 1), drawn).map(([kind, values]) => steps[kind]!(values));
 
-/** Users of each object, from who holds it. */
-function counted(state: State): Map<number, number> {
-  const objects = [...contextIn(state, 1).objects.range()].map(([, object]) => object);
-  const users = new Map(objects.map(({ id: each }) => [each, 1]));
-  const hold = (each: number): void => {
-    if (each === 0) return;
-    const before = users.get(each);
-    if (before === undefined) throw new Error(`object ${each} is referred to, and gone`);
-    users.set(each, before + 1);
-  };
-  for (const object of objects) for (const each of heldBy(object)) hold(each);
-  for (const file of Object.values(state.kernel!.files)) {
-    if (file.kind === 'fault' || file.kind === 'veventq') hold(file.object);
-    if (file.kind === 'vfio') hold(file.device);
-  }
-  return users;
-}
-
-function heldBy(object: AnyObject): readonly number[] {
-  if (object.kind === 'device') return Object.values(object.attached).flatMap((hwpt) => [hwpt, object.id]);
-  if (object.kind === 'hwpt_paging') return [object.ioas, object.fault];
-  if (object.kind === 'hwpt_nested') return [object.viommu, object.parent, object.fault];
-  if (object.kind === 'viommu') return [object.hwpt, ...object.maps.map(() => object.id)];
-  if (object.kind === 'hw_queue') return [object.viommu, object.access, object.below];
-  if (object.kind === 'access') return [object.ioas];
-  return object.kind === 'vdevice' || object.kind === 'veventq' ? [object.viommu] : [];
-}
-
-function check(state: State): void {
-  const objects = [...contextIn(state, 1).objects.range()].map(([, object]) => object);
-  expect(new Map(objects.map((each) => [each.id, each.users]))).toEqual(counted(state));
-  expect(objects.every(({ ready }) => ready)).toBe(true);
-  expect(state.tasks).toEqual([]);
-  for (const object of objects) {
-    if (object.kind !== 'device') continue;
-    const hwpt = objects.find((each) => each.id === object.attached[0]);
-    const { smmu } = state.endpoints[object.endpoint]!.config;
-    const attached = state.drivers[smmu]!.masters[object.endpoint]!.attached[0];
-    expect(attached).toBe(hwpt !== undefined && 'domain' in hwpt ? hwpt.domain : 'blocked');
-    if (object.vdevice !== 0)
-      expect(objects.find((each) => each.id === object.vdevice)?.kind).toBe('vdevice');
-  }
-  for (const { domains } of Object.values(state.drivers)) {
-    const vmids = [...domains.range()].flatMap(([, each]) => (each.kind === 's2' ? [each.vmid] : []));
-    expect(new Set(vmids).size).toBe(vmids.length);
-  }
-  const asids = Object.values(state.drivers).flatMap(({ domains }) =>
-    [...domains.range()].flatMap(([, each]) => (each.kind === 's1' ? [each.asid] : [])),
-  );
-  expect(new Set(asids).size).toBe(asids.length);
-}
-
 describe('random calls', () => {
   it('keep references, attachments and tags in order, and leave nothing at the end', () => {
     fc.assert(
@@ -219,7 +167,7 @@ describe('random calls', () => {
         const domains = (): number[] => Object.values(made.state.drivers).map((each) => each.domains.size);
         for (const each of sequence) {
           each(made);
-          check(made.state);
+          expect(wrongIn(made.state)).toEqual([]);
         }
         for (const name of Object.keys(made.state.kernel!.names)) made.line({ op: 'close', fd: name });
         for (const { fd } of Object.values(made.state.kernel!.files)) made.line({ op: 'close', fd });

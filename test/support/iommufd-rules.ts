@@ -107,12 +107,14 @@ function wrongAttachments(state: State, context: Context): readonly string[] {
   for (const device of objectsIn(context)) {
     if (device.kind !== 'device') continue;
     const { smmu } = state.endpoints[device.endpoint]!.config;
-    const { attached } = state.drivers[smmu]!.masters[device.endpoint]!;
+    const { attached, ssidBits } = state.drivers[smmu]!.masters[device.endpoint]!;
     for (const pasid of new Set([
       0,
       ...Object.keys(attached).map(Number),
       ...Object.keys(device.attached).map(Number),
     ])) {
+      // An endpoint without PASIDs is passed over (`pasidWithoutPasid`).
+      if (pasid !== 0 && ssidBits === 0) continue;
       const hwpt = context.objects.get(device.attached[pasid] ?? 0);
       const domain =
         hwpt !== undefined && 'domain' in hwpt ? hwpt.domain : pasid === 0 ? 'blocked' : undefined;
@@ -222,6 +224,7 @@ function wrongEntries(state: State, driver: DriverState): readonly string[] {
   const tables = new Map<number, ReadonlySet<number>>();
   const wrong: string[] = [];
   for (const [, entry] of [...caches.tlb.fills.range(), ...caches.walk.fills.range()]) {
+    if (isOfGuest(domains, entry)) continue;
     const domain = domainOf(domains, entry);
     if (domain === undefined) {
       wrong.push(`${driver.name} holds ${shown(entry)} of nobody`);
@@ -241,10 +244,14 @@ function shown({ cache, va, asid, vmid, stage, descriptor }: TlbEntry): string {
   return `${cache} ${va.toString(16)} ASID ${asid} VMID ${vmid} stage ${stage} ${descriptor.toString(16)}`;
 }
 
-/** Guests' stage 1 is not looked at: nobody here has one. */
+/** Of a guest's stage 1 the tables are its own: it is only asked that its VMID lives. */
+function isOfGuest(domains: readonly Domain[], { stage, vmid }: TlbEntry): boolean {
+  return stage !== 2 && vmid !== 0 && domains.some((domain) => domain.kind === 's2' && domain.vmid === vmid);
+}
+
 function domainOf(domains: readonly Domain[], { stage, asid, vmid }: TlbEntry): PagingDomain | undefined {
   for (const domain of domains) {
-    if (domain.kind === 's1' && stage === 1 && domain.asid === asid) return domain;
+    if (domain.kind === 's1' && stage === 1 && vmid === 0 && domain.asid === asid) return domain;
     if (domain.kind === 's2' && stage === 2 && domain.vmid === vmid) return domain;
   }
   return undefined;

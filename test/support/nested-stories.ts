@@ -55,10 +55,19 @@ const machines = fc.record({
     cacheRefusedLeaf: fc.boolean(),
   }),
 });
+/** What is taken away is used just before, and tried just after. */
+function met(action: NestedAction): readonly NestedAction[] {
+  if (action.do !== 'unmap' && action.do !== 'move') return [action];
+  const page = action.do === 'unmap' ? action.page : action.which % PAGES;
+  const device = action.do === 'unmap' ? action.context : 0;
+  const use = { do: 'dma', device, page, write: false, privileged: false } as const;
+  return [use, action, use];
+}
+
 /** Machines of all kinds, and what a guest and its host do on them. */
 export const nestedStories: fc.Arbitrary<NestedStory> = fc.record({
   smmu: machines,
   schedule: fc.constantFrom('eager' as const, 'seeded' as const),
   seed: fc.nat(),
-  actions: fc.array(action, { minLength: 30, maxLength: 120, size: 'max' }),
+  actions: fc.array(action, { minLength: 20, maxLength: 80, size: 'max' }).map((all) => all.flatMap(met)),
 });

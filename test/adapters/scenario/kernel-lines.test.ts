@@ -140,7 +140,7 @@ line                                                                 | message
     };
     expect([bytes('linux-6.6', {}), bytes('linux-6.7', {}), bytes('linux-7.3', {})]).toEqual([48, 48, 48]);
     expect(bytes('linux-6.6', { fault_id: 1 })).toBe(48);
-    expect(bytes('linux-6.6', { size: 24, fault_id: 1 })).toBe(44);
+    expect(bytes('linux-6.6', { size: 24, fault_id: 1 })).toBe(48);
     const of = hostWithIoas({ profile: 'linux-6.6' });
     expect(of.errno('IOMMU_HWPT_ALLOC', 'fault_id=1')).toBe('E2BIG');
     expect(of.errno('IOMMU_HWPT_ALLOC', 'fault_id=0')).toBe('ENOENT');
