@@ -6,6 +6,7 @@
 
 import { findEndpoint } from '../endpoint/atc.ts';
 import type { EndpointState } from '../endpoint/state.ts';
+import type { EventOf } from '../event.ts';
 import type { Context, Decider } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import type { StimulusOf } from '../stimulus.ts';
@@ -14,7 +15,7 @@ import { prefetchNear } from './prefetch.ts';
 import { raise } from './raise.ts';
 import { stall } from './stalls.ts';
 import type { SmmuState } from './state.ts';
-import { type Refused, type Request, type Translation, translate } from './translate.ts';
+import { type Refused, type Request, type Served, type Translation, translate } from './translate.ts';
 
 export const accessDevice: Decider<'dma'> = (context, stimulus) => {
   const found = findEndpoint(context.state, stimulus.endpoint);
@@ -67,20 +68,45 @@ export function endPiece(
   request: Request,
   answer: Translation,
 ): boolean {
-  const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
   const { endpoint } = dma;
   if (answer.kind === 'refused') return refusePiece(context, smmu, dma, piece, request, answer);
   if (!context.state.memory.isRam(answer.pa, piece.size)) {
     const reason = `0x${answer.pa.toString(16)} is not RAM`;
+    const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
     context.emit(endpoint, { type: 'access.terminated', ...about, result: 'bus-error', reason });
     return false;
   }
-  context.emit(endpoint, { type: 'access.completed', ...about, pa: answer.pa, via: answer.via });
+  context.emit(endpoint, completed(smmu, dma, piece, answer));
   if (dma.access === 'write' && dma.data !== undefined) {
     storeBytes(context, endpoint, answer.pa, dma.data.slice(piece.done, piece.done + piece.size));
   }
   prefetchNear(context, smmu, request, answer);
   return true;
+}
+
+/** Most accesses have nothing optional to tell: a plain literal costs a tenth of one that is put together. */
+function completed(smmu: SmmuState, dma: Dma, piece: Piece, answer: Served): EventOf<'access.completed'> {
+  const { pa, via, basis } = answer;
+  const { ste, cd, tlb } = basis;
+  if (dma.substreamId !== undefined || basis.tlb2 !== undefined || basis.atc !== undefined)
+    return { type: 'access.completed', ...aboutPiece(smmu, dma, piece), ...basis, pa, via };
+  const { endpoint, streamId, access } = dma;
+  const { iova, size } = piece;
+  const { name } = smmu.config;
+  return {
+    type: 'access.completed',
+    smmu: name,
+    endpoint,
+    streamId,
+    iova,
+    size,
+    access,
+    ste,
+    cd,
+    tlb,
+    pa,
+    via,
+  };
 }
 
 function refusePiece(

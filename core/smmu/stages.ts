@@ -182,6 +182,11 @@ interface AfterStage1 {
 }
 
 /** Stage 2 of the output of stage 1, where there is one and it is asked for. */
+/** Stage 1 alone. A literal, for this is what most accesses come to. */
+function asIs({ address, hit, tlb, sizeLog2, attributes }: AfterStage1): Output {
+  return { ok: true, address, hit, tlb, tlb2: 0, sizeLog2, attributes, attributes2: undefined };
+}
+
 function finish(
   context: Context,
   smmu: SmmuState,
@@ -189,8 +194,7 @@ function finish(
   stage2: Stage2 | undefined,
   after: AfterStage1,
 ): Output | Denied {
-  if (stage2 === undefined || asked.only === 1)
-    return { ok: true, ...after, tlb2: 0, attributes2: undefined };
+  if (stage2 === undefined || asked.only === 1) return asIs(after);
   const second = final(context, smmu, asked, stage2, after.address);
   if (!second.ok) return deny(second.fault, after.tlb, second.fill);
   const { entry, pa: address, hit } = second;

@@ -143,7 +143,10 @@ function throughStages(
     updates,
     only: undefined,
   });
-  const rests = { ...basis, tlb: answer.tlb, ...(answer.tlb2 === 0 ? {} : { tlb2: answer.tlb2 }) };
+  const { ste: steFill, cd: cdFill } = basis;
+  const { tlb, tlb2 } = answer;
+  const rests: Basis =
+    tlb2 === 0 ? { ste: steFill, cd: cdFill, tlb } : { ste: steFill, cd: cdFill, tlb, tlb2 };
   if (!answer.ok) return faulted(ste, cd, rests, answer.fault);
   return { kind: 'ok', pa: answer.address, via: answer.hit ? 'hit' : 'walk', basis: rests, output: answer };
 }
