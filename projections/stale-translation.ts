@@ -98,7 +98,8 @@ const handlers: ProjectionHandlers<State> = {
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
     for (const shadow of state.shadows.values())
-      noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
+      if (shadow.walkedPages.size > 0)
+        noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
   },

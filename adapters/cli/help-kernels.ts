@@ -6,9 +6,9 @@ import {
   switchesOf,
 } from '../../core/kernel/profiles.ts';
 import { type Switch, switches } from '../../core/kernel/switches.ts';
-import { foldedLines } from './help-lines.ts';
 
-const WIDTH = 100;
+/** Where the second column begins. */
+const INDENT = 26;
 
 /** Every profile with what it brought, and every switch with its values and its source. */
 export function kernelsHelp(): string[] {
@@ -16,15 +16,15 @@ export function kernelsHelp(): string[] {
   return [
     'Profiles of a machine line\'s kernel: {"op":"machine","kernel":{"profile":"linux-7.3"}}.',
     '',
-    ...profiles.flatMap(([name, { about }]) => row(name, about, 26)),
+    ...profiles.map(([name, { about }]) => row(name, about)),
     '',
     'Switches, which a profile sets and a machine line or set may change:',
     '',
     ...Object.entries(switches as Readonly<Record<string, Switch>>).flatMap(
       ([name, { meaning, source, values }]) => [
-        ...row(name, `${values.map((value) => JSON.stringify(value)).join(', ')}`, 26),
-        ...row('', meaning, 26),
-        ...row('', `(${source})`, 26),
+        row(name, `${values.map((value) => JSON.stringify(value)).join(', ')}`),
+        row('', meaning),
+        row('', `(${source})`),
       ],
     ),
   ];
@@ -38,7 +38,6 @@ export function kernelRows(): object[] {
   });
 }
 
-function row(name: string, text: string, indent: number): string[] {
-  const [first = '', ...rest] = foldedLines(text, WIDTH - indent);
-  return [`  ${name.padEnd(indent - 2)}${first}`, ...rest.map((each) => `${' '.repeat(indent)}${each}`)];
+function row(name: string, text: string): string {
+  return `  ${name.padEnd(INDENT - 2)}${text}`;
 }

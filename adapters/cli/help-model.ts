@@ -1,5 +1,4 @@
 /** `help smmu`: what is modelled, as text and as objects. */
-import { paragraph } from './help-smmu.ts';
 import { type ModelRow, modelSections } from './model-listing.ts';
 
 /** A heading for each table, and a row for each thing in it. */
@@ -27,5 +26,5 @@ function rowLines({ name, spec, ...more }: ModelRow): string[] {
     else short.push(value === true ? field : `${field}=${value}`);
   }
   const head = `  ${name.padEnd(NAME_WIDTH)} ${(spec ?? '').padEnd(SPEC_WIDTH)} ${short.join(' ')}`;
-  return [head.trimEnd(), ...long.flatMap((text) => paragraph(text).map((line) => `    ${line}`))];
+  return [head.trimEnd(), ...long.map((text) => `      ${text}`)];
 }

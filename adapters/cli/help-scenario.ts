@@ -1,7 +1,6 @@
 /** `help scenario`, made from the tables that check the lines. */
 import type { Fields } from '../scenario/values.ts';
 import { commonFields, type OpRow, vocabulary } from '../scenario/vocabulary.ts';
-import { foldedLines } from './help-lines.ts';
 
 const INTRODUCTION = [
   'A scenario is JSON Lines: one object a line; blank lines and // lines are skipped.',
@@ -26,6 +25,6 @@ export function scenarioHelp(): string[] {
 function fieldLines(fields: Fields): string[] {
   return Object.entries(fields).flatMap(([name, { kind, optional, doc }]) => [
     `  ${`${name}${optional === true ? '?' : ''}`.padEnd(14)} ${doc}`,
-    ...foldedLines(kind.expected, 100).map((line) => `  ${''.padEnd(14)} ${line}`),
+    `  ${''.padEnd(14)} ${kind.expected}`,
   ]);
 }

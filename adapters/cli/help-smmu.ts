@@ -3,34 +3,16 @@ import { choices } from '../../core/smmu/choices.ts';
 import type { Profile } from '../../core/smmu/profiles/profile.ts';
 import { profiles } from '../../core/smmu/profiles.ts';
 
-const HELP_WIDTH = 110;
-
-/** Words in lines of the help, indented by two. */
-export function paragraph(text: string): string[] {
-  const lines: string[] = [];
-  let line = ' ';
-  for (const word of text.split(' ')) {
-    if (line.length + 1 + word.length > HELP_WIDTH) {
-      lines.push(line);
-      line = ' ';
-    }
-    line += ` ${word}`;
-  }
-  return [...lines, line];
-}
-
 /** Hardware profiles: identification registers, caches, source. */
 export function profilesHelp(): string[] {
   const rows: readonly (readonly [string, Profile])[] = Object.entries(profiles);
   return rows.flatMap(([name, { source, doubts, idr, caches, invalidation, replacement, choices: own }]) => [
     name,
-    ...paragraph(source),
-    ...(doubts === undefined ? [] : paragraph(`Chosen or uncertain: ${doubts}`)),
-    ...paragraph(
-      Object.entries(idr)
-        .map(([register, value]) => `${register}=0x${value.toString(16)}`)
-        .join(' '),
-    ),
+    `  ${source}`,
+    ...(doubts === undefined ? [] : [`  Chosen or uncertain: ${doubts}`]),
+    `  ${Object.entries(idr)
+      .map(([register, value]) => `${register}=0x${value.toString(16)}`)
+      .join(' ')}`,
     `  caches ste=${caches.ste} cd=${caches.cd} tlb=${caches.tlb} walk=${caches.walk}`,
     `  ${invalidation} invalidation; when full: ${replacement}`,
     ...Object.entries(own).map(([choice, value]) => `  ${choice} = ${value}`),
@@ -42,7 +24,7 @@ export function profilesHelp(): string[] {
 export function choicesHelp(): string[] {
   const rows = Object.entries(choices).flatMap(([name, { default: usual, spec, meaning }]) => [
     `${name} = ${usual}   IHI 0070 ${spec}`,
-    ...paragraph(meaning),
+    `  ${meaning}`,
   ]);
   return ['A scenario sets them in machine.smmus[].choices, or from a moment on with set.', '', ...rows];
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { meant } from '../../core/path/near.ts';
 import { InputError } from '../input-error.ts';
+import { hangingLines } from './help-lines.ts';
 import { exitCodes, printAll } from './io.ts';
 import type { Verb } from './verb.ts';
 import { verbs } from './verbs.ts';
@@ -27,7 +28,7 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
   smmu: {
-    summary: 'what is modelled: registers, commands, records, rules, queues, caches',
+    summary: 'what is modelled: registers, commands, records, rules, caches',
     lines: async () => (await import('./help-model.ts')).smmuHelp(),
     rows: async () => (await import('./help-model.ts')).smmuRows(),
   },
@@ -51,13 +52,19 @@ export const verb: Verb = {
     command.argument('[topic]', `a verb, or ${Object.keys(topics).join(', ')}`);
   },
   async run({ io, json }, [name]) {
+    const width = io.width ?? 80;
     const topic = name === undefined || !Object.hasOwn(topics, name) ? undefined : topics[name];
-    if (topic !== undefined) await printAll(io, json ? await jsonLines(topic) : await topic.lines());
-    else if (name !== undefined) await printAll(io, await verbHelp(name, io.width ?? 80));
+    if (topic !== undefined)
+      await printAll(io, json ? await jsonLines(topic) : fitted(await topic.lines(), width));
+    else if (name !== undefined) await printAll(io, await verbHelp(name, width));
     else await printAll(io, overview());
     return exitCodes.clean;
   },
 };
+
+function fitted(lines: readonly string[], width: number): string[] {
+  return lines.flatMap((line) => hangingLines(line, width));
+}
 
 async function jsonLines(topic: Topic): Promise<string[]> {
   const rows =

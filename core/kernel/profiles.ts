@@ -63,7 +63,7 @@ export const kernelProfiles = {
 
   // The two rules of a batch with a bad command, side by side.
   'linux-7.3-validate-first': {
-    release: '7.3', about: 'a batch of invalidations is validated whole before any of it is issued; written after 7.3.4',
+    release: '7.3', about: 'each block of at most 63 invalidations is converted before any of it is issued; written after 7.3.4',
     switches: { batchRule: 'validate-first', zeroLengthProbe: 'accepted' } },
 
   'rfc-2017-08': {

@@ -23,7 +23,7 @@ const yesNo = [false, true] as const;
 export const switches = {
   // Invalidation
   batchRule:             { values: ['per-block', 'validate-first'], from: { '6.2': 'per-block' },
-                           source: 'arm-smmu-v3-iommufd.c, arm_vsmmu_cache_invalidate', meaning: 'commands are converted one by one and issued in blocks, and a bad one leaves the block before it counted but not issued; validate-first: a whole batch is converted before any of it is issued' },
+                           source: 'arm-smmu-v3-iommufd.c, arm_vsmmu_cache_invalidate', meaning: 'commands are converted one by one and issued in blocks, and a bad one leaves the block before it counted but not issued; validate-first: each block of at most 63 is converted before any of it is issued, and counted when it is done' },
   zeroLengthProbe:       { values: ['EINVAL', 'accepted'],          from: { '6.2': 'EINVAL' },
                            source: 'arm-smmu-v3-iommufd.c, iommu_copy_struct_from_full_user_array', meaning: 'HWPT_INVALIDATE of a vIOMMU with entry_num 0, documented as a probe of the data type' },
   strictCommandValidation: { values: yesNo,                         from: { '6.2': false, '7.3': true },

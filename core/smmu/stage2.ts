@@ -2,7 +2,6 @@
  * Stage 2: from an IPA to a PA, for the access itself, for stage 1 descriptors and for CDs (IHI 0070
  * 3.4, 5.2, 7.3; Arm ARM D8). Tables and rules are one STE's.
  */
-import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { below, pow2 } from '../pow2.ts';
 import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts';
@@ -19,10 +18,11 @@ import {
   updateDescriptor,
 } from './httu.ts';
 import { contextKey } from './keys.ts';
+import { leafEntry } from './leaf-entry.ts';
 import { effectiveS2ds, effectiveS2ps, stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { entryAddress, findEntry, type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
+import { findEntry, type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
 
 /** What one STE says of stage 2. */
 export interface Stage2 {
@@ -47,9 +47,8 @@ export interface Entry2 {
   readonly sizeLog2: number;
   readonly attributes: number;
   readonly descriptorPa: number;
-  /** The descriptor's halves. */
-  readonly lo: number;
-  readonly hi: number;
+  /** What it was made from: the entry holds the descriptor whole, the leaf in halves. */
+  readonly from: TlbEntry | Leaf;
   /** seq of the fill; 0 when it was not cached. */
   readonly fill: number;
   /** What rests on it may be cached. */
@@ -145,8 +144,7 @@ export function translateStage2(
     sizeLog2: now.sizeLog2,
     attributes: now.attributes,
     descriptorPa: now.descriptorPa,
-    lo: now.lo,
-    hi: now.hi,
+    from: now,
     fill: isCacheable(walk, now) ? fill(context, smmu, walk, page, now) : 0,
     cacheable: isCacheable(walk, now),
   };
@@ -191,32 +189,12 @@ function lookUp(smmu: SmmuState, { walk }: Stage2, page: number): TlbEntry | und
   return undefined;
 }
 
-function heldEntry({ pa, sizeLog2, attributes, descriptorPa, descriptor, id }: TlbEntry): Entry2 {
-  const lo = Number(descriptor & 0xffff_ffffn);
-  const hi = Number(descriptor >> 32n);
-  return { pa, sizeLog2, attributes, descriptorPa, lo, hi, fill: id, cacheable: true };
+function heldEntry(held: TlbEntry): Entry2 {
+  const { pa, sizeLog2, attributes, descriptorPa, id } = held;
+  return { pa, sizeLog2, attributes, descriptorPa, from: held, fill: id, cacheable: true };
 }
 
 function fill(context: Context, smmu: SmmuState, walk: WalkContext, page: number, leaf: Leaf): number {
   if (!takesFills(smmu, 'tlb')) return 0;
-  return fillTlb(context, smmu, {
-    type: 'tlb.filled',
-    smmu: smmu.config.name,
-    cache: 'tlb',
-    regime: walk.regime,
-    stage: 2,
-    vmid: walk.vmid,
-    asid: 0,
-    global: false,
-    va: entryAddress(walk, page, leaf.sizeLog2),
-    sizeLog2: leaf.sizeLog2,
-    granuleLog2: walk.granule.pageLog2,
-    level: leaf.level,
-    leaf: true,
-    pa: leaf.pa,
-    attributes: leaf.attributes,
-    descriptorPa: leaf.descriptorPa,
-    descriptor: wide(leaf.hi, leaf.lo),
-    parent: leaf.parent,
-  });
+  return fillTlb(context, smmu, leafEntry(smmu, walk, page, leaf, leaf.sizeLog2));
 }

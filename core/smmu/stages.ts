@@ -4,8 +4,6 @@
  * `combinedEntries`); what stage 2 did for descriptors and CDs is always an entry of stage 2.
  */
 import { assert } from '../assert.ts';
-import type { EventOf } from '../event.ts';
-import { wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { pow2 } from '../pow2.ts';
 import { isClean } from './attributes.ts';
@@ -15,11 +13,12 @@ import type { Fault } from './fault.ts';
 import { fillTlb, takesFills } from './fills.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
+import { descriptorOf, leafEntry } from './leaf-entry.ts';
 import { allows1, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
 import { type Access2, type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { entryAddress, findEntry, type Leaf, type Resolve } from './walker.ts';
+import { findEntry, type Leaf, type Resolve } from './walker.ts';
 
 /** An access whose configuration is known. */
 export interface Asked {
@@ -181,12 +180,12 @@ interface AfterStage1 {
   readonly attributes: number;
 }
 
-/** Stage 2 of the output of stage 1, where there is one and it is asked for. */
 /** Stage 1 alone. A literal, for this is what most accesses come to. */
 function asIs({ address, hit, tlb, sizeLog2, attributes }: AfterStage1): Output {
   return { ok: true, address, hit, tlb, tlb2: 0, sizeLog2, attributes, attributes2: undefined };
 }
 
+/** Stage 2 of the output of stage 1, where there is one and it is asked for. */
 function finish(
   context: Context,
   smmu: SmmuState,
@@ -280,36 +279,9 @@ function descriptorsThrough(context: Context, smmu: SmmuState, stage2: Stage2, u
   };
 }
 
-type Fill = { -readonly [K in keyof EventOf<'tlb.filled'>]: EventOf<'tlb.filled'>[K] };
-
-/** The entry of a stage 1 leaf, of the size of the leaf. */
-function entryOf(smmu: SmmuState, { walk }: Stage1, page: number, leaf: Leaf, sizeLog2: number): Fill {
-  return {
-    type: 'tlb.filled',
-    smmu: smmu.config.name,
-    cache: 'tlb',
-    regime: walk.regime,
-    stage: 1,
-    vmid: walk.vmid,
-    asid: walk.asid,
-    // nG has no effect in EL2 (3.17).
-    global: leaf.global && walk.regime !== 'EL2',
-    va: entryAddress(walk, page, sizeLog2),
-    sizeLog2,
-    granuleLog2: walk.granule.pageLog2,
-    level: leaf.level,
-    leaf: true,
-    pa: leaf.pa,
-    attributes: leaf.attributes,
-    descriptorPa: leaf.descriptorPa,
-    descriptor: wide(leaf.hi, leaf.lo),
-    parent: leaf.parent,
-  };
-}
-
 function fillStage1(context: Context, smmu: SmmuState, stage1: Stage1, page: number, leaf: Leaf): number {
   if (!takesFills(smmu, 'tlb')) return 0;
-  const entry = entryOf(smmu, stage1, page, leaf, leaf.sizeLog2);
+  const entry = leafEntry(smmu, stage1.walk, page, leaf, leaf.sizeLog2);
   if (stage1.walk.aset) entry.aset = true;
   if (leaf.rests.length > 0) entry.rests = leaf.rests;
   return fillTlb(context, smmu, entry);
@@ -329,14 +301,14 @@ function fillCombined(
   if (!takesFills(smmu, 'tlb')) return 0;
   const sizeLog2 = Math.min(leaf.sizeLog2, second.sizeLog2);
   const size = pow2(sizeLog2);
-  const entry = entryOf(smmu, stage1, page, leaf, sizeLog2);
+  const entry = leafEntry(smmu, stage1.walk, page, leaf, sizeLog2);
   entry.stage = 12;
   entry.pa = pa - (pa % size);
   entry.ipa = ipa - (ipa % size);
   entry.attributes2 = second.attributes;
   entry.size2Log2 = second.sizeLog2;
   entry.descriptor2Pa = second.descriptorPa;
-  entry.descriptor2 = wide(second.hi, second.lo);
+  entry.descriptor2 = descriptorOf(second.from);
   if (stage1.walk.aset) entry.aset = true;
   if (leaf.sizeLog2 > sizeLog2) entry.blockLog2 = leaf.sizeLog2;
   const rests = second.fill === 0 ? leaf.rests : [...leaf.rests, second.fill];

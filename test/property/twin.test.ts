@@ -32,7 +32,7 @@ describe('a correct driver', () => {
       fc.property(correctStories, (story) => {
         expect(seen(story)).toEqual(seen(withoutCaches(story)));
       }),
-      { numRuns: 200 },
+      { numRuns: Number(process.env['TWIN_RUNS'] ?? 200) },
     );
   });
 

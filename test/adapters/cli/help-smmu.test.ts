@@ -57,7 +57,7 @@ describe('help smmu', () => {
   it('says the same as text, in lines that a terminal shows', () => {
     const headed = text.filter((line) => /^ {2}\S/.test(line)).map((line) => line.trim().split(' ')[0]);
     expect(headed).toEqual(rows.map(({ name }) => name));
-    expect(text.filter((line) => line.length > 120)).toEqual([]);
+    expect(text.filter((line) => line.length > 80)).toEqual([]);
   });
 
   const row = (section: string, name: string) =>
@@ -75,9 +75,13 @@ describe('help smmu', () => {
       fields: ['E2H', 'RECINVSID', 'PTM', 'REC_CFG_ATS'],
       guards: ['SMMUEN'],
     });
-    expect(text).toContain(
-      '  CR2                        6.3.12         offset=0x2c width=32 access=RW reset=UNKNOWN',
-    );
+    const at = text.findIndex((line) => line.startsWith('  CR2 '));
+    expect(
+      text
+        .slice(at, at + 2)
+        .join(' ')
+        .split(/ +/),
+    ).toEqual(' CR2 6.3.12 offset=0x2c width=32 access=RW reset=UNKNOWN'.split(' '));
     expect(text.some((line) => line.trim() === 'guards: SMMUEN')).toBe(true);
   });
 
@@ -114,6 +118,7 @@ describe('a topic without rows', () => {
   it('is one object a line too', async () => {
     const plain = (await shell.backwalk('help', 'paths')).out;
     const told = (await shell.backwalk('--json', 'help', 'paths')).out.map((line) => JSON.parse(line));
-    expect(told).toEqual(plain.map((line) => ({ text: line })));
+    const words = (lines: readonly string[]) => lines.join(' ').split(/\s+/);
+    expect(words(told.map(({ text: line }) => line))).toEqual(words(plain));
   });
 });
