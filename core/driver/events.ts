@@ -48,6 +48,8 @@ export const driverEvents = {
 
   'domain.made': { driver, domain: json<NewDomain>() },
   'domain.freed': { driver, domain },
+  /** Its first attach: it has a CD table of its own from now on. */
+  'domain.finalised': { driver, domain, table: json<CdTable>() },
   /** What must be invalidated when the domain changes. */
   'invalidations.changed': { driver, domain, invs: json<readonly Inv[]>() },
   /** The STE and CD are written; `ats` is what the endpoint is left with. */

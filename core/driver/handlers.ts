@@ -82,6 +82,11 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
       owner.vmidHint = Math.min(owner.vmidHint, domain.vmid);
     }
   },
+  'domain.finalised': (state, { driver, domain: number, table }) => {
+    const owner = of(state, driver);
+    const domain = present(owner.domains.get(number), `domain ${number}`);
+    openMap(owner, 'domains').set(number, { ...domain, cdTable: table } as Domain);
+  },
   'invalidations.changed': (state, { driver, domain: number, invs }) => {
     const owner = of(state, driver);
     const domain = present(owner.domains.get(number), `domain ${number}`);

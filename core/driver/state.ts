@@ -5,6 +5,7 @@
 import type { Radix } from '../memory/radix.ts';
 import type { DriverFeatures, Platform } from './features.ts';
 import type { Quirks } from './quirks.ts';
+import type { ReleaseName } from './releases.ts';
 import type { TableShape } from './table-shape.ts';
 
 /** Through what the driver reaches its SMMU and its memory; see `port.ts`. */
@@ -20,6 +21,8 @@ export interface DriverSetup {
   readonly actor: string;
   readonly port: PortName;
   readonly platform: Platform;
+  /** Release of the driver; the present one when absent. */
+  readonly release?: ReleaseName;
 }
 
 export type DriverQueueName = 'CMDQ' | 'EVENTQ' | 'PRIQ';
@@ -95,6 +98,8 @@ export interface Stage1Domain extends CommonDomain {
   readonly asid: number;
   readonly table: TableShape;
   readonly invs: readonly Inv[];
+  /** In releases where the domain has it: made at the first attach. */
+  readonly cdTable?: CdTable;
 }
 export interface Stage2Domain extends CommonDomain {
   readonly kind: 's2';
