@@ -1,5 +1,6 @@
 /** Joins the deciders of the parts: what each stimulus asks for. */
 
+import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
 import { accessMemory } from './endpoint/translated.ts';
@@ -52,6 +53,12 @@ export const deciders: Deciders = {
   munmap: unmapFile,
   'process.exit': exitProcess,
   ioctl: issueIoctl,
+  'guest.map': askMap,
+  'guest.unmap': askUnmap,
+  'guest.attach': askAttach,
+  'guest.detach': askDetach,
+  'guest.probe': askProbe,
+  'guest.shutdown': askShutdown,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

@@ -2,6 +2,7 @@
  * What each op does: most become one stimulus. Everything a line names (an SMMU, a unit, a path) is
  * looked up first, so that a bad line stops before anything of it has happened.
  */
+import { timerUnit } from '../../core/dma-api/timers.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
 import { KERNEL_UNIT } from '../../core/kernel/syscalls.ts';
 import { meant } from '../../core/path/near.ts';
@@ -16,6 +17,7 @@ import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
+import { guestOps } from './guest-ops.ts';
 import { kernelIn, kernelOps } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
@@ -123,6 +125,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     return dispatch(context, { type: 'set', path, value: setting });
   },
   ...kernelOps,
+  ...guestOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
@@ -173,10 +176,13 @@ function ofProcess(
 }
 
 /** Units that work on tasks: the kernel, and handlers of a driver's interrupts. */
-function taskUnits({ kernel, drivers }: State): readonly string[] {
-  if (kernel === undefined) return [];
+function taskUnits({ kernel, drivers, tasks }: State): readonly string[] {
+  const working = new Set(tasks.map(({ unit }) => unit));
+  const timers = Object.keys(drivers).map(timerUnit);
+  if (kernel === undefined) return [...working, ...timers];
   const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
-  return [KERNEL_UNIT, ...Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`))];
+  const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
+  return [...new Set([KERNEL_UNIT, ...irqs, ...timers, ...working])];
 }
 
 interface RegisterAccess {

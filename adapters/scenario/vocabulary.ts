@@ -84,6 +84,12 @@ const fd = {
   ),
   doc: 'name that opened it, or its number',
 } as const;
+const vm = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
+const cpu = {
+  kind: count(0, 255),
+  optional: true,
+  doc: 'CPU that does it, a unit of its own; 0 when left out',
+} as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
@@ -167,6 +173,33 @@ export const vocabulary = {
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes of the struct' },
     },
   },
+  'guest.map': {
+    summary: 'An operating system maps memory for a device through the DMA API', outcome: '{iova, pa}, or {errno}; {pending} where turns are due',
+    fields: {
+      vm, endpoint, cpu,
+      pa: { kind: pa, optional: true, doc: 'the memory, as the operating system sees it; it takes some itself when left out' },
+      bytes: { kind: count(1, BYTES_MAX), doc: 'how many; whole pages are mapped' },
+      access: { kind: oneOf('read', 'write', 'read-write'), optional: true, doc: 'what the device may do; read-write when left out' },
+      iova: { kind: iova, optional: true, doc: 'at this address; the allocator chooses when left out' },
+    },
+  },
+  'guest.unmap': {
+    summary: 'It takes a mapping away; a lazy domain flushes later', outcome: '{}, or {errno}, {pending}',
+    fields: { vm, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, BYTES_MAX), doc: 'as they were mapped' } },
+  },
+  'guest.attach': {
+    summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
+    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
+  },
+  'guest.detach': {
+    summary: 'An endpoint goes: it is blocked and its default domain freed', outcome: '{}, or {errno}, {pending}',
+    fields: { vm, endpoint, cpu },
+  },
+  'guest.probe': {
+    summary: 'The driver of an endpoint comes (kernel.driver.lateProbe)', outcome: '{}, or {pending}',
+    fields: { vm, endpoint, cpu },
+  },
+  'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm } },
   dma: {
     summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
     fields: {
@@ -285,7 +318,7 @@ export type Line = { [O in Op]: LineOf<O> }[Op];
 /** Ops of the design that later versions will have. */
 // biome-ignore format: a table
 export const laterOps: readonly string[] = [
-  'vm.create', 'guest.attach', 'guest.map', 'guest.unmap',
+  'vm.create',
 ];
 
 /** Fields of the design that later versions will have, by op. */

@@ -3,7 +3,8 @@
 import { atsRow, commitRow, leaveRow, prepareRow } from './attach.ts';
 import { abortEnteredRow, abortEnterRow, abortInstallRow, abortLeaveRow } from './attach-through-abort.ts';
 import { cdRow } from './cd.ts';
-import { issueRow, waitRow } from './cmdq.ts';
+import { fillRow, issueRow, waitRow } from './cmdq.ts';
+import { gatherRow, publishRow } from './cmdq-runs.ts';
 import { freeRow } from './domains.ts';
 import { evtqRow, priqRow } from './event-queues.ts';
 import { gerrorRow } from './interrupts.ts';
@@ -25,6 +26,9 @@ export const driverFrames = {
   'endpoint.probe':    probeRow,
   'endpoint.default':  defaultRow,
   'cmdq.issue':        issueRow,
+  'cmdq.fill':         fillRow,
+  'cmdq.gather':       gatherRow,
+  'cmdq.publish':      publishRow,
   'cmdq.wait':         waitRow,
   'entry.store':       storeRow,
   'ste.write':         steRow,

@@ -21,6 +21,9 @@ export interface Behaviours {
   readonly shcfg: 'incoming' | 'where-overridable';
   /** Bits 63:32 of the CD's MAIR doubleword: bit 31 again, or 0. */
   readonly mair: 'sign-extended' | 'plain';
+  /** IOVAs that a magazine holds, and magazines of a depot (0: any number). */
+  readonly magazine: number;
+  readonly depotMax: number;
   /** Domains for SubstreamIDs and nested domains can be attached. */
   readonly substreams: boolean;
 }
@@ -42,6 +45,8 @@ export const releases = {
     manyLeaves: 'each',
     shcfg: 'incoming',
     mair: 'sign-extended',
+    magazine: 128,
+    depotMax: 32,
     substreams: false,
   },
   'linux-7.0': {
@@ -54,6 +59,8 @@ export const releases = {
     manyLeaves: 'all',
     shcfg: 'where-overridable',
     mair: 'plain',
+    magazine: 127,
+    depotMax: 0,
     substreams: true,
   },
 } as const satisfies Readonly<Record<string, ReleaseRow>>;

@@ -4,6 +4,7 @@
  * handler of an interrupt is a unit whose task begins when the interrupt has come.
  */
 import { present } from '../assert.ts';
+import { expireTimer } from '../dma-api/timers.ts';
 import { hasInterrupts, pendingInterrupts, takeInterrupt } from '../driver/interrupts.ts';
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
@@ -41,7 +42,7 @@ export function readyTasks(state: State): readonly string[] {
 
 /** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
 export function runTask(context: Context, unit: string): boolean {
-  const task = taskOf(context.state, unit) ?? beginHandler(context, unit);
+  const task = taskOf(context.state, unit) ?? beginHandler(context, unit) ?? beginTimer(context, unit);
   if (task === undefined || !canGoOn(context.state, task)) return false;
   let frames: readonly Frame[] = task.frames;
   for (let count = 0; count < FRAMES_MAX; count += 1) {
@@ -72,6 +73,14 @@ function beginHandler(context: Context, unit: string): Task | undefined {
   if (found === undefined) return undefined;
   takeInterrupt(context, found);
   beginTask(context, unit, found.source, [found.frame]);
+  return taskOf(context.state, unit);
+}
+
+/** The task of a timer that runs out. */
+function beginTimer(context: Context, unit: string): Task | undefined {
+  const frames = expireTimer(context, unit);
+  if (frames === undefined) return undefined;
+  beginTask(context, unit, 'timer', frames);
   return taskOf(context.state, unit);
 }
 
