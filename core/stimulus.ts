@@ -127,8 +127,12 @@ export const stimuli = {
     vm: optional(text()),
     endpoint: text('endpoint'),
     pa: optional(pa()),
+    /** Or a scatter list: whole pages, one behind the other in the mapping. */
+    sg: optional(json<readonly { readonly pa: number; readonly size: number }[]>()),
     bytes: int(),
     access: optional(text<'read' | 'write' | 'read-write'>()),
+    /** Registers of a device, as the doorbell of interrupts: not executable, not cached. */
+    device: optional(flag()),
     iova: optional(iova()),
     ...origin,
   },

@@ -14,11 +14,19 @@ type GuestOp =
   | 'guest.shutdown';
 
 const HOST = 'host';
+const PAGE_BYTES = 0x1000;
 
 export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
-  'guest.map': ({ op: type, vm, endpoint, cpu, pa, bytes, access, iova }, context) => {
+  'guest.map': ({ op: type, vm, endpoint, cpu, pa, sg: given, bytes, access, device, iova }, context) => {
     served(context, type, vm, endpoint);
-    return dispatch(context, { type, endpoint, bytes, ...defined({ vm, cpu, pa, access, iova }) });
+    const sg = given?.map((piece) => ({ pa: piece.pa, size: piece.bytes }));
+    piecesFit(context, bytes, pa, sg);
+    return dispatch(context, {
+      type,
+      endpoint,
+      bytes,
+      ...defined({ vm, cpu, pa, sg, access, device, iova }),
+    });
   },
   'guest.unmap': ({ op: type, vm, endpoint, cpu, iova, bytes }, context) => {
     served(context, type, vm, endpoint);
@@ -45,6 +53,22 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
     return dispatch(context, { type, ...defined({ vm }) });
   },
 };
+
+/** Pieces are whole pages, and make up the whole. */
+function piecesFit(
+  { place }: OpContext,
+  bytes: number,
+  pa: number | undefined,
+  sg: readonly { readonly pa: number; readonly size: number }[] | undefined,
+): void {
+  if (sg === undefined) return;
+  if (pa !== undefined) throw refuse(place, 'guest.map', 'sg', 'expected pa or sg, found both');
+  const part = sg.findIndex((piece) => piece.pa % PAGE_BYTES !== 0 || piece.size % PAGE_BYTES !== 0);
+  if (part >= 0) throw refuse(place, 'guest.map', `sg[${part}]`, 'expected whole pages of 0x1000');
+  const sum = sg.reduce((all, { size }) => all + size, 0);
+  if (sum !== bytes)
+    throw refuse(place, 'guest.map', 'bytes', `expected ${sum}, the sum of sg, found ${bytes}`);
+}
 
 /** The owner must have a driver that serves the endpoint. */
 function served(context: OpContext, op: GuestOp, vm: string | undefined, endpoint: string): void {

@@ -16,10 +16,12 @@ import {
   hexBytes,
   iova,
   kindOf,
+  listOf,
   littleEndian,
   mapOf,
   name,
   type ObjectOf,
+  objectOf,
   oneOf,
   pa,
   text,
@@ -93,6 +95,11 @@ const cpu = {
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
+
+const pieceFields = {
+  pa: { kind: pa, doc: 'where it begins' },
+  bytes: { kind: count(1, BYTES_MAX), doc: 'its size' },
+} as const satisfies Fields;
 
 // biome-ignore format: a table
 export const vocabulary = {
@@ -178,8 +185,10 @@ export const vocabulary = {
     fields: {
       vm, endpoint, cpu,
       pa: { kind: pa, optional: true, doc: 'the memory, as the operating system sees it; it takes some itself when left out' },
+      sg: { kind: listOf(objectOf(pieceFields)), optional: true, doc: 'its pieces, whole pages of `bytes` together, in place of pa' },
       bytes: { kind: count(1, BYTES_MAX), doc: 'how many; whole pages are mapped' },
       access: { kind: oneOf('read', 'write', 'read-write'), optional: true, doc: 'what the device may do; read-write when left out' },
+      device: { kind: flag, optional: true, doc: 'registers of a device, as the doorbell of interrupts' },
       iova: { kind: iova, optional: true, doc: 'at this address; the allocator chooses when left out' },
     },
   },

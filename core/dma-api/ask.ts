@@ -31,12 +31,14 @@ function about(
 
 export const askMap: Decider<'guest.map'> = (
   context,
-  { vm = HOST, endpoint, cpu = 0, pa, bytes, access = 'read-write', iova },
+  { vm = HOST, endpoint, cpu = 0, pa, sg, bytes, access = 'read-write', device, iova },
 ) => {
   const of = about(context, vm, endpoint);
   if (of === undefined) return;
   const where = {
     ...(pa === undefined ? {} : { pa }),
+    ...(sg?.[0] === undefined ? {} : { sg, pa: sg[0].pa }),
+    ...(device === true ? { device } : {}),
     ...(iova === undefined ? {} : { iova: Number(iova) }),
   };
   work(context, vm, cpu, 'map', [{ do: 'dma.map', ...of, cpu, bytes, access, ...where, pause: true }]);

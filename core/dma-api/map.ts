@@ -7,6 +7,7 @@ import type { Protection } from '../driver/descriptors.ts';
 import { mapPages } from '../driver/ops.ts';
 import { driverOf, portOf } from '../driver/port.ts';
 import type { DriverState } from '../driver/state.ts';
+import type { PhysicalRun } from '../driver/table-map.ts';
 import { unmapFrames } from '../driver/table-unmap.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
@@ -29,6 +30,9 @@ export interface MapFrame extends Frame {
   readonly bytes: number;
   readonly access: DmaAccess;
   readonly pa?: number;
+  /** Pieces of memory, whole pages, in place of one piece. */
+  readonly sg?: readonly PhysicalRun[];
+  readonly device?: boolean;
   /** Asked for by address. */
   readonly iova?: number;
   /** In `dma.fill`: the first page it got, and whether memory was taken for it. */
@@ -99,7 +103,17 @@ function takePlace(
 /** Descriptors; then it is the device's. */
 export const fillRow: FrameRow<MapFrame> = {
   run: (context, frame) => {
-    const { driver: name, endpoint, cpu, bytes, pa = 0, pfn = 0, access, own = false } = frame;
+    const {
+      driver: name,
+      endpoint,
+      cpu,
+      bytes,
+      pa = 0,
+      pfn = 0,
+      access,
+      device = false,
+      own = false,
+    } = frame;
     const driver = driverOf(context.state, name);
     const dma = openDma(context, driver, endpoint);
     if (typeof dma !== 'object' || 'errno' in dma) return ended(context, frame, { errno: 'ENODEV' });
@@ -107,9 +121,9 @@ export const fillRow: FrameRow<MapFrame> = {
     const offset = pa % PAGE_BYTES;
     const whole = pageUp(offset + bytes);
     const after: Frame[] = [];
-    const runs = [{ pa: pa - offset, size: whole }];
+    const runs = frame.sg ?? [{ pa: pa - offset, size: whole }];
     const first = BigInt(pfn * PAGE_BYTES);
-    const errno = mapPages(context, dma.domain, first, runs, protectionOf(access), after);
+    const errno = mapPages(context, dma.domain, first, runs, protectionOf(access, device), after);
     const fixed = frame.iova === undefined ? {} : { fixed: true };
     if (errno === undefined) {
       const mapped = {
@@ -140,9 +154,10 @@ export const mappedRow: FrameRow<MappedFrame> = {
   run: (context, frame) => ended(context, frame, frame.told),
 };
 
-function protectionOf(access: DmaAccess): Protection {
+function protectionOf(access: DmaAccess, device: boolean): Protection {
   // A page that the device may not read does not exist in stage 1.
-  return { read: true, write: access !== 'read' };
+  const rights = { read: true, write: access !== 'read' };
+  return device ? { ...rights, device, noExecute: true } : rights;
 }
 
 function freeFixed(
