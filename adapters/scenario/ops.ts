@@ -13,6 +13,7 @@ import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
+import { isCpuUnit } from '../../core/tasks/cpu.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
@@ -102,7 +103,8 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;
     const tasks = taskUnits(context.simulation.glance);
-    if (findUnit(smmus, unit) === undefined && !tasks.includes(unit)) {
+    const known = tasks.includes(unit) || isCpu(context.simulation.glance, unit);
+    if (findUnit(smmus, unit) === undefined && !known) {
       const units = Object.entries(smmus).flatMap(([name, smmu]) =>
         unitsOf(smmu).map((unit) => `${name}.${unit.name}`),
       );
@@ -176,6 +178,11 @@ function ofProcess(
 }
 
 /** Units that work on tasks: the kernel, and handlers of a driver's interrupts. */
+/** A CPU of an operating system that has a driver; there are as many as are named. */
+function isCpu({ drivers }: State, unit: string): boolean {
+  return isCpuUnit(unit) && Object.values(drivers).some(({ setup }) => unit.startsWith(`${setup.owner}.cpu`));
+}
+
 function taskUnits({ kernel, drivers, tasks }: State): readonly string[] {
   const working = new Set(tasks.map(({ unit }) => unit));
   const timers = Object.keys(drivers).map(timerUnit);

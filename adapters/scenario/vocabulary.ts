@@ -40,6 +40,8 @@ export interface OpRow {
 
 /** Most bytes that one line stores, reads or transfers. */
 export const BYTES_MAX = 0x100_0000;
+/** Most bytes that one line maps. */
+const MAP_BYTES_MAX = 2 ** 32;
 
 /** Largest offset of a register: the last that IDR2.BA_VATOS can put the VATOS page to (6.3.3). */
 const OFFSET_MAX = 0x401_ffff;
@@ -98,7 +100,7 @@ const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as 
 
 const pieceFields = {
   pa: { kind: pa, doc: 'where it begins' },
-  bytes: { kind: count(1, BYTES_MAX), doc: 'its size' },
+  bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'its size' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -186,7 +188,7 @@ export const vocabulary = {
       vm, endpoint, cpu,
       pa: { kind: pa, optional: true, doc: 'the memory, as the operating system sees it; it takes some itself when left out' },
       sg: { kind: listOf(objectOf(pieceFields)), optional: true, doc: 'its pieces, whole pages of `bytes` together, in place of pa' },
-      bytes: { kind: count(1, BYTES_MAX), doc: 'how many; whole pages are mapped' },
+      bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'how many; whole pages are mapped' },
       access: { kind: oneOf('read', 'write', 'read-write'), optional: true, doc: 'what the device may do; read-write when left out' },
       device: { kind: flag, optional: true, doc: 'registers of a device, as the doorbell of interrupts' },
       iova: { kind: iova, optional: true, doc: 'at this address; the allocator chooses when left out' },
@@ -194,7 +196,7 @@ export const vocabulary = {
   },
   'guest.unmap': {
     summary: 'It takes a mapping away; a lazy domain flushes later', outcome: '{}, or {errno}, {pending}',
-    fields: { vm, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, BYTES_MAX), doc: 'as they were mapped' } },
+    fields: { vm, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'as they were mapped' } },
   },
   'guest.attach': {
     summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
