@@ -125,6 +125,15 @@ export const fillRow: FrameRow<MapFrame> = {
     const first = BigInt(pfn * PAGE_BYTES);
     const errno = mapPages(context, dma.domain, first, runs, protectionOf(access, device), after);
     const fixed = frame.iova === undefined ? {} : { fixed: true };
+    if (errno === undefined && driver.setup.platform.tlbiOnMap !== undefined)
+      after.push({
+        do: 'invs.range',
+        domain: dma.domain,
+        iova: Number(first),
+        size: whole,
+        granule: PAGE_BYTES,
+        leaf: true,
+      });
     if (errno === undefined) {
       const mapped = {
         domain: dma.domain,
