@@ -27,6 +27,7 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
+import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
 
 export const deciders: Deciders = {
   'mmio.write': writeRegister,
@@ -59,6 +60,11 @@ export const deciders: Deciders = {
   'guest.detach': askDetach,
   'guest.probe': askProbe,
   'guest.shutdown': askShutdown,
+  'vm.create': createVm,
+  'vm.plug': plugDevice,
+  'vm.unplug': unplugDevice,
+  'vm.end': endVm,
+  'guest.boot': bootGuest,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

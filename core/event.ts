@@ -8,6 +8,7 @@ import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
 import { taskEvents } from './tasks/events.ts';
+import { vmEvents } from './vm/events.ts';
 
 export const machineEvents = {
   /** A turn was offered and its unit had nothing to do. */
@@ -24,6 +25,7 @@ export const events = {
   ...driverEvents,
   ...dmaApiEvents,
   ...kernelEvents,
+  ...vmEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

@@ -8,6 +8,7 @@ import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
+import { vmHandlers } from './vm/handlers.ts';
 
 export const handlers: Handlers = {
   'turn.passed': () => {},
@@ -19,5 +20,6 @@ export const handlers: Handlers = {
   ...driverHandlers,
   ...dmaApiHandlers,
   ...kernelHandlers,
+  ...vmHandlers,
   'interrupt.raised': latchInterrupt,
 };

@@ -2,12 +2,13 @@
  * What an operating system is asked to do for its devices: `guest.*` stimuli, for a VM's or, without `vm`, for the
  * host itself. The work is a task of a CPU; what it comes to is an event that names the stimulus.
  */
+import { portOf } from '../driver/port.ts';
 import { shutdownFrames } from '../driver/probe.ts';
 import type { DriverState } from '../driver/state.ts';
 import type { Context, Decider } from '../machine.ts';
 import type { State } from '../state.ts';
+import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
-import { beginTask } from '../tasks/run.ts';
 import type { Frame } from '../tasks/task.ts';
 import { driverFor } from './domain.ts';
 
@@ -73,9 +74,12 @@ export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint,
 export function driverBehind(state: State, owner: string, endpoint: string): DriverState | undefined {
   const known = driverFor(state, owner, endpoint);
   if (known !== undefined) return known;
-  const smmu = state.endpoints[endpoint]?.config.smmu;
+  const behind = (driver: DriverState): boolean =>
+    portOf(driver)
+      .endpoints(state, driver)
+      .some(({ name }) => name === endpoint);
   return Object.values(state.drivers).find(
-    ({ setup, running }) => running && setup.owner === owner && setup.port.smmu === smmu,
+    (driver) => driver.running && driver.setup.owner === owner && behind(driver),
   );
 }
 

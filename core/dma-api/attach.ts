@@ -71,7 +71,7 @@ export const attachRow: FrameRow<AttachFrame> = {
     if (now !== undefined && now.maps.size > 0) return [answer('EBUSY')];
     const target = targetOf(context, driver, to);
     if ('errno' in target) return [answer(target.errno)];
-    const plan = planAttach(context, endpoint, target.to, {});
+    const plan = planAttach(context, endpoint, target.to, { owner: driver.setup.owner });
     if ('errno' in plan) return [answer(plan.errno)];
     if (typeof target.to === 'object') emitOpened(context, driver, endpoint, target.to.domain, to as DmaKind);
     const free = domain === undefined ? [] : [{ do: 'dma.close', driver: name, domain }];

@@ -54,7 +54,7 @@ export const abortLeaveRow: FrameRow<LeaveFrame> = {
     const master = masterOf(driver, endpoint);
     const { attached, atsEnabled, streams } = master;
     const late = driver.quirks['ats-late-off'] === true;
-    if (atsEnabled && !late) portOf(driver).switchAts(context, endpoint, false);
+    if (atsEnabled && !late) portOf(driver).switchAts(context, endpoint, false, driver);
     const old = attached[0];
     if (typeof old === 'number') {
       const { domain } = findPaging(context.state, old);

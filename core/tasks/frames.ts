@@ -2,6 +2,7 @@
 import { dmaApiFrames } from '../dma-api/frames.ts';
 import { driverFrames } from '../driver/frames.ts';
 import { kernelFrames } from '../kernel/frames.ts';
+import { vmFrames } from '../vm/frames.ts';
 import { pauseRow } from './cpu.ts';
 import type { Frame, FrameRow } from './task.ts';
 
@@ -10,4 +11,5 @@ export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
   ...(dmaApiFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
+  ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
 };
