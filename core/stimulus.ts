@@ -125,6 +125,19 @@ export const stimuli = {
     ),
     ...origin,
   },
+  // Virtual machines
+  'vm.create': { vm: text(), config: json<VmConfig>(), ...origin },
+  'vm.plug': { vm: text(), endpoint: text('endpoint'), device: json<GivenDevice>(), ...origin },
+  'vm.unplug': { vm: text(), endpoint: text('endpoint'), ...origin },
+  /** The VMM's process is killed. */
+  'vm.end': { vm: text(), ...origin },
+  /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
+  'guest.boot': {
+    vm: text(),
+    platform: optional(json<Partial<Platform>>()),
+    driver: optional(json<DriverConfig>()),
+    ...origin,
+  },
   /** The operating system of a VM, or the host's, maps memory for a device; without `pa` it takes some. */
   'guest.map': {
     vm: optional(text()),
@@ -159,19 +172,6 @@ export const stimuli = {
   'guest.probe': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
   /** The operating system goes down: its drivers turn their SMMUs off. */
   'guest.shutdown': { vm: optional(text()), ...origin },
-  // Virtual machines
-  'vm.create': { vm: text(), config: json<VmConfig>(), ...origin },
-  'vm.plug': { vm: text(), endpoint: text('endpoint'), device: json<GivenDevice>(), ...origin },
-  'vm.unplug': { vm: text(), endpoint: text('endpoint'), ...origin },
-  /** The VMM's process is killed. */
-  'vm.end': { vm: text(), ...origin },
-  /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
-  'guest.boot': {
-    vm: text(),
-    platform: optional(json<Partial<Platform>>()),
-    driver: optional(json<DriverConfig>()),
-    ...origin,
-  },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

@@ -2,8 +2,8 @@
  * What each op does: most become one stimulus. Everything a line names (an SMMU, a unit, a path) is
  * looked up first, so that a bad line stops before anything of it has happened.
  */
-import { timerUnit } from '../../core/dma-api/timers.ts';
 
+import { timerUnit } from '../../core/dma-api/timers.ts';
 import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
 import { meant } from '../../core/path/near.ts';
@@ -138,8 +138,8 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     return dispatch(context, { type: 'set', path, value: setting });
   },
   ...kernelOps,
-  ...guestOps,
   ...vmOps,
+  ...guestOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
@@ -190,11 +190,6 @@ function ofProcess(
   return { process, va };
 }
 
-/** A CPU of an operating system that has a driver; there are as many as are named. */
-function isCpu({ drivers }: State, unit: string): boolean {
-  return isCpuUnit(unit) && Object.values(drivers).some(({ setup }) => unit.startsWith(`${setup.owner}.cpu`));
-}
-
 /** The VMM has the guest's memory at addresses of its own. */
 function ofGuest(
   { op, vm, gpa, process, va }: MemoryLine,
@@ -205,18 +200,23 @@ function ofGuest(
   return guestPlace(context, op, vm, gpa);
 }
 
-/** Units that work on tasks: the kernel, handlers of a driver's interrupts, VMMs and vCPUs. */
+/** A CPU of an operating system that has a driver; there are as many as are named. */
+function isCpu({ drivers }: State, unit: string): boolean {
+  return isCpuUnit(unit) && Object.values(drivers).some(({ setup }) => unit.startsWith(`${setup.owner}.cpu`));
+}
+
+/** Units that work on tasks: the kernel, handlers of a driver's interrupts, timers, VMMs and vCPUs. */
 function taskUnits({ kernel, drivers, vms, tasks }: State): readonly string[] {
-  if (kernel === undefined) return [];
+  const working = new Set(tasks.map(({ unit }) => unit));
+  const timers = Object.keys(drivers).map(timerUnit);
+  if (kernel === undefined) return [...working, ...timers];
   const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
+  const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
   const machines = Object.values(vms).flatMap(({ name, config }) => [
     vmmUnit(name),
     ...Array.from({ length: config.cpus }, (_, cpu) => cpuUnit(name, cpu)),
   ]);
-  const working = tasks.map(({ unit }) => unit);
-  const ofDrivers = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
-  const timers = Object.keys(drivers).map(timerUnit);
-  return [...new Set([KERNEL_UNIT, ...ofDrivers, ...timers, ...machines, ...working])];
+  return [...new Set([KERNEL_UNIT, ...irqs, ...timers, ...machines, ...working])];
 }
 
 interface RegisterAccess {

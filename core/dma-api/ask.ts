@@ -2,6 +2,7 @@
  * What an operating system is asked to do for its devices: `guest.*` stimuli, for a VM's or, without `vm`, for the
  * host itself. The work is a task of a CPU; what it comes to is an event that names the stimulus.
  */
+
 import { portOf } from '../driver/port.ts';
 import { shutdownFrames } from '../driver/probe.ts';
 import type { DriverState } from '../driver/state.ts';
@@ -74,12 +75,13 @@ export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint,
 export function driverBehind(state: State, owner: string, endpoint: string): DriverState | undefined {
   const known = driverFor(state, owner, endpoint);
   if (known !== undefined) return known;
-  const behind = (driver: DriverState): boolean =>
-    portOf(driver)
-      .endpoints(state, driver)
-      .some(({ name }) => name === endpoint);
   return Object.values(state.drivers).find(
-    (driver) => driver.running && driver.setup.owner === owner && behind(driver),
+    (driver) =>
+      driver.running &&
+      driver.setup.owner === owner &&
+      portOf(driver)
+        .endpoints(state, driver)
+        .some(({ name }) => name === endpoint),
   );
 }
 
