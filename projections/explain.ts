@@ -88,11 +88,12 @@ const NOTHING_MISSING: Missing = {
   nearest: { position: null, why: 'the entry outlived a completed invalidation that covers it' },
 };
 
-type Positions = (seq: number) => string;
-const positions =
-  ({ branch }: Teller): Positions =>
-  (seq) =>
-    `${branch}@${seq}`;
+export type Positions = (seq: number) => string;
+
+/** Names positions of the branch that is told of. */
+export function positions({ branch }: Teller): Positions {
+  return (seq) => `${branch}@${seq}`;
+}
 
 /** A stale entry that refuses or that permits less is no danger to memory. */
 function consequenceOf({ access, guilty }: StaleUse): Consequence {
@@ -100,7 +101,11 @@ function consequenceOf({ access, guilty }: StaleUse): Consequence {
   return guilty.every(({ kind }) => kind === 'relaxed') ? 'availability' : 'isolation';
 }
 
-function tellAccess(at: Positions, { access, now, line }: StaleUse): Access {
+/** The access, with what a machine without caches would have answered. */
+export function tellAccess(
+  at: Positions,
+  { access, now, line }: Pick<StaleUse, 'access' | 'now' | 'line'>,
+): Access {
   const common = {
     position: at(access.seq),
     endpoint: access.endpoint,
@@ -149,7 +154,8 @@ function restsOn(at: Positions, { shadow, tlb, ste, cd }: StaleUse): readonly St
   return steps;
 }
 
-function tellChange(at: Positions, change: Change): Blame {
+/** The store to blame, and where it came from. */
+export function tellChange(at: Positions, change: Change): Blame {
   const { line, cpu, pc } = change;
   return {
     position: at(change.seq),

@@ -19,6 +19,7 @@ import type { Request } from '../core/smmu/translate.ts';
 import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { mapAround } from './obligations/around.ts';
+import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
   consumed,
@@ -26,11 +27,12 @@ import {
   performed,
   rejected,
   synced,
+  timedOut,
   unissued,
 } from './obligations/commands.ts';
 import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
-import type { Change } from './obligations/obligation.ts';
+import type { Change, Invalidation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
@@ -47,8 +49,11 @@ import type { Claim } from './obligations/tables.ts';
 import { judgeUse } from './obligations/use.ts';
 import { isWatched, loaded, newWatch, stored, type Watch } from './obligations/watch.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
+import { atcInvalidated, judgeTranslated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
 
 interface State {
+  /** Endpoints by SMMU and StreamID. */
+  readonly endpoints: ReadonlyMap<string, string>;
   readonly watch: Watch;
   readonly shadows: ReadonlyMap<string, Shadow>;
   readonly teller: Teller;
@@ -78,7 +83,10 @@ function initialState(machine: MachineConfig, branch: string): State {
     for (const finding of reuses(teller, shadow, pa, bytes, by, mapped)) findings.push(finding);
   };
   const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, reused)]));
-  return { watch, shadows, teller, findings, stimulus: undefined };
+  const endpoints = new Map(
+    machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
+  );
+  return { endpoints, watch, shadows, teller, findings, stimulus: undefined };
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -94,6 +102,10 @@ const handlers: ProjectionHandlers<State> = {
   observe: noteStimulus,
   'command.issue': noteStimulus,
   'cpu.tlbi': noteStimulus,
+  'ats.translate': (state, entry) => {
+    noteStimulus(state, entry);
+    for (const { fills } of state.shadows.values()) accessEnded(fills);
+  },
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
@@ -110,16 +122,25 @@ const handlers: ProjectionHandlers<State> = {
 
   'register.written': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) =>
-      registerWritten(shadow, entry, () => {
-        const { value, old } = entry;
-        return { ...originOf(state, entry), pa: 0, before: old, after: value };
-      }),
+      registerWritten(
+        shadow,
+        entry,
+        () => {
+          const { value, old } = entry;
+          return { ...originOf(state, entry), pa: 0, before: old, after: value };
+        },
+        state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
+      ),
     ),
   'register.updated': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => registerUpdated(shadow, entry)),
   'value.set': (state, { path, value }) => {
     const [smmu = '', group, name = ''] = path.split('.');
     if (group === 'choices') withShadow(state, smmu, (shadow) => choiceSet(shadow, name, value));
+    // ATS comes back: the reset is over.
+    if (group !== 'ats' || value !== true) return;
+    for (const { atcs } of state.shadows.values())
+      if (atcs.endpoints.has(smmu)) endpointOf(atcs, smmu).inReset = false;
   },
 
   'command.fetched': (state, entry) =>
@@ -128,9 +149,10 @@ const handlers: ProjectionHandlers<State> = {
     withShadow(state, entry.smmu, ({ commands }) => consumed(commands, entry.fetched, entry.seq)),
   'command.performed': (state, entry) => {
     state.watch.hardwareTick = entry.tick;
-    withShadow(state, entry.smmu, ({ commands, ledger }) =>
-      performed(commands, ledger, entry.fetched, entry.seq),
-    );
+    withShadow(state, entry.smmu, (shadow) => {
+      const command = performed(shadow.commands, shadow.ledger, entry.fetched, entry.seq);
+      if (command?.atc !== undefined) judgeAsked(state, shadow, command, entry.seq);
+    });
   },
   'command.rejected': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands }) =>
@@ -148,9 +170,24 @@ const handlers: ProjectionHandlers<State> = {
     });
   },
   'sync.completed': (state, entry) =>
-    withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
-      settleRoots(streams.contexts.roots, synced(commands, ledger, entry)),
-    ),
+    withShadow(state, entry.smmu, ({ commands, ledger, streams, atcs }) => {
+      settleRoots(streams.contexts.roots, synced(commands, ledger, entry));
+      if (atcs.going.size > 0) settleAtcs(atcs, entry.queue ?? 'CMDQ');
+    }),
+
+  'atc.filled': (state, entry) => withShadow(state, entry.smmu, (shadow) => keepAnswer(shadow, entry)),
+  'atc.invalidated': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => atcInvalidated(shadow, entry)),
+  'atc.evicted': (state, entry) => withShadow(state, entry.smmu, ({ atcs }) => atcEvicted(atcs, entry)),
+  'atc.timedout': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => {
+      const command = timedOut(shadow.commands, entry.fetched, entry.seq);
+      if (command !== undefined) judgeAsked(state, shadow, command, entry.seq);
+    }),
+  'endpoint.reset': (state, { smmu, endpoint }) =>
+    withShadow(state, smmu, ({ atcs }) => {
+      endpointOf(atcs, endpoint).inReset = true;
+    }),
 
   'descriptor.fetched': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => {
@@ -219,12 +256,16 @@ function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'acto
 
 function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>): void {
   state.watch.hardwareTick = entry.tick;
-  // A Translated transaction rests on an answer of before, not on what the tables say now.
   const asked = state.stimulus;
-  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) return;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
   const request = requestOf(state, entry);
+  // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
+  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
+    const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
+    if (found !== undefined) state.findings.push(found);
+    return;
+  }
   const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
   if (stale === undefined) return;
@@ -234,6 +275,17 @@ function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<
     tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
+}
+
+function judgeAsked(
+  { endpoints, teller, findings }: State,
+  shadow: Shadow,
+  command: Invalidation,
+  seq: number,
+): void {
+  const name = endpoints.get(`${shadow.name}:${command.atc?.streamId}`);
+  const found = name === undefined ? undefined : judgeUnanswered(shadow, teller, command, name, seq);
+  if (found !== undefined) findings.push(found);
 }
 
 /** The access as it was asked; privilege and kind stand with the DMA. */

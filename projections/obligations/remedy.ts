@@ -82,7 +82,8 @@ function wholeContext({ targets }: Obligation, { regime, vmid: VMID, asid: ASID 
   return encoded('CMD_TLBI_EL2_ALL', {});
 }
 
-function encoded<N extends CommandName>(
+/** The command as software would queue it. */
+export function encoded<N extends CommandName>(
   command: N,
   fields: Partial<Omit<CommandFields<N>, 'Opcode'>>,
 ): Needed {

@@ -52,6 +52,7 @@ function acquire(
   const root: Root = {
     key,
     regime,
+    stage: 1,
     vmid,
     asid,
     va,

@@ -12,6 +12,7 @@ import { putReg, reg, regValue, resetRegisters, vmidWildcard } from '../../core/
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
 import type { State } from '../../core/state.ts';
+import { type Atcs, newAtcs } from './atcs.ts';
 import { type Commands, commandQueueOf, newCommands, produce } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
@@ -30,6 +31,7 @@ export interface Shadow {
   readonly ledger: Ledger;
   readonly commands: Commands;
   readonly fills: Fills;
+  readonly atcs: Atcs;
   readonly streams: Streams;
   /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
   readonly walkedPages: Set<number>;
@@ -65,6 +67,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     ledger,
     commands: newCommands(),
     fills: newFills(),
+    atcs: newAtcs(),
     streams: { watch, contexts, features, linked: undefined, e2h: false },
     walkedPages: new Set(),
     stores: new Map(),
@@ -91,12 +94,13 @@ export function registerWritten(
   shadow: Shadow,
   { register, value, old, seq }: EntryOf<'register.written'>,
   change: () => Change,
+  actor: string,
 ): void {
   const { bare, streams } = shadow;
   if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
-    const move = { from: Number(old), to: Number(value), seq };
+    const move = { from: Number(old), to: Number(value), seq, actor };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);
   } else if (register === 'CR0') {
     if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change());

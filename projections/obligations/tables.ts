@@ -15,6 +15,7 @@ import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from '
 export interface Root {
   readonly key: string;
   readonly regime: Regime;
+  readonly stage: 1 | 2;
   readonly vmid: number;
   readonly asid: number;
   /** First input address: 0, or that of the TTB1 half. */
