@@ -51,6 +51,8 @@ export interface Owed {
   readonly targets: readonly [Target, ...Target[]];
   readonly output?: Output;
   readonly upper?: Obligation | undefined;
+  /** Of a stage 2 descriptor, where the entry holds stage 1 too. */
+  readonly stage2?: Obligation['stage2'];
 }
 
 const PAST_MAX = 65_536;
@@ -79,8 +81,10 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
     same.upper = owed.upper ?? same.upper;
     return same;
   }
+  const { stage2, ...rest } = owed;
   const obligation: Obligation = {
-    ...owed,
+    ...rest,
+    ...(stage2 === undefined ? {} : { stage2 }),
     output: owed.output,
     upper: owed.upper,
     changes: [change],

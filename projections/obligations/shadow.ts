@@ -13,6 +13,7 @@ import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
 import type { State } from '../../core/state.ts';
 import { type Atcs, newAtcs } from './atcs.ts';
+import { oweCombined } from './combined.ts';
 import { type Commands, commandQueueOf, newCommands, produce } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
@@ -54,6 +55,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     roots: new Map(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
+    combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
     claimed: (pa, bytes, by) => reused(shadow, pa, bytes, by, false),
     mapped: (pa, bytes, by) => reused(shadow, pa, bytes, by, true),
   };
@@ -68,7 +70,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     commands: newCommands(),
     fills: newFills(),
     atcs: newAtcs(),
-    streams: { watch, contexts, features, linked: undefined, e2h: false },
+    streams: { watch, contexts, features, linked: undefined, second: new Map(), e2h: false },
     walkedPages: new Set(),
     stores: new Map(),
     bare: initialSmmu(none, resetRegisters(config)),

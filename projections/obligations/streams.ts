@@ -9,6 +9,7 @@ import { L1STD } from '../../core/smmu/ste.ts';
 import { attach, type Contexts, detach } from './contexts.ts';
 import { owe } from './ledger.ts';
 import type { Change, Obligation } from './obligation.ts';
+import { changeSecond, type SecondUser, viewStage2 } from './second-stage.ts';
 import { sameSte, viewSte } from './structures.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
 
@@ -33,6 +34,8 @@ export interface Streams {
   readonly contexts: Contexts;
   readonly features: Features;
   linked: Linked | undefined;
+  /** Streams whose STE leads to stage 2 tables. */
+  readonly second: Map<number, SecondUser>;
   e2h: boolean;
 }
 
@@ -113,6 +116,8 @@ function steChanged(
   if (sameSte(before, after)) return;
   streams.contexts.lastChange = change.seq;
   const owed = change.initial === true ? undefined : oweSte(streams, streamId, pa, change);
+  const { contexts, features, second } = streams;
+  changeSecond(contexts.roots, second, streamId, viewStage2(after, features), change, owed);
   // The new first, so that what both lead to stays.
   const was = viewSte(before, streams.features, streams.e2h);
   const is = viewSte(after, streams.features, streams.e2h);
@@ -146,6 +151,8 @@ function oweSte(
 function reach(streams: Streams, streamId: number, words: Words, change: Change): void {
   const view = viewSte(words, streams.features, streams.e2h);
   if (view !== undefined) attach(streams.contexts, streamId, view, change);
+  const { contexts, features, second } = streams;
+  changeSecond(contexts.roots, second, streamId, viewStage2(words, features), change, undefined);
 }
 
 function l1stdChanged(streams: Streams, index: number, before: Words, after: Words, change: Change): void {
@@ -227,5 +234,6 @@ function dropStes(
     const owed = oweSte(streams, first + at, region.start + at * 64, change, upper);
     const view = viewSte(words, streams.features, streams.e2h);
     if (view !== undefined) detach(streams.contexts, first + at, view, change, owed);
+    changeSecond(streams.contexts.roots, streams.second, first + at, undefined, change, owed);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The stage 1 translation tables that CDs make reachable, found as they are linked: a table page is
+ * The translation tables that CDs and STEs make reachable, found as they are linked: a table page is
  * read once when a descriptor or a TTB first points at it, and followed store by store from then on.
  * What is kept is bounded by the tables that are linked.
  */
@@ -8,7 +8,7 @@ import type { Regime } from '../../core/smmu/events.ts';
 import { spanLog2 } from '../../core/smmu/granule.ts';
 import { type Descriptor, isCacheable, isGlobal, type Reading, readDescriptor } from './descriptor-change.ts';
 import type { Ledger } from './ledger.ts';
-import type { Change, Obligation } from './obligation.ts';
+import type { Change, Obligation, TlbTarget } from './obligation.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
 
 /** One TTB of a CD, as the tags of its entries see it. Lives while CDs name it or its tags are dirty. */
@@ -25,6 +25,8 @@ export interface Root {
   top: Link | undefined;
   /** CDs, by stream, that name it now. */
   users: number;
+  /** Of a stage 2 root: the streams whose stage 1 rests on it. */
+  readonly nested: Set<number>;
   /** A leaf with nG=0 was seen. */
   globals: boolean;
   /** What is owed before its tags may be used for something else. */
@@ -62,6 +64,8 @@ export interface Tables {
   readonly roots: Map<string, Root>;
   /** Told of every change of a descriptor in a reachable table. */
   readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
+  /** Told of what is owed for a stage 2 descriptor that entries of both stages may rest on. */
+  readonly combined: (owed: Obligation, target: TlbTarget, change: Change) => void;
   /** Told of memory that becomes a structure. */
   readonly claimed: (pa: number, bytes: number, by: Claim) => void;
   /** Told of memory that becomes the output of a leaf. */
@@ -106,8 +110,8 @@ export function linkTable(
 }
 
 function keyOf({ pa, level, entries, reading }: Pick<Table, 'pa' | 'level' | 'entries' | 'reading'>): string {
-  const { granule, wide, bigEndian, ignoresAf } = reading;
-  return `${pa}:${level}:${entries}:${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
+  const { stage, granule, wide, bigEndian, ignoresAf } = reading;
+  return `${stage}:${pa}:${level}:${entries}:${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
 }
 
 function newTable(
@@ -135,20 +139,20 @@ function newTable(
 /** Bounded by the levels: each child is one level down. */
 function linkChildren(tables: Tables, table: Table, change: Change): void {
   if (table.level >= 3) {
-    noteGlobals(tables, table);
+    if (table.reading.stage === 1) noteGlobals(tables, table);
     return;
   }
   for (const [index, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
     const descriptor = readDescriptor(words, table.level, table.reading);
     if (descriptor.kind === 'table') linkChild(tables, table, index, descriptor, change);
-    else if (descriptor.kind === 'leaf' && isGlobal(descriptor)) markGlobals(table);
+    else if (descriptor.kind === 'leaf' && isGlobal(descriptor, table.reading)) markGlobals(table);
   }
 }
 
 function noteGlobals(tables: Tables, table: Table): void {
   for (const [, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
     const descriptor = readDescriptor(words, table.level, table.reading);
-    if (descriptor.kind === 'leaf' && isGlobal(descriptor)) return markGlobals(table);
+    if (descriptor.kind === 'leaf' && isGlobal(descriptor, table.reading)) return markGlobals(table);
   }
 }
 
