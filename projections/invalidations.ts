@@ -1,24 +1,17 @@
 /**
- * The first rule: no device reaches memory through a translation or configuration that software has
- * taken away. It reads only the log. Each change of a structure that hardware may have cached makes
- * obligations; only commands that cover them, performed after the change and completed by a
- * CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4; I1 to I3 of the catalogue).
- *
- * `used-stale`: an access was served from an entry that a fresh look at memory contradicts.
- * `could-be-used`: memory took a new role while an entry may still lead to it. Page frees are not in
- * the log yet: when a `page.freed` event exists, its handler calls `reused` as structures do now.
- *
- * Streams with stage 2 have `used-stale` only (`obligations/nested-use.ts`). Left out: ATCs.
+ * The rules of invalidation, in one fold. They read only the log. Each change of a structure that
+ * hardware may have cached makes obligations; only commands that cover them, performed after the change
+ * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
+ * `stale-use.ts` (I1, I3, I8), `stale-atc.ts` (I9), `release.ts` (I2).
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
-import type { Request } from '../core/smmu/translate.ts';
-import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
+import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
-import { mapAround } from './obligations/around.ts';
+import { originOf, type State, withShadow } from './invalidation-state.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
@@ -31,9 +24,7 @@ import {
   unissued,
 } from './obligations/commands.ts';
 import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
-import { judgeNestedUse } from './obligations/nested-use.ts';
-import type { Change, Invalidation } from './obligations/obligation.ts';
-import { leadingTo } from './obligations/outputs.ts';
+import type { Invalidation } from './obligations/obligation.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
   choiceSet,
@@ -46,24 +37,11 @@ import {
   walked,
 } from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
-import { judgeUse } from './obligations/use.ts';
-import { isWatched, loaded, newWatch, stored, type Watch } from './obligations/watch.ts';
+import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
-import { atcInvalidated, judgeTranslated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
-
-interface State {
-  /** Endpoints by SMMU and StreamID. */
-  readonly endpoints: ReadonlyMap<string, string>;
-  readonly watch: Watch;
-  readonly shadows: ReadonlyMap<string, Shadow>;
-  readonly teller: Teller;
-  readonly findings: Finding[];
-  /** The stimulus that the present entries follow from. */
-  stimulus: Entry | undefined;
-}
-
-/** Findings that carry a map; making one costs as much as a hundred entries. */
-const MAPS_MAX = 64;
+import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
+import { checkAccess } from './stale-use.ts';
 
 /** The rule over the log of one branch. `branch` names positions. */
 export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
@@ -80,13 +58,13 @@ function initialState(machine: MachineConfig, branch: string): State {
   const teller: Teller = { branch, misses: new WeakMap() };
   const findings: Finding[] = [];
   const reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void => {
-    for (const finding of reuses(teller, shadow, pa, bytes, by, mapped)) findings.push(finding);
+    for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
   };
   const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, reused)]));
   const endpoints = new Map(
     machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
   );
-  return { endpoints, watch, shadows, teller, findings, stimulus: undefined };
+  return { endpoints, watch, shadows, teller, findings, releases: newReleases(), stimulus: undefined };
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -102,6 +80,10 @@ const handlers: ProjectionHandlers<State> = {
   observe: noteStimulus,
   'command.issue': noteStimulus,
   'cpu.tlbi': noteStimulus,
+  ioctl: noteStimulus,
+  'mem.free': noteStimulus,
+  'user.write': noteStimulus,
+  close: noteStimulus,
   'ats.translate': (state, entry) => {
     noteStimulus(state, entry);
     for (const { fills } of state.shadows.values()) accessEnded(fills);
@@ -166,12 +148,16 @@ const handlers: ProjectionHandlers<State> = {
     if (entry.why !== undefined || row === undefined || stimulus?.type !== 'cpu.tlbi') return;
     withShadow(state, entry.smmu, ({ commands, ledger, streams, features, bare }) => {
       const scope = broadcastScope(row, broadcastMessage(row, stimulus), features, vmidWildcard(bare));
-      settleRoots(streams.contexts.roots, broadcast(commands, ledger, scope, entry));
+      const discharged = broadcast(commands, ledger, scope, entry);
+      settleRoots(streams.contexts.roots, discharged);
+      cameTooLate(state, discharged);
     });
   },
   'sync.completed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands, ledger, streams, atcs }) => {
-      settleRoots(streams.contexts.roots, synced(commands, ledger, entry));
+      const discharged = synced(commands, ledger, entry);
+      settleRoots(streams.contexts.roots, discharged);
+      cameTooLate(state, discharged);
       if (atcs.going.size > 0) settleAtcs(atcs, entry.queue ?? 'CMDQ');
     }),
 
@@ -215,6 +201,9 @@ const handlers: ProjectionHandlers<State> = {
   'cache.evicted': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
 
+  'pages.returned': pagesReturned,
+  'pages.taken': pagesTaken,
+
   'access.completed': checkAccess,
   'access.terminated': checkAccess,
 };
@@ -234,49 +223,6 @@ function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
   }
 }
 
-function withShadow({ shadows }: State, name: string, work: (shadow: Shadow) => void): void {
-  const shadow = shadows.get(name);
-  if (shadow !== undefined) work(shadow);
-}
-
-/** Who made the change: the entry, and what its stimulus tells of the place. */
-function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
-  const { seq, actor } = entry;
-  if (stimulus === undefined || stimulus.seq !== entry.cause || !('cpu' in stimulus || 'line' in stimulus))
-    return { seq, actor };
-  const { line, cpu, pc } = stimulus;
-  return {
-    seq,
-    actor,
-    ...(line === undefined ? {} : { line }),
-    ...(cpu === undefined ? {} : { cpu }),
-    ...(pc === undefined ? {} : { pc }),
-  };
-}
-
-function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>): void {
-  state.watch.hardwareTick = entry.tick;
-  const asked = state.stimulus;
-  const shadow = state.shadows.get(entry.smmu);
-  if (shadow === undefined) return;
-  const request = requestOf(state, entry);
-  // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
-  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
-    const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
-    if (found !== undefined) state.findings.push(found);
-    return;
-  }
-  const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
-  accessEnded(shadow.fills);
-  if (stale === undefined) return;
-  const { stimulus, findings, teller } = state;
-  const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
-  const map =
-    tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
-  const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
-}
-
 function judgeAsked(
   { endpoints, teller, findings }: State,
   shadow: Shadow,
@@ -286,37 +232,4 @@ function judgeAsked(
   const name = endpoints.get(`${shadow.name}:${command.atc?.streamId}`);
   const found = name === undefined ? undefined : judgeUnanswered(shadow, teller, command, name, seq);
   if (found !== undefined) findings.push(found);
-}
-
-/** The access as it was asked; privilege and kind stand with the DMA. */
-function requestOf(
-  { stimulus }: State,
-  { streamId, substreamId, iova, access, cause }: AccessEntry,
-): Request {
-  const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
-  const { exec = false, privileged = false } = dma ?? {};
-  return { streamId, substreamId, iova, access, exec, privileged };
-}
-
-/** I2: each obligation whose entry may lead into the memory is told once. */
-function reuses(
-  teller: Teller,
-  shadow: Shadow,
-  pa: number,
-  bytes: number,
-  by: Claim,
-  mapped: boolean,
-): readonly Finding[] {
-  if (by.change.initial === true || shadow.ledger.size === 0) return [];
-  const tables = leadingTo(shadow.ledger.tables, pa, bytes);
-  // A page may be mapped twice; only as a table it must not be.
-  const pages = mapped ? [] : leadingTo(shadow.ledger.pages, pa, bytes);
-  const findings: Finding[] = [];
-  for (const obligation of [...pages, ...tables]) {
-    if (obligation.reported || obligation.kind === 'relaxed' || obligation.where === by.where) continue;
-    obligation.reported = true;
-    const at = obligation.output?.pa ?? pa;
-    findings.push(explainReuse(teller, { shadow, obligation, pa: Math.max(pa, at), bytes, by }));
-  }
-  return findings;
 }

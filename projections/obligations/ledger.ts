@@ -138,6 +138,7 @@ function insert(ledger: Ledger, obligation: Obligation): void {
     const list = ledger.config.get(target.streamId);
     if (list === undefined) ledger.config.set(target.streamId, [obligation]);
     else list.push(obligation);
+    addOutput(ledger.tables, obligation);
     return;
   }
   const key = keyOf(target);
@@ -161,6 +162,7 @@ export function remove(ledger: Ledger, obligation: Obligation): void {
     const left = (ledger.config.get(target.streamId) ?? []).filter((each) => each !== obligation);
     if (left.length === 0) ledger.config.delete(target.streamId);
     else ledger.config.set(target.streamId, left);
+    removeOutput(ledger.tables, obligation);
     return;
   }
   const key = keyOf(target);

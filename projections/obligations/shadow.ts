@@ -19,6 +19,7 @@ import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
 import { type Ledger, newLedger } from './ledger.ts';
 import type { Change } from './obligation.ts';
+import { newOutputs } from './outputs.ts';
 import type { Roots } from './roots.ts';
 import { linkStreams, type Streams, streamTableShape, unlinkStreams } from './streams.ts';
 import { tableChanged } from './table-changes.ts';
@@ -33,6 +34,7 @@ export interface Shadow {
   readonly commands: Commands;
   readonly fills: Fills;
   readonly atcs: Atcs;
+  readonly tables: Tables;
   readonly streams: Streams;
   /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
   readonly walkedPages: Set<number>;
@@ -49,10 +51,12 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
   const features = new Features(config.idr);
   const ledger = newLedger();
   const tables: Tables = {
+    smmu: config.name,
     watch,
     ledger,
     byKey: new Map(),
     roots: new Map(),
+    live: newOutputs(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
     combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
@@ -70,6 +74,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     commands: newCommands(),
     fills: newFills(),
     atcs: newAtcs(),
+    tables,
     streams: { watch, contexts, features, linked: undefined, second: new Map(), e2h: false },
     walkedPages: new Set(),
     stores: new Map(),

@@ -15,6 +15,7 @@ import {
   cacheableBelow,
   linkChild,
   markGlobals,
+  putLeaf,
   type Reach,
   reachesOf,
   spanOffset,
@@ -45,6 +46,7 @@ export function tableChanged(
   if (kind !== undefined) for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
   else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, table, index, change);
 
+  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now);
   if (now.kind === 'leaf') {
     const bytes = 2 ** spanLog2(table.reading.granule, table.level);
     tables.mapped(now.output, bytes, { as: 'page for DMA', where: table.pa + index * 8, change });

@@ -8,7 +8,8 @@ import type { Regime } from '../../core/smmu/events.ts';
 import { spanLog2 } from '../../core/smmu/granule.ts';
 import { type Descriptor, isCacheable, isGlobal, type Reading, readDescriptor } from './descriptor-change.ts';
 import type { Ledger } from './ledger.ts';
-import type { Change, Obligation, TlbTarget } from './obligation.ts';
+import type { Change, Obligation, Output, TlbTarget } from './obligation.ts';
+import { addOutput, type OutputIndex, removeOutput } from './outputs.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
 
 /** One TTB of a CD, as the tags of its entries see it. Lives while CDs name it or its tags are dirty. */
@@ -41,7 +42,15 @@ export interface Table {
   readonly reading: Reading;
   readonly parents: Set<Link>;
   readonly children: Map<number, Link>;
+  readonly leaves: Map<number, LiveLeaf>;
   readonly region: Region;
+}
+
+/** A valid leaf of a table that is linked. */
+export interface LiveLeaf {
+  readonly table: Table;
+  readonly index: number;
+  readonly output: Output;
 }
 
 /** A pointer to a table: from a descriptor of another, or from a TTB. */
@@ -58,10 +67,13 @@ export interface Reach {
 }
 
 export interface Tables {
+  readonly smmu: string;
   readonly watch: Watch;
   readonly ledger: Ledger;
   readonly byKey: Map<string, Table>;
   readonly roots: Map<string, Root>;
+  /** Valid leaves by the memory they lead to. */
+  readonly live: OutputIndex<LiveLeaf>;
   /** Told of every change of a descriptor in a reachable table. */
   readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
   /** Told of what is owed for a stage 2 descriptor that entries of both stages may rest on. */
@@ -124,7 +136,11 @@ function newTable(
     ...shape,
     parents: new Set(),
     children: new Map(),
+    leaves: new Map(),
     region: {
+      smmu: tables.smmu,
+      as: 'translation table',
+      held: () => heldBy(table),
       start: shape.pa,
       end: shape.pa + shape.entries * 8,
       unitBytes: 8,
@@ -138,22 +154,40 @@ function newTable(
 
 /** Bounded by the levels: each child is one level down. */
 function linkChildren(tables: Tables, table: Table, change: Change): void {
-  if (table.level >= 3) {
-    if (table.reading.stage === 1) noteGlobals(tables, table);
-    return;
-  }
+  let globals = false;
   for (const [index, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
     const descriptor = readDescriptor(words, table.level, table.reading);
     if (descriptor.kind === 'table') linkChild(tables, table, index, descriptor, change);
-    else if (descriptor.kind === 'leaf' && isGlobal(descriptor, table.reading)) markGlobals(table);
+    else if (descriptor.kind === 'leaf') {
+      putLeaf(tables, table, index, descriptor);
+      globals ||= isGlobal(descriptor, table.reading);
+    }
   }
+  if (globals) markGlobals(table);
 }
 
-function noteGlobals(tables: Tables, table: Table): void {
-  for (const [, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
-    const descriptor = readDescriptor(words, table.level, table.reading);
-    if (descriptor.kind === 'leaf' && isGlobal(descriptor, table.reading)) return markGlobals(table);
+/** Entry `index` is this leaf now; or none, when it is not one. */
+export function putLeaf(tables: Tables, table: Table, index: number, descriptor: Descriptor): void {
+  const before = table.leaves.get(index);
+  const isLeaf = descriptor.kind === 'leaf';
+  if (before !== undefined) {
+    if (isLeaf && before.output.pa === descriptor.output) return;
+    removeOutput(tables.live, before);
+    table.leaves.delete(index);
   }
+  if (!isLeaf) return;
+  const output = { pa: descriptor.output, sizeLog2: spanLog2(table.reading.granule, table.level) };
+  const leaf: LiveLeaf = { table, index, output };
+  table.leaves.set(index, leaf);
+  addOutput(tables.live, leaf);
+}
+
+/** Why a walk may read the table: it is linked below a context in use, or below one whose tags are dirty. */
+export function heldBy(table: Table): string | undefined {
+  const reaches = reachesOf(table);
+  if (reaches.some(({ root }) => root.users > 0)) return 'a walk still leads there';
+  const dirty = reaches.some(({ root }) => root.tags !== undefined && !root.tags.done);
+  return dirty ? 'entries of a context that was given up may lead there' : undefined;
 }
 
 /** Notes with every root of the table that it has global leaves. */
@@ -182,6 +216,7 @@ export function unlink(tables: Tables, link: Link): void {
   if (table.parents.size > 0) return;
   tables.byKey.delete(table.key);
   removeRegion(tables.watch, table.region);
+  for (const leaf of table.leaves.values()) removeOutput(tables.live, leaf);
   for (const child of table.children.values()) unlink(tables, child);
 }
 
