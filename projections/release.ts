@@ -12,7 +12,7 @@ import type { AtcHeld } from './obligations/atcs.ts';
 import type { Change, Obligation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
-import { type Claim, heldBy, type LiveLeaf } from './obligations/tables.ts';
+import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
 import { type Region, regionsIn } from './obligations/watch.ts';
 
 /** Memory that was given back dirty, and to whom it went then. */
@@ -63,6 +63,8 @@ export function pagesReturned(state: State, entry: EntryOf<'pages.returned'>): v
     if (first !== undefined && ways.leaves.length + ways.structures.length === 0)
       releases.waiting.set(first, { at: findings.length, change: first.changes[0] });
     findings.push(explainRelease(teller, { shadow, entry, ways }));
+    for (const { table } of ways.leaves) toldOf(table);
+    for (const structure of ways.structures) structure.told?.();
     releases.dirty.push({ seq, pa, bytes, owner });
     if (releases.dirty.length > DIRTY_MAX) releases.dirty.shift();
   }

@@ -141,6 +141,7 @@ function newTable(
       smmu: tables.smmu,
       as: 'translation table',
       held: () => heldBy(table),
+      told: () => toldOf(table),
       start: shape.pa,
       end: shape.pa + shape.entries * 8,
       unitBytes: 8,
@@ -182,11 +183,16 @@ export function putLeaf(tables: Tables, table: Table, index: number, descriptor:
   addOutput(tables.live, leaf);
 }
 
+/** A context that was given up is told once, whatever of its tables is given back. */
+export function toldOf(table: Table): void {
+  for (const { root } of reachesOf(table)) if (root.tags !== undefined) root.tags.reported = true;
+}
+
 /** Why a walk may read the table: it is linked below a context in use, or below one whose tags are dirty. */
 export function heldBy(table: Table): string | undefined {
   const reaches = reachesOf(table);
   if (reaches.some(({ root }) => root.users > 0)) return 'a walk still leads there';
-  const dirty = reaches.some(({ root }) => root.tags !== undefined && !root.tags.done);
+  const dirty = reaches.some(({ root: { tags } }) => tags !== undefined && !tags.done && !tags.reported);
   return dirty ? 'entries of a context that was given up may lead there' : undefined;
 }
 

@@ -20,6 +20,8 @@ export interface Region {
   readonly as: string;
   /** Whether hardware may read it now, or may have it cached: in words, or undefined. */
   held(): string | undefined;
+  /** A finding names it. */
+  told?(): void;
   /** The structure at `index` changed from `before` to `after`. */
   changed(index: number, before: Words, after: Words, change: Change): void;
   gone: boolean;
