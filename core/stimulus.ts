@@ -2,6 +2,7 @@
  * Everything that can be asked of the machine, in the words of the scenario file. Each may say
  * where it came from (`line` of its file, the CPU and the program counter of a captured store).
  */
+import type { DriverConfig } from './config.ts';
 import type { Platform } from './driver/features.ts';
 import type { MemoryKind } from './kernel/process/state.ts';
 import {
@@ -131,7 +132,12 @@ export const stimuli = {
   /** The VMM's process is killed. */
   'vm.end': { vm: text(), ...origin },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
-  'guest.boot': { vm: text(), platform: optional(json<Partial<Platform>>()), ...origin },
+  'guest.boot': {
+    vm: text(),
+    platform: optional(json<Partial<Platform>>()),
+    driver: optional(json<DriverConfig>()),
+    ...origin,
+  },
   /** The operating system of a VM, or the host's, maps memory for a device; without `pa` it takes some. */
   'guest.map': {
     vm: optional(text()),

@@ -43,7 +43,8 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
   'guest.probe': ({ op: type, vm, endpoint, cpu }, context) => {
     owned(context, type, vm);
     if (driverBehind(context.simulation.glance, vm ?? HOST, endpoint) === undefined) {
-      const known = Object.keys(context.simulation.glance.endpoints);
+      const { endpoints, vms } = context.simulation.glance;
+      const known = Object.keys(vm === undefined ? endpoints : (vms[vm]?.devices ?? {}));
       throw refuse(context.place, type, 'endpoint', unknownName(endpoint, known));
     }
     return dispatch(context, { type, endpoint, ...defined({ vm, cpu }) });

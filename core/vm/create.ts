@@ -1,7 +1,9 @@
 /** What scenarios ask of a VM: made, a device plugged or unplugged, its guest started, the VM ended. */
 
+import type { DriverConfig } from '../config.ts';
 import { planAttach } from '../driver/attach.ts';
-import { bootFrames } from '../driver/probe.ts';
+import type { Platform } from '../driver/features.ts';
+import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
@@ -241,7 +243,7 @@ export const lostRow: FrameRow<OfDevice> = {
 };
 
 /** Power-on: the VMM resets its devices, and the guest's driver probes each SMMU. */
-export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} }) => {
+export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, driver }) => {
   const { state } = context;
   const owner = findVm(state, vm);
   if (owner === undefined || owner.booted) return;
@@ -250,12 +252,18 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} })
   const frames = [
     ...(strategy.reset?.(state, vm) ?? []),
     ...Object.keys(owner.smmus).flatMap((smmu) => [
-      ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...told, ...platform } }),
+      ...bootFrames(smmu, guestOptions(vm, { ...told, ...platform }, driver)),
     ]),
     { do: 'guest.booted', vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);
 };
+
+/** There is no EL2 in a guest. */
+function guestOptions(vm: string, platform: Partial<Platform>, driver: DriverConfig = {}): BootOptions {
+  const { platform: more, ...release } = bootOptions(driver);
+  return { owner: vm, platform: { vhe: false, ...more, ...platform }, ...release };
+}
 
 export const bootedRow: FrameRow<Frame & { readonly vm: string }> = {
   run: ({ emit }, { vm }) => {
