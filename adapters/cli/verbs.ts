@@ -9,6 +9,7 @@ export interface VerbRow {
 // biome-ignore format: a table
 export const verbs: Readonly<Record<string, VerbRow>> = {
   run:      { summary: 'run a scenario into the store',                     load: () => import('./run.ts') },
+  new:      { summary: 'copy a scenario of the library out, or list them',  load: () => import('./new.ts') },
   import:   { summary: 'bring a foreign trace in',                          load: () => import('./import.ts') },
   log:      { summary: 'entries, one a line',                               load: () => import('./log.ts') },
   show:     { summary: 'the state at a moment, decoded',                    load: () => import('./show.ts') },
