@@ -80,7 +80,7 @@ describe.each(kinds)('CPUs of a host with default domains of kind %s', (kind: Ki
       fc.property(stories, (story) => {
         const from = bootedWorld(kind, true);
         const { entries, simulation } = playDma(from, story);
-        expect(contentOf(fold(from, entries))).toEqual(contentOf(simulation.state));
+        expect(contentOf(fold(from.state, entries))).toEqual(contentOf(simulation.state));
       }),
       { numRuns: 20, seed: 4 },
     );
