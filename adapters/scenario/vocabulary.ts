@@ -3,6 +3,7 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
+import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
 import { defaultPlatform } from '../../core/driver/features.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
@@ -258,6 +259,15 @@ export const vocabulary = {
   'guest.probe': {
     summary: 'The driver of an endpoint comes (kernel.driver.lateProbe)', outcome: '{}, or {pending}',
     fields: { vm, endpoint, cpu },
+  },
+  'guest.work': {
+    summary: 'A device of an operating system is kept busy: buffers are mapped, used, compared and unmapped', outcome: '{done, refused, failed, corrupt}, or {errno}, {pending}',
+    fields: {
+      vm, endpoint, cpu,
+      kind: { kind: oneOf(...(Object.keys(workloads) as WorkloadName[])), doc: Object.entries(workloads).map(([of, { about }]) => `${of}: ${about}`).join('; ') },
+      seed: { kind: count(0, 0xffff_ffff), optional: true, doc: 'what it draws from; 1 when left out' },
+      count: { kind: count(1, 1_000_000), doc: 'buffers' },
+    },
   },
   'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm } },
   dma: {

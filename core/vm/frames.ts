@@ -1,9 +1,10 @@
 /** The frames of virtual machines and their VMMs, by name. */
-import { callRow, openRow, returnedRow } from '../vmm/call.ts';
+import { callRow, closedRow, closeRow, openRow, returnedRow } from '../vmm/call.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
   allocatedRow,
@@ -48,6 +49,8 @@ export const vmFrames = {
   'vmm.call':            callRow,
   'vmm.returned':        returnedRow,
   'vmm.open':            openRow,
+  'vmm.close':           closeRow,
+  'vmm.closed':          closedRow,
   'slot.answered':       slotAnsweredRow,
   'slots.mapped':        slotsMappedRow,
 
@@ -70,6 +73,11 @@ export const vmFrames = {
   'vste.install':        installRow,
   'vste.allocated':      allocatedRow,
   'vste.attached':       attachedRow,
+  'shadow.plug':         shadowPlugRow,
+  'shadow.ioas':         shadowIoasRow,
+  'shadow.attached':     shadowAttachedRow,
+  'shadow.renew':        renewRow,
+  'shadow.fill':         fillRow,
   'veventq.made':        veventqMadeRow,
   'vevents.read':        readRow,
 } as const;
