@@ -38,6 +38,15 @@ import {
 } from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
+import {
+  domainClosed,
+  domainKind,
+  newWindows,
+  queued,
+  released,
+  taken,
+  unmapping,
+} from './obligations/windows.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
 import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
@@ -64,7 +73,16 @@ function initialState(machine: MachineConfig, branch: string): State {
   const endpoints = new Map(
     machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
   );
-  return { endpoints, watch, shadows, teller, findings, releases: newReleases(), stimulus: undefined };
+  return {
+    endpoints,
+    watch,
+    shadows,
+    teller,
+    findings,
+    releases: newReleases(),
+    windows: newWindows(),
+    stimulus: undefined,
+  };
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -88,6 +106,14 @@ const handlers: ProjectionHandlers<State> = {
     noteStimulus(state, entry);
     for (const { fills } of state.shadows.values()) accessEnded(fills);
   },
+
+  'dma.opened': (state, entry) => domainKind(state.windows, entry),
+  'dma.kind': (state, entry) => domainKind(state.windows, entry),
+  'dma.closed': (state, entry) => domainClosed(state.windows, entry),
+  'dma.unmapping': (state, entry) => unmapping(state.windows, entry),
+  'fq.queued': (state, entry) => queued(state.windows, entry),
+  'fq.released': (state, entry) => released(state.windows, entry),
+  'iova.taken': (state, entry) => taken(state.windows, entry),
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;

@@ -11,6 +11,7 @@ import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
+import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
 import { judgeTranslated } from './stale-atc.ts';
 
@@ -35,7 +36,7 @@ export function checkAccess(
   }
   const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
-  if (stale === undefined) return;
+  if (stale === undefined || stale.guilty.every(isDeferred)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =

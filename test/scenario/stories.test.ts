@@ -25,6 +25,21 @@ const expected: Readonly<
     }
   >
 > = {
+  'bad-dma-iova-reused-before-flush.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=1 Address=0xfffff000/,
+    blamed: /0x[0-9a-f]+ff8/,
+  },
+  'bad-dma-queue-emptied-without-flush.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=1 Address=0xfffff000/,
+    blamed: /0x[0-9a-f]+ff8/,
+  },
+  'bad-dma-unmap-without-tlbi.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=1 Address=0xfffff000/,
+    blamed: /0x[0-9a-f]+ff8/,
+  },
   'bad-unmap-without-tlbi.jsonl': {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*Address=0x4000/,
