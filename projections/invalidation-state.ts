@@ -1,5 +1,6 @@
 /** What the rules of invalidation know together, folded once: memory, SMMUs, and what was found. */
 import type { Entry } from '../core/event.ts';
+import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import type { Change } from './obligations/obligation.ts';
@@ -15,6 +16,9 @@ export interface State {
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
+  /** Accesses that wait, by the seq of their stall; and the one that is tried again. */
+  readonly stalled: Map<number, StalledRequest>;
+  retried: { readonly cause: number; readonly request: StalledRequest; ends: boolean } | undefined;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
 }

@@ -26,6 +26,11 @@ export function checkAccess(
   const asked = state.stimulus;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
+  const { retried } = state;
+  if (retried?.ends === true && retried.cause === entry.cause) {
+    retried.ends = false; // Software's word ends it, no table.
+    return;
+  }
   const request = requestOf(state, entry);
   // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
   if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
@@ -33,9 +38,10 @@ export function checkAccess(
     if (found !== undefined) state.findings.push(found);
     return;
   }
-  const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
+  const own = judgeUse(shadow, entry, request);
+  const stale = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
-  if (stale === undefined) return;
+  if (stale === undefined || stale === 'allowed') return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
@@ -44,12 +50,28 @@ export function checkAccess(
   findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
 }
 
+/** A fault that stalls is judged as one that ends the access: a stale entry may be what refuses. */
+export function checkStalled(state: State, entry: EntryOf<'access.stalled'>): void {
+  const { stag, held, request, data, type, ...common } = entry;
+  state.stalled.set(entry.seq, request);
+  checkAccess(state, { ...common, type: 'access.terminated', result: 'stall' });
+}
+
+/** A stalled access is tried again, as it was asked, or ends. */
+export function stallEnded(state: State, entry: EntryOf<'stall.ended'>): void {
+  const request = state.stalled.get(entry.stalled);
+  state.stalled.delete(entry.stalled);
+  const ends = entry.how !== 'retry';
+  state.retried = request === undefined ? undefined : { cause: entry.cause, request, ends };
+}
+
 /** The access as it was asked; privilege and kind stand with the DMA. */
 function requestOf(
-  { stimulus }: State,
+  { stimulus, retried }: State,
   { streamId, substreamId, iova, access, cause }: AccessEntry,
 ): Request {
   const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
-  const { exec = false, privileged = false } = dma ?? {};
+  const again = retried?.cause === cause ? retried.request : undefined;
+  const { exec = false, privileged = false } = dma ?? again ?? {};
   return { streamId, substreamId, iova, access, exec, privileged };
 }

@@ -68,6 +68,8 @@ export interface Reach {
 
 export interface Tables {
   readonly smmu: string;
+  /** IDR3.BBML. */
+  readonly bbml: number;
   readonly watch: Watch;
   readonly ledger: Ledger;
   readonly byKey: Map<string, Table>;
@@ -78,6 +80,8 @@ export interface Tables {
   readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
   /** Told of what is owed for a stage 2 descriptor that entries of both stages may rest on. */
   readonly combined: (owed: Obligation, target: TlbTarget, change: Change) => void;
+  /** Told of a valid descriptor that was made before the old one was clean, and why that had to be. */
+  readonly remade: (obligation: Obligation, why: string, change: Change) => void;
   /** Told of memory that becomes a structure. */
   readonly claimed: (pa: number, bytes: number, by: Claim) => void;
   /** Told of memory that becomes the output of a leaf. */
