@@ -39,6 +39,7 @@ export interface StaleUse {
   /** The completed command that ought to have removed the entry: then the SMMU is to blame. */
   readonly survived: Invalidation | undefined;
   readonly map: readonly string[] | undefined;
+  readonly rule?: string;
 }
 
 const classes = { ste: 'stale-ste-used', cd: 'stale-cd-used', tlb: 'stale-translation-used' } as const;
@@ -52,7 +53,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
   const actor = access.endpoint;
   const sid = `SID ${hex(access.streamId)}`;
   return {
-    rule: use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1',
+    rule: use.rule ?? (use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1'),
     verdict: 'used-stale',
     position: at(access.seq),
     title: `${classes[use.stale]} in DMA ${access.access} by ${actor} (${sid})`,

@@ -16,6 +16,8 @@ export interface State {
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
+  /** ASIDs and VMIDs of domains that drivers hold, by the seq of their making. */
+  readonly tagOf: Map<number, { readonly driver: string; readonly stage: 1 | 2; readonly tag: number }>;
   /** Accesses that wait, by the seq of their stall; and the one that is tried again. */
   readonly stalled: Map<number, StalledRequest>;
   retried: { readonly cause: number; readonly request: StalledRequest; ends: boolean } | undefined;
