@@ -117,7 +117,7 @@ const expected: Readonly<
     rule: 'I3',
     verdict: 'used-stale',
     needed: /^CMD_TLBI_S2_IPA VMID=3 Address=0x40000000 Leaf=1; CMD_SYNC$/,
-    blamed: /\[0x202000\] 0x10007ff -> 0x0/,
+    blamed: /\[0x203000\] 0x10007ff -> 0x0/,
   },
   // The driver did all it must: hardware is to blame.
   'bad-b03-leaf-invalidation-without-effect.jsonl': {
