@@ -1,5 +1,6 @@
 /** What the rules of invalidation know together, folded once: memory, SMMUs, and what was found. */
 import type { Entry } from '../core/event.ts';
+import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import type { Change } from './obligations/obligation.ts';
@@ -18,6 +19,11 @@ export interface State {
   readonly releases: Releases;
   /** What lazy domains have unmapped and not flushed. */
   readonly windows: Windows;
+  /** ASIDs and VMIDs of domains that drivers hold, by the seq of their making. */
+  readonly tagOf: Map<number, { readonly driver: string; readonly stage: 1 | 2; readonly tag: number }>;
+  /** Accesses that wait, by the seq of their stall; and the one that is tried again. */
+  readonly stalled: Map<number, StalledRequest>;
+  retried: { readonly cause: number; readonly request: StalledRequest; ends: boolean } | undefined;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
 }
