@@ -1,0 +1,36 @@
+/**
+ * The rules of protocol in one pass: order, completion, queues, capabilities, faults, proportion (I5, I6, I7, I10,
+ * I11, I12 of the catalogue). Each is a file of its own beside this one; they share one view of the machine.
+ */
+import type { MachineConfig } from '../core/config.ts';
+import type { Entry, EntryType } from '../core/event.ts';
+import type { Projection } from './projection.ts';
+import { joinRuns, type LogRule, newWorld, type Told, type World, worldHandlers } from './protocol/world.ts';
+import { queueIntegrity } from './queue-integrity.ts';
+
+export const protocolRules: readonly LogRule[] = [queueIntegrity];
+
+/** The rules over the log of one branch. `branch` names positions. */
+export function protocol(
+  machine: MachineConfig,
+  branch: string,
+  rules: readonly LogRule[] = protocolRules,
+): Projection<readonly Told[]> {
+  return {
+    name: 'protocol',
+    start() {
+      const world = newWorld(machine, branch);
+      const { handlers, told } = joinRuns(rules.map((rule) => rule.start(world)));
+      const takes = new Map<EntryType, (entry: Entry) => void>();
+      for (const type of new Set([...Object.keys(worldHandlers), ...Object.keys(handlers)]) as Set<EntryType>) {
+        const first = worldHandlers[type] as ((of: World, entry: Entry) => void) | undefined;
+        const then = handlers[type] as ((entry: Entry) => void) | undefined;
+        takes.set(type, (entry) => {
+          first?.(world, entry);
+          then?.(entry);
+        });
+      }
+      return { takes, answer: told };
+    },
+  };
+}
