@@ -61,7 +61,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
   const actor = access.endpoint;
   const sid = `SID ${hex(access.streamId)}`;
   return {
-    rule: survived === undefined ? 'I3' : 'I1',
+    rule: use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1',
     verdict: 'used-stale',
     position: at(access.seq),
     title: `${classes[use.stale]} in DMA ${access.access} by ${actor} (${sid})`,

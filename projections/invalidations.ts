@@ -61,9 +61,9 @@ interface State {
 const MAPS_MAX = 64;
 
 /** The rule over the log of one branch. `branch` names positions. */
-export function staleTranslation(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
+export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
   return projection<State, readonly Finding[]>({
-    name: 'stale-translation',
+    name: 'invalidations',
     initial: () => initialState(machine, branch),
     handlers,
     answer: ({ findings }) => findings,
