@@ -4,25 +4,27 @@
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryType } from '../core/event.ts';
+import type { Finding } from './finding.ts';
+import { honestCompletion } from './honest-completion.ts';
 import type { Projection } from './projection.ts';
-import { joinRuns, type LogRule, newWorld, type Told, type World, worldHandlers } from './protocol/world.ts';
+import { proportion } from './proportion.ts';
+import { joinRuns, type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
 
-export const protocolRules: readonly LogRule[] = [queueIntegrity];
+export const protocolRules: readonly LogRule[] = [honestCompletion, queueIntegrity, proportion];
 
 /** The rules over the log of one branch. `branch` names positions. */
-export function protocol(
-  machine: MachineConfig,
-  branch: string,
-  rules: readonly LogRule[] = protocolRules,
-): Projection<readonly Told[]> {
+export function protocol(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
   return {
     name: 'protocol',
     start() {
       const world = newWorld(machine, branch);
-      const { handlers, told } = joinRuns(rules.map((rule) => rule.start(world)));
+      const { handlers, told } = joinRuns(protocolRules.map((rule) => rule.start(world)));
       const takes = new Map<EntryType, (entry: Entry) => void>();
-      for (const type of new Set([...Object.keys(worldHandlers), ...Object.keys(handlers)]) as Set<EntryType>) {
+      for (const type of new Set([
+        ...Object.keys(worldHandlers),
+        ...Object.keys(handlers),
+      ]) as Set<EntryType>) {
         const first = worldHandlers[type] as ((of: World, entry: Entry) => void) | undefined;
         const then = handlers[type] as ((entry: Entry) => void) | undefined;
         takes.set(type, (entry) => {

@@ -7,6 +7,7 @@ import type { QueueName } from '../core/smmu/codes.ts';
 import { queues } from '../core/smmu/codes.ts';
 import { isConsistent, isEmpty } from '../core/smmu/queue.ts';
 import { activeErrors, enabled, reg, regValue } from '../core/smmu/regs.ts';
+import type { Finding } from './finding.ts';
 import { hex } from './obligations/tell.ts';
 import { commandSlots } from './protocol/command-slots.ts';
 import { misuses } from './protocol/misuses.ts';
@@ -18,7 +19,6 @@ import {
   type LogRule,
   type RuleRun,
   ringOf,
-  type Told,
   type Unit,
   type World,
 } from './protocol/world.ts';
@@ -39,7 +39,7 @@ const ENABLES: readonly (readonly [bit: bigint, queue: QueueName])[] = [
 
 /** How queues are placed: their bases, and writes that come while they run. */
 function setUp(world: World): RuleRun {
-  const told: Told[] = [];
+  const told: Finding[] = [];
   return {
     told: () => told,
     handlers: {
@@ -55,13 +55,13 @@ function setUp(world: World): RuleRun {
         const unit = world.units.get(entry.smmu);
         if (queue === null || unit === undefined || !entry.why.startsWith('guarded')) return;
         const held = regValue(unit.bare, entry.register as 'CMDQ_BASE');
-        if (entry.value !== held) told.push({ finding: ignored(world, entry, held) });
+        if (entry.value !== held) told.push(ignored(world, entry, held));
       },
     },
   };
 }
 
-function ignored(world: World, entry: EntryOf<'write.ignored'>, held: bigint): Told['finding'] {
+function ignored(world: World, entry: EntryOf<'write.ignored'>, held: bigint): Finding {
   const { smmu, register, value, why } = entry;
   return tell(world, {
     rule: 'I7',
@@ -73,7 +73,13 @@ function ignored(world: World, entry: EntryOf<'write.ignored'>, held: bigint): T
   });
 }
 
-function checkBase(world: World, told: Told[], unit: Unit, queue: QueueName, entry: EntryOf<'register.written'>): void {
+function checkBase(
+  world: World,
+  told: Finding[],
+  unit: Unit,
+  queue: QueueName,
+  entry: EntryOf<'register.written'>,
+): void {
   const base = regValue(unit.bare, `${queue}_BASE`);
   const { base: used, sizeLog2, entryBytes } = ringOf(unit, queue);
   const asked = Number(base & 0xff_ffff_ffff_ffe0n);
@@ -86,7 +92,7 @@ function checkBase(world: World, told: Told[], unit: Unit, queue: QueueName, ent
     needed: `an address that is a multiple of ${hex(Math.max(32, entryBytes * 2 ** sizeLog2))} bytes`,
     notes: [`LOG2SIZE is ${sizeLog2}, an entry has ${queues[queue].entryBytes} bytes (IHI 0070 6.3.26)`],
   });
-  told.push({ finding });
+  told.push(finding);
 }
 
 interface Watched {
@@ -125,7 +131,8 @@ function progress(world: World): RuleRun {
       'register.written': (entry) => {
         const each = all.get(entry.smmu);
         if (each === undefined) return;
-        if (each.lost !== undefined && entry.register !== 'GERRORN') each.after ??= deed(entry, entry.register);
+        if (each.lost !== undefined && entry.register !== 'GERRORN')
+          each.after ??= deed(entry, entry.register);
         if (entry.register === 'GERRORN') each.after = undefined;
         if (entry.register !== 'CMDQ_PROD') return;
         each.lastProd = entry.seq;
@@ -136,9 +143,9 @@ function progress(world: World): RuleRun {
   };
 }
 
-function errorsLeft(world: World, { unit, goesOn, stopped, lost, after }: Watched): readonly Told[] {
+function errorsLeft(world: World, { unit, goesOn, stopped, lost, after }: Watched): readonly Finding[] {
   const active = activeErrors(unit.bare);
-  const found: Told[] = [];
+  const found: Finding[] = [];
   const needed = 'the cause mended, then GERRORN made equal to GERROR (IHI 0070 7.5)';
   if ((active & CMDQ_ERR) !== 0 && goesOn !== undefined && stopped !== undefined) {
     const finding = tell(world, {
@@ -148,7 +155,7 @@ function errorsLeft(world: World, { unit, goesOn, stopped, lost, after }: Watche
       needed,
       notes: [`${world.at(stopped.seq)} the queue stopped at ${stopped.command}: ${stopped.why}`],
     });
-    found.push({ finding });
+    found.push(finding);
   }
   if ((active & EVENTQ_ABT_ERR) !== 0 && lost !== undefined && after !== undefined) {
     const finding = tell(world, {
@@ -158,23 +165,28 @@ function errorsLeft(world: World, { unit, goesOn, stopped, lost, after }: Watche
       needed,
       notes: [`${world.at(lost.seq)} ${lost.record} was lost: ${lost.why}`],
     });
-    found.push({ finding });
+    found.push(finding);
   }
   return found;
 }
 
 /** The queue runs and holds commands, no error is active, and nothing moves. */
-function standing(world: World, { unit, lastProd }: Watched): readonly Told[] {
+function standing(world: World, { unit, lastProd }: Watched): readonly Finding[] {
   const { bare } = unit;
-  if (!isEager(world) || lastProd === 0 || !enabled.cmdq(bare) || (activeErrors(bare) & CMDQ_ERR) !== 0) return [];
+  if (!isEager(world) || lastProd === 0 || !enabled.cmdq(bare) || (activeErrors(bare) & CMDQ_ERR) !== 0)
+    return [];
   const ring = ringOf(unit, 'CMDQ');
   const [prod, cons] = [reg(bare, 'CMDQ_PROD'), reg(bare, 'CMDQ_CONS')];
   if (isEmpty(ring, prod, cons) || !isConsistent(ring, prod, cons)) return [];
   const finding = tell(world, {
     rule: 'I7',
     title: `no-progress: ${unit.name}.cmdq stands still with commands`,
-    blame: { seq: lastProd, actor: unit.name, what: `CMDQ_PROD ${hex(prod)}, CMDQ_CONS ${hex(cons)}: not empty` },
+    blame: {
+      seq: lastProd,
+      actor: unit.name,
+      what: `CMDQ_PROD ${hex(prod)}, CMDQ_CONS ${hex(cons)}: not empty`,
+    },
     needed: 'the commands executed: indices and wrap bits together say full or empty (IHI 0070 3.5.1)',
   });
-  return [{ finding }];
+  return [finding];
 }

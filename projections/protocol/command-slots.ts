@@ -7,9 +7,10 @@
 import { commandName } from '../../core/smmu/command.ts';
 import { entryAddress, indexOf, pointer, type Queue, used } from '../../core/smmu/queue.ts';
 import { activeErrors, reg } from '../../core/smmu/regs.ts';
+import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { deed, tell } from './tell.ts';
-import { type RuleRun, ringOf, type Told, type Unit, type World } from './world.ts';
+import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 interface Slot {
   readonly pointer: number;
@@ -34,7 +35,7 @@ const CMDQ_ERR = 1;
 
 /** A run over all SMMUs of the machine. */
 export function commandSlots(world: World): RuleRun {
-  const told: Told[] = [];
+  const told: Finding[] = [];
   const all = new Map<string, Slots>();
   for (const [name, unit] of world.units) {
     const none = { published: new Map(), stored: new Map(), consumed: new Map() };
@@ -84,7 +85,7 @@ function restart(slots: Slots): void {
 /** PROD moved on: the slots it passed are published as they stand in memory now. */
 function publish(
   world: World,
-  told: Told[],
+  told: Finding[],
   slots: Slots,
   { seq, actor, value }: { readonly seq: number; readonly actor: string; readonly value: bigint },
 ): void {
@@ -100,7 +101,7 @@ function publish(
     const words = Array.from(world.watch.memory.readWords(entryAddress(ring, at), 4));
     slots.published.set(index, { pointer: at, words, published: seq });
     const empty = isUnwritten(slots, index, words);
-    if (empty) told.push({ finding: unwritten(world, slots, at, words, { seq, actor }) });
+    if (empty) told.push(unwritten(world, slots, at, words, { seq, actor }));
   }
 }
 
@@ -117,7 +118,7 @@ function unwritten(
   at: number,
   words: readonly number[],
   by: { readonly seq: number; readonly actor: string },
-): Told['finding'] {
+): Finding {
   const old = words.every((word) => word === 0) ? 'zeros' : `the ${commandName(words)} of the lap before`;
   return tell(world, {
     rule: 'I5',
@@ -136,7 +137,7 @@ interface Store {
   readonly actor: string;
 }
 
-function storedTo(world: World, told: Told[], slots: Slots, { pa, bytes, seq, actor }: Store): void {
+function storedTo(world: World, told: Finding[], slots: Slots, { pa, bytes, seq, actor }: Store): void {
   const { ring, unit, published, stored } = slots;
   if (ring === undefined || pa >= ring.base + ring.entryBytes * 2 ** ring.sizeLog2 || pa + bytes <= ring.base)
     return;
@@ -149,7 +150,7 @@ function storedTo(world: World, told: Told[], slots: Slots, { pa, bytes, seq, ac
     const now = world.watch.memory.readWords(entryAddress(ring, index), 4);
     if (slot.words.every((word, at) => word === now[at])) continue;
     published.delete(index);
-    told.push({ finding: altered(world, unit, slot, Array.from(now), { seq, actor }) });
+    told.push(altered(world, unit, slot, Array.from(now), { seq, actor }));
   }
 }
 
@@ -165,7 +166,7 @@ function altered(
   { pointer: at, words, published }: Slot,
   now: readonly number[],
   by: { readonly seq: number; readonly actor: string },
-): Told['finding'] {
+): Finding {
   const [was, is] = [commandName(words), commandName(now)];
   return tell(world, {
     rule: 'I7',

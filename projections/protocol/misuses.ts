@@ -1,6 +1,7 @@
 /** What the machine notes of its driver (`misuse.noted`), as broken rules. Notes without a row break none of these. */
+import type { Finding } from '../finding.ts';
 import { tell } from './tell.ts';
-import type { RuleRun, Told, World } from './world.ts';
+import type { RuleRun, World } from './world.ts';
 
 interface Row {
   readonly rule: 'I7' | 'I10' | 'I11';
@@ -28,7 +29,7 @@ export const misuseRules: Readonly<Record<string, Row>> = {
 
 /** The notes that break `rule`. */
 export function misuses(world: World, rule: Row['rule']): RuleRun {
-  const told: Told[] = [];
+  const told: Finding[] = [];
   return {
     told: () => told,
     handlers: {
@@ -37,15 +38,15 @@ export function misuses(world: World, rule: Row['rule']): RuleRun {
         if (row?.rule !== rule) return;
         const { stimulus } = world;
         const actor = stimulus?.type === 'turn' || stimulus === undefined ? 'software' : stimulus.actor;
-        told.push({
-          finding: tell(world, {
+        told.push(
+          tell(world, {
             rule,
             title: `${name}: ${smmu}`,
             actor: smmu,
             blame: { seq, actor, what: detail },
             needed: row.needed,
           }),
-        });
+        );
       },
     },
   };

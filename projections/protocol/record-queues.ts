@@ -5,11 +5,20 @@
  */
 import type { EntryOf } from '../../core/event.ts';
 import type { QueueName } from '../../core/smmu/codes.ts';
-import { entryAddress, indexOf, isConsistent, isEmpty, pointer, type Queue, used } from '../../core/smmu/queue.ts';
+import {
+  entryAddress,
+  indexOf,
+  isConsistent,
+  isEmpty,
+  pointer,
+  type Queue,
+  used,
+} from '../../core/smmu/queue.ts';
 import { reg } from '../../core/smmu/regs.ts';
+import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { type Deed, deed, tell } from './tell.ts';
-import { type RuleRun, ringOf, type Told, type Unit, type World } from './world.ts';
+import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 type Name = Exclude<QueueName, 'CMDQ'>;
 
@@ -40,7 +49,7 @@ const ENABLE: Readonly<Record<Name, number>> = { EVENTQ: 4, PRIQ: 2 };
 
 /** A run over both queues of all SMMUs. */
 export function recordQueues(world: World): RuleRun {
-  const told: Told[] = [];
+  const told: Finding[] = [];
   const consumers: Consumer[] = [];
   for (const unit of world.units.values())
     for (const name of ['EVENTQ', 'PRIQ'] as const) consumers.push(newConsumer(unit, name));
@@ -59,7 +68,9 @@ export function recordQueues(world: World): RuleRun {
         consumer.snapshot = Number(value);
       },
       'register.written': (entry) => {
-        const consumer = entry.register.endsWith('_CONS') ? of(entry.smmu, entry.register.slice(0, -5)) : undefined;
+        const consumer = entry.register.endsWith('_CONS')
+          ? of(entry.smmu, entry.register.slice(0, -5))
+          : undefined;
         if (consumer !== undefined) consumed(world, told, consumer, entry);
       },
       'record.written': ({ smmu, index, seq }) => recorded(world, told, of(smmu, 'EVENTQ'), index, seq),
@@ -105,7 +116,13 @@ const pointers = ({ unit, name }: Consumer): readonly [ring: Queue, prod: number
   reg(unit.bare, `${name}_CONS`),
 ];
 
-function recorded(world: World, told: Told[], consumer: Consumer | undefined, index: number, seq: number): void {
+function recorded(
+  world: World,
+  told: Finding[],
+  consumer: Consumer | undefined,
+  index: number,
+  seq: number,
+): void {
   if (consumer === undefined) return;
   if (consumer.silent !== 0) withoutInterrupt(world, told, consumer, seq);
   consumer.written.set(indexOf(ringOf(consumer.unit, consumer.name), index), seq);
@@ -120,35 +137,40 @@ function becameFuller(consumer: Consumer, seq: number): void {
     consumer.silent = seq;
 }
 
-function interrupted(world: World, told: Told[], consumer: Consumer, entry: EntryOf<'interrupt.raised'>): void {
+function interrupted(
+  world: World,
+  told: Finding[],
+  consumer: Consumer,
+  entry: EntryOf<'interrupt.raised'>,
+): void {
   const { name, unit } = consumer;
   consumer.silent = 0;
   consumer.lastInterrupt = entry.seq;
   const [ring, prod, cons] = pointers(consumer);
   if (!isEmpty(ring, prod, cons) || consumer.lastRecord === 0) return;
-  told.push({
-    finding: tell(world, {
+  told.push(
+    tell(world, {
       rule: 'I7',
       title: `interrupt-without-record: ${unit.name}.${name}`,
       blame: deed(entry, `${name} interrupt while the queue was empty`),
       needed: 'the interrupt when the queue goes from empty to non-empty',
     }),
-  });
+  );
 }
 
-function withoutInterrupt(world: World, told: Told[], consumer: Consumer, now: number): void {
+function withoutInterrupt(world: World, told: Finding[], consumer: Consumer, now: number): void {
   const at = consumer.silent;
   if (at >= now) return;
   consumer.silent = 0;
   const { name, unit } = consumer;
-  told.push({
-    finding: tell(world, {
+  told.push(
+    tell(world, {
       rule: 'I7',
       title: `no-interrupt: ${unit.name}.${name} became non-empty`,
       blame: { seq: at, actor: unit.name, what: `${name}_PROD moved from empty, with the interrupt enabled` },
       needed: `${name} interrupt on the edge from empty to non-empty (IHI 0070 3.5.1, 7.2.1)`,
     }),
-  });
+  );
 }
 
 function readSlot({ unit, name, loaded }: Consumer, { pa, size, seq }: EntryOf<'memory.read'>): void {
@@ -156,11 +178,17 @@ function readSlot({ unit, name, loaded }: Consumer, { pa, size, seq }: EntryOf<'
   const first = Math.floor((pa - ring.base) / ring.entryBytes);
   const last = Math.floor((pa + size - 1 - ring.base) / ring.entryBytes);
   if (last < 0 || first >= 2 ** ring.sizeLog2) return;
-  for (let at = Math.max(0, first); at <= Math.min(last, 2 ** ring.sizeLog2 - 1); at += 1) loaded.set(at, seq);
+  for (let at = Math.max(0, first); at <= Math.min(last, 2 ** ring.sizeLog2 - 1); at += 1)
+    loaded.set(at, seq);
 }
 
 /** Software freed slots: what it took for their records must have been loaded after they were written. */
-function consumed(world: World, told: Told[], consumer: Consumer, entry: EntryOf<'register.written'>): void {
+function consumed(
+  world: World,
+  told: Finding[],
+  consumer: Consumer,
+  entry: EntryOf<'register.written'>,
+): void {
   const { unit, name, written, loaded, passed } = consumer;
   const [ring, prod] = pointers(consumer);
   const [cons, before] = [Number(entry.value), Number(entry.old)];
@@ -171,11 +199,15 @@ function consumed(world: World, told: Told[], consumer: Consumer, entry: EntryOf
     const [store, load, last] = [written.get(at), loaded.get(at), passed.get(at) ?? 0];
     passed.set(at, entry.seq);
     if (store === undefined || load === undefined || load <= last || load > store) continue;
-    told.push({ finding: readTooEarly(world, consumer, at, { load, store }, by) });
+    told.push(readTooEarly(world, consumer, at, { load, store }, by));
   }
   consumer.lastCons = by;
   if (prod >= OVFLG === cons >= OVFLG) consumer.overflown = undefined;
-  else consumer.overflown ??= deed(entry, `${by.what}: OVACKFLG does not follow OVFLG of ${unit.name}.${name}_PROD`);
+  else
+    consumer.overflown ??= deed(
+      entry,
+      `${by.what}: OVACKFLG does not follow OVFLG of ${unit.name}.${name}_PROD`,
+    );
 }
 
 function readTooEarly(
@@ -184,7 +216,7 @@ function readTooEarly(
   at: number,
   { load, store }: { readonly load: number; readonly store: number },
   by: Deed,
-): Told['finding'] {
+): Finding {
   const pa = entryAddress(ringOf(unit, name), at);
   return tell(world, {
     rule: 'I7',
@@ -199,9 +231,9 @@ function readTooEarly(
 }
 
 /** The end: an overflow that is left, and records that nobody will look at. */
-function atRest(world: World, consumer: Consumer): readonly Told[] {
+function atRest(world: World, consumer: Consumer): readonly Finding[] {
   const { unit, name, overflown, lastCons, lastLook, lastRecord, lastInterrupt, silent } = consumer;
-  const found: Told[] = [];
+  const found: Finding[] = [];
   if (silent !== 0) withoutInterrupt(world, found, { ...consumer }, Number.MAX_SAFE_INTEGER);
   const [ring, prod, cons] = pointers(consumer);
   if (overflown !== undefined && prod >= OVFLG !== cons >= OVFLG) {
@@ -211,7 +243,7 @@ function atRest(world: World, consumer: Consumer): readonly Told[] {
       blame: overflown,
       needed: `${name}_CONS.OVACKFLG made equal to ${name}_PROD.OVFLG, so that the next overflow shows`,
     });
-    found.push({ finding });
+    found.push(finding);
   }
   if (lastCons === undefined || isEmpty(ring, prod, cons) || !isConsistent(ring, prod, cons)) return found;
   const asleep = isInterruptOn(consumer) && lastRecord < lastCons.seq && lastInterrupt < lastCons.seq;
@@ -228,5 +260,5 @@ function atRest(world: World, consumer: Consumer): readonly Told[] {
       ...(stale ? [`${world.at(lastLook)} the load of ${name}_PROD that was taken for the end`] : []),
     ],
   });
-  return [...found, { finding }];
+  return [...found, finding];
 }

@@ -25,12 +25,14 @@ export interface Broken {
   /** What came nearest to it. */
   readonly nearest?: { readonly seq: number | null; readonly why: string };
   readonly notes?: readonly string[];
+  /** seqs of the positions of commands whose loss it tells. */
+  readonly lost?: readonly number[];
 }
 
 /** The finding of a broken rule. */
 export function tell(world: World, broken: Broken): Finding {
   const { at } = world;
-  const { rule, verdict = 'protocol', title, blame, after = [], needed, nearest, notes = [] } = broken;
+  const { rule, verdict = 'protocol', title, blame, after = [], needed, nearest, notes = [], lost } = broken;
   const seq = broken.seq ?? blame.seq;
   const step = (deed: Deed): Step => ({ position: at(deed.seq), actor: deed.actor, what: deed.what });
   return {
@@ -53,6 +55,7 @@ export function tell(world: World, broken: Broken): Finding {
     obligations: [],
     dirtyEvents: seq - blame.seq,
     notes,
+    ...(lost === undefined ? {} : { lost: lost.map(at) }),
     next: [`backwalk show ${at(seq)}`, `backwalk fork fix ${at(Math.max(1, blame.seq - 1))}`],
     reproduce: `backwalk check ${at(1)}..${at(seq)} --explain`,
   };

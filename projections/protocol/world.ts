@@ -29,20 +29,13 @@ export interface World {
   at(seq: number): Position;
 }
 
-/** A finding, and the commands (by seq of a position of theirs) whose loss it tells. */
-export interface Told {
-  readonly finding: Finding;
-  /** It is not told twice: a stale use whose nearest miss is one of these says the same, and more. */
-  readonly lost?: readonly number[];
-}
-
 export type RuleHandlers = { readonly [T in EntryType]?: (entry: EntryOf<T>) => void };
 
 /** One run of a rule over one log. */
 export interface RuleRun {
   readonly handlers: RuleHandlers;
   /** What is found so far; may be asked at any time, and changes nothing. */
-  told(): readonly Told[];
+  told(): readonly Finding[];
 }
 
 export interface LogRule {
