@@ -28,11 +28,14 @@ export function checkHistory(
 
 const HARM: ReadonlySet<Verdict> = new Set(['used-stale', 'could-be-used', 'remade-dirty']);
 
-/** What a worse finding tells with the command that came nearest is told once. */
+/** What a worse finding tells by its blame, or by the command that came nearest, is told once. */
 function withoutEchoes(found: readonly Finding[]): Finding[] {
   const told = new Set<string>();
-  for (const { verdict, missing } of found)
-    if (HARM.has(verdict) && missing.nearest.position !== null) told.add(missing.nearest.position);
+  for (const { verdict, missing, blame } of found) {
+    if (!HARM.has(verdict)) continue;
+    told.add(blame.position);
+    if (missing.nearest.position !== null) told.add(missing.nearest.position);
+  }
   return found.filter(({ lost = [] }) => !lost.some((position) => told.has(position)));
 }
 

@@ -93,8 +93,8 @@ export interface Finding {
   readonly map?: readonly string[];
   readonly notes: readonly string[];
   /**
-   * Positions of commands whose loss it tells. A stale use or a reuse whose nearest miss is one of them says
-   * the same, and more: then this one is not told.
+   * Positions of the commands and changes it is about. A stale use or a reuse whose blame or nearest miss is one
+   * of them says the same, and more: then this one is not told.
    */
   readonly lost?: readonly Position[];
   readonly twin?: string;

@@ -4,6 +4,7 @@
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryType } from '../core/event.ts';
+import { capabilityUse } from './capability-use.ts';
 import type { Finding } from './finding.ts';
 import { honestCompletion } from './honest-completion.ts';
 import type { Projection } from './projection.ts';
@@ -11,7 +12,12 @@ import { proportion } from './proportion.ts';
 import { joinRuns, type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
 
-export const protocolRules: readonly LogRule[] = [honestCompletion, queueIntegrity, proportion];
+export const protocolRules: readonly LogRule[] = [
+  honestCompletion,
+  queueIntegrity,
+  capabilityUse,
+  proportion,
+];
 
 /** The rules over the log of one branch. `branch` names positions. */
 export function protocol(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {

@@ -5,6 +5,7 @@
  */
 import { encode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
+import { asTold } from './errata.ts';
 import { type EventRecordFields, type EventRecordName, eventRecords } from './event-record.ts';
 import type { Fault } from './fault.ts';
 import { limits, type PendingRecord, type SmmuState } from './state.ts';
@@ -40,7 +41,7 @@ export function raise(
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'record-lost', detail: record });
     return;
   }
-  const words = recordWords(request, fault, stag, smmu.features.oas, fields);
+  const words = recordWords(request, asTold(fault, smmu.config.choices), stag, smmu.features.oas, fields);
   if (
     stag === undefined &&
     smmu.config.choices['mergeRecords'] === true &&

@@ -95,13 +95,18 @@ function publish(
   slots.prod = Number(value);
   const count = used(ring, slots.prod, from);
   if (count > 2 ** ring.sizeLog2) return;
+  // One finding for a write of PROD, whatever it passed.
+  let late = false;
   for (let step = 0; step < count; step += 1) {
     const at = pointer(ring, from + step);
     const index = indexOf(ring, at);
     const words = Array.from(world.watch.memory.readWords(entryAddress(ring, at), 4));
-    slots.published.set(index, { pointer: at, words, published: seq });
-    const empty = isUnwritten(slots, index, words);
-    if (empty) told.push(unwritten(world, slots, at, words, { seq, actor }));
+    if (!isUnwritten(slots, index, words)) {
+      slots.published.set(index, { pointer: at, words, published: seq });
+    } else if (!late) {
+      late = true;
+      told.push(unwritten(world, slots, at, words, { seq, actor }));
+    }
   }
 }
 

@@ -23,6 +23,8 @@ interface Lost {
   state: 'refused' | 'gone';
   /** Who made it go. */
   blame: Deed;
+  /** Nothing had to be dropped: only its slot is looked at. */
+  readonly needless?: boolean;
   /** Endpoint that did not answer. */
   readonly endpoint?: string;
   /** The CMD_SYNC that completed all the same. */
@@ -109,8 +111,7 @@ function refused(losses: Losses, entry: EntryOf<'command.rejected'>): void {
   fetched.delete(entry.fetched);
   if (words === undefined || unit === undefined || entry.error !== 'CERROR_ILL' || entry.queue !== undefined)
     return;
-  if (/=\d+$/.test(entry.why) && !entry.why.startsWith('TG')) return;
-  if (!invalidates(words, unit)) return;
+  const lacking = /=\d+$/.test(entry.why) && !entry.why.startsWith('TG');
   // It is met again after an acknowledgement that mended nothing.
   for (const each of losses.lost) if (each.index === entry.index && each.state === 'refused') return;
   add(losses, {
@@ -121,6 +122,7 @@ function refused(losses: Losses, entry: EntryOf<'command.rejected'>): void {
     why: `it was refused with ${entry.error}: ${entry.why}`,
     state: 'refused',
     blame: deed(entry, `${entry.command}: ${entry.why}`),
+    needless: lacking || !invalidates(words, unit),
     confirmed: 0,
   });
 }
@@ -144,6 +146,10 @@ function acknowledged(losses: Losses, unit: Unit, entry: EntryOf<'register.writt
     if (pointer(ring, reg(unit.bare, 'CMDQ_CONS')) !== each.index) continue;
     const now = world.watch.memory.readWords(entryAddress(ring, each.index), 4);
     if (!each.words.every((word, at) => word === now[at])) {
+      if (each.needless === true) {
+        lost.delete(each);
+        continue;
+      }
       each.state = 'gone';
       const [was, is] = [commandName(each.words), commandName(Array.from(now))];
       each.blame = deed(entry, `acknowledged CMDQ_ERR with ${is} in the slot of the refused ${was}`);

@@ -12,6 +12,7 @@ import { ring } from '../../core/smmu/rings.ts';
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import type { Finding, Position } from '../finding.ts';
 import { loaded, newWatch, stored, type Watch } from '../obligations/watch.ts';
+import { enableReach, newReach, type Reach } from './reach.ts';
 
 /** One SMMU without caches: its registers as the log says. */
 export interface Unit {
@@ -24,6 +25,10 @@ export interface World {
   readonly machine: MachineConfig;
   readonly watch: Watch;
   readonly units: ReadonlyMap<string, Unit>;
+  /** What each SMMU can read, for those who listen. */
+  readonly reaches: ReadonlyMap<string, Reach>;
+  /** seq of the last read of each identification register: `smmu0.IDR0`. */
+  readonly idReads: Map<string, number>;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
   at(seq: number): Position;
@@ -47,17 +52,24 @@ export interface LogRule {
   start(world: World): RuleRun;
 }
 
+/** What the architecture does not allow, no rule takes for granted. */
+const isErratum = (choice: string): boolean => choice.startsWith('erratum');
+
 /** A machine after reset. */
 export function newWorld(machine: MachineConfig, branch: string): World {
   const units = machine.smmus.map((config): readonly [string, Unit] => {
-    const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
+    const choices = Object.fromEntries(Object.entries(config.choices).filter(([name]) => !isErratum(name)));
+    const none = { ...config, choices, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
     const bare = initialSmmu(none, resetRegisters(config));
     return [config.name, { name: config.name, features: new Features(config.idr), bare }];
   });
+  const watch = newWatch(machine.ram);
   return {
     machine,
-    watch: newWatch(machine.ram),
+    watch,
     units: new Map(units),
+    reaches: new Map(units.map(([name, unit]) => [name, newReach(unit, watch)])),
+    idReads: new Map(),
     stimulus: undefined,
     at: (seq) => `${branch}@${seq}`,
   };
@@ -99,12 +111,25 @@ export const worldHandlers: { readonly [T in EntryType]?: (world: World, entry: 
     stored(watch, pa, value, { seq, actor, pa, before: old, after: value }),
   'memory.loaded': ({ watch }, { pa, bytes, seq, actor }) =>
     loaded(watch, pa, bytes, () => ({ ...NONE, seq, actor })),
-  'register.written': putRegister,
+  'register.written': (world, entry) => {
+    putRegister(world, entry);
+    const reach = world.reaches.get(entry.smmu);
+    if (entry.register !== 'CR0' || reach === undefined) return;
+    const { seq, actor, value, old } = entry;
+    enableReach(reach, (value & 1n) === 1n, { seq, actor, pa: 0, before: old, after: value });
+  },
   'register.updated': putRegister,
+  'register.read': ({ idReads }, { smmu, register, seq }) => {
+    if (/^(IDR\d|IIDR|AIDR)$/.test(register)) idReads.set(`${smmu}.${register}`, seq);
+  },
+  'hwinfo.reported': ({ idReads }, { smmu, seq }) => {
+    for (const register of ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IIDR', 'AIDR'])
+      idReads.set(`${smmu}.${register}`, seq);
+  },
   'value.set': ({ units }, { path, value }) => {
     const [smmu = '', group, name = ''] = path.split('.');
     const unit = units.get(smmu);
-    if (group !== 'choices' || unit === undefined) return;
+    if (group !== 'choices' || unit === undefined || isErratum(name)) return;
     const config = unit.bare.config as { choices: Readonly<Record<string, boolean | number | string>> };
     config.choices = { ...config.choices, [name]: value as boolean };
   },

@@ -8,22 +8,22 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../projections/finding.ts';
 import { openShell } from '../adapters/cli/backwalk.ts';
+import { protocolStories } from './protocol-stories.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const files = readdirSync(here).filter((name) => name.endsWith('.jsonl'));
 
-/** What each bad story must be found to be: verdict, and what is missing. */
-const expected: Readonly<
-  Record<
-    string,
-    {
-      readonly verdict: string;
-      readonly needed: RegExp;
-      readonly blamed: RegExp;
-      readonly nearest?: RegExp;
-    }
-  >
-> = {
+/** What a bad story must be found to be. */
+interface Wanted {
+  readonly rule?: string;
+  readonly verdict: string;
+  readonly needed: RegExp;
+  readonly blamed: RegExp;
+  readonly nearest?: RegExp;
+}
+
+/** Verdict, and what is missing. */
+const expected: Readonly<Record<string, Wanted>> = {
   'bad-unmap-without-tlbi.jsonl': {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*Address=0x4000/,
@@ -106,13 +106,14 @@ describe.each(files)('%s', (file) => {
     expect(summary.checksFailed).toBe(0);
     const check = await shell.backwalk('check', '--json');
     const findings = check.out.map((line) => JSON.parse(line) as Finding);
-    const wanted = expected[file];
+    const wanted: Wanted | undefined = expected[file] ?? protocolStories[file];
     if (wanted === undefined) {
       expect(file).toMatch(/^(good|unjudged)-/);
       expect(findings).toEqual([]);
       return;
     }
     expect(findings.map(({ verdict }) => verdict)).toEqual([wanted.verdict]);
+    if (wanted.rule) expect(findings[0]?.rule).toBe(wanted.rule);
     expect(findings[0]?.missing.needed).toMatch(wanted.needed);
     expect(findings[0]?.blame.what).toMatch(wanted.blamed);
     if (wanted.nearest) expect(findings[0]?.missing.nearest.why).toMatch(wanted.nearest);
