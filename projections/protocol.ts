@@ -5,17 +5,21 @@
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryType } from '../core/event.ts';
 import { capabilityUse } from './capability-use.ts';
+import { faultFidelity } from './fault-fidelity.ts';
 import type { Finding } from './finding.ts';
 import { honestCompletion } from './honest-completion.ts';
 import type { Projection } from './projection.ts';
 import { proportion } from './proportion.ts';
 import { joinRuns, type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
+import { visibility } from './visibility.ts';
 
 export const protocolRules: readonly LogRule[] = [
+  visibility,
   honestCompletion,
   queueIntegrity,
   capabilityUse,
+  faultFidelity,
   proportion,
 ];
 

@@ -119,7 +119,8 @@ function lacking(
   name: string,
   field: string,
 ): Finding {
-  const how = before === undefined ? `${howReached(change)}, as [${hex(pa)}] stands` : showChange(change);
+  const how =
+    before === undefined ? `${howReached(change)}: [${hex(pa)}] can be read now` : showChange(change);
   return tell(world, {
     rule: 'I10',
     title: `structure-not-offered: ${what} on ${unit.name} asks for ${name}`,
@@ -132,6 +133,6 @@ function lacking(
   });
 }
 
-function howReached({ pa, before, after }: Change): string {
-  return pa === 0 ? `CR0 = ${hex(after)}` : showChange({ seq: 0, actor: '', pa, before, after });
+function howReached(change: Change): string {
+  return change.pa === 0 ? `CR0 = ${hex(change.after)}` : showChange(change);
 }

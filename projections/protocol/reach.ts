@@ -79,7 +79,7 @@ function link(reach: Reach, change: Change): void {
     leaves: new Map(),
     region:
       splitLog2 === 0
-        ? regionOf(watch, start, 2 ** sizeLog2, 64, steAt(reach, 0))
+        ? regionOf(watch, start, 2 ** sizeLog2, 64, steAt(reach, start, 0))
         : regionOf(watch, start, 2 ** Math.max(0, sizeLog2 - splitLog2), 8, (index, _, after, by) => {
             dropLeaf(watch, table, index);
             leadStes(reach, table, index, after, by);
@@ -127,14 +127,14 @@ function leadStes(reach: Reach, table: Table, index: number, words: Words, chang
   const pointer = L1STD.fields.L2Ptr.read(words);
   const first = index * 2 ** splitLog2;
   const start = pointer - (pointer % 2 ** (span + 5));
-  const leaf = regionOf(watch, start, 2 ** (span - 1), 64, steAt(reach, first));
+  const leaf = regionOf(watch, start, 2 ** (span - 1), 64, steAt(reach, start, first));
   table.leaves.set(index, leaf);
   steArray(reach, leaf, first, change);
 }
 
-function steAt(reach: Reach, first: number): Changed {
+function steAt(reach: Reach, start: number, first: number): Changed {
   return (index, before, after, change) => {
-    const pa = change.pa - (change.pa % 64);
+    const pa = start + index * 64;
     for (const each of reach.listeners)
       each.ste?.({ unit: reach.unit, streamId: first + index, pa, before, after, change });
     followSte(reach, first + index, pa, after, change);
@@ -167,7 +167,7 @@ function followSte(reach: Reach, streamId: number, pa: number, ste: Words, chang
     region:
       leafLog2 === 0
         ? regionOf(watch, contexts, 2 ** cdMax, 64, (index, before, after, by) =>
-            tellCd(reach, table, index, before, after, by),
+            tellCd(reach, table, { substreamId: index, pa: contexts + index * 64 }, before, after, by),
           )
         : regionOf(watch, contexts, 2 ** Math.max(0, cdMax - leafLog2), 8, (index, _, after, by) => {
             dropLeaf(watch, table, index);
@@ -196,7 +196,7 @@ function leadCds(reach: Reach, table: Contexts, index: number, words: Words, cha
   const count = 2 ** table.view.leafLog2;
   const start = pointer - (pointer % (count * 64));
   const leaf = regionOf(reach.watch, start, count, 64, (at, before, after, by) =>
-    tellCd(reach, table, index * count + at, before, after, by),
+    tellCd(reach, table, { substreamId: index * count + at, pa: start + at * 64 }, before, after, by),
   );
   table.leaves.set(index, leaf);
   cdArray(reach, table, leaf, index * count, change);
@@ -204,27 +204,25 @@ function leadCds(reach: Reach, table: Contexts, index: number, words: Words, cha
 
 function cdArray(reach: Reach, table: Contexts, { start, end }: Region, first: number, change: Change): void {
   for (const [index, words] of nonZeroUnits(reach.watch.memory, start, end, 64))
-    tellCd(reach, table, first + index, undefined, words, { ...change, pa: start + index * 64 });
+    tellCd(reach, table, { substreamId: first + index, pa: start + index * 64 }, undefined, words, change);
 }
 
 function tellCd(
   { listeners, unit, watch }: Reach,
   { streamId, ste }: Contexts,
-  substreamId: number,
+  where: { readonly substreamId: number; readonly pa: number },
   before: Words | undefined,
   after: Words,
   change: Change,
 ): void {
-  const pa = change.pa - (change.pa % 64);
-  const told = {
-    unit,
-    streamId,
-    substreamId,
-    pa,
-    before,
-    after,
-    change,
-    ste: watch.memory.readWords(ste, 16),
-  };
+  const told = { unit, streamId, ...where, before, after, change, ste: watch.memory.readWords(ste, 16) };
   for (const each of listeners) each.cd?.(told);
+}
+
+/** Where the STE of a stream stands; undefined where hardware finds none. */
+export function steAddressOf({ streams, splitLog2 }: Reach, streamId: number): number | undefined {
+  if (streams === undefined) return undefined;
+  const region = splitLog2 === 0 ? streams.region : streams.leaves.get(Math.floor(streamId / 2 ** splitLog2));
+  const pa = (region?.start ?? 0) + (splitLog2 === 0 ? streamId : streamId % 2 ** splitLog2) * 64;
+  return region !== undefined && pa < region.end ? pa : undefined;
 }
