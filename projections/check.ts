@@ -17,7 +17,9 @@ export function checkHistory(
   wanted: readonly Rule[] = rules,
 ): Finding[] {
   const ids = new Set(wanted.map(({ id }) => id));
-  const asked = [...new Set(wanted.map((rule) => rule.projection))];
+  const asked = [
+    ...new Set(wanted.flatMap(({ projection, also }) => (also ? [projection, also] : [projection]))),
+  ];
   const answers = runProjections(
     entries,
     asked.map((projection) => projection(machine, branchName)),

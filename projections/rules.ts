@@ -21,6 +21,8 @@ export interface Rule {
   readonly section: string;
   /** Findings of the rule are those of the projection with its id. */
   readonly projection: (machine: MachineConfig, branch: string) => Projection<readonly Finding[]>;
+  /** Another projection that tells some of its findings. */
+  readonly also?: Rule['projection'];
   /** Older names. One may stand for several rules. */
   readonly aliases?: readonly string[];
 }
@@ -34,7 +36,7 @@ export const rules: readonly Rule[] = [
   { id: 'I5', name: 'order-of-visibility',     verdicts: ['protocol'],                     section: '3.21.3, 3.5.2, 3.9.1', projection: protocol, title: 'contents before pointer before valid; commands before PROD; TLBs before ATCs' },
   { id: 'I6', name: 'honest-completion',       verdicts: ['protocol'],                     section: '4.7.3, 7.1',      projection: protocol, title: 'whoever waits goes on when his own CMD_SYNC completed, and what is counted as done was done' },
   { id: 'I7', name: 'queue-integrity',         verdicts: ['protocol'],                     section: '3.5, 7.1, 7.4',   projection: protocol, title: 'published slots stay as they are, pointers are those of a queue, errors and records are seen to' },
-  { id: 'I8', name: 'configuration-coherence', verdicts: ['used-stale'],                   section: '3.21.3, 4.3',     projection: invalidations, aliases: ['stale-translation'], title: 'the configuration used is one that stood in memory since the last completed CMD_CFGI_*' },
+  { id: 'I8', name: 'configuration-coherence', verdicts: ['used-stale', 'protocol'],       section: '3.21.3, 4.3',     projection: invalidations, also: protocol, aliases: ['stale-translation'], title: 'the configuration used is one that stood in memory since the last completed CMD_CFGI_*' },
   { id: 'I9', name: 'ats-contract',            verdicts: ['used-stale', 'protocol'],       section: '3.9, 4.5.1',      projection: invalidations, title: 'what an endpoint holds is invalidated with CMD_ATC_INV, after the TLBs and while it answers' },
   { id: 'I10', name: 'capability-use',         verdicts: ['protocol'],                     section: '6.3.1 to 6.3.6, 3.17', projection: protocol, title: 'software uses what the ID registers offer, and what they offer works' },
   { id: 'I11', name: 'fault-fidelity',         verdicts: ['protocol'],                     section: '7.3, 3.12, 8.1',  projection: protocol, title: 'each terminated access gives its event record or none; each stall and page request one answer' },

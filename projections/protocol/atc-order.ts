@@ -4,11 +4,14 @@
  */
 import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
+import { CD } from '../../core/smmu/cd.ts';
 import { scopesOf } from '../../core/smmu/command.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import type { Scope } from '../../core/smmu/invalidate.ts';
+import { isE2h } from '../../core/smmu/regs.ts';
 import { STE, steConfig } from '../../core/smmu/ste.ts';
 import type { Finding } from '../finding.ts';
+import { viewSte } from '../obligations/structures.ts';
 import { hex } from '../obligations/tell.ts';
 import { steAddressOf } from './reach.ts';
 import { makesUpFor, scopeEnvOf, wordsOf } from './scopes.ts';
@@ -24,6 +27,7 @@ interface Tlbi {
 interface AtcInv {
   readonly entry: EntryOf<'command.fetched'>;
   readonly words: readonly number[];
+  readonly tags: Tags;
   readonly unit: Unit;
   /** The last store before it. */
   readonly change: number;
@@ -86,13 +90,9 @@ function tlbiFetched(order: Order, entry: EntryOf<'command.fetched'>): void {
   const scopes = scopesOf(wordsOf(entry.lo, entry.hi), scopeEnvOf(order.unit));
   const tlbi: Tlbi = { entry, scopes, synced: false };
   for (const atc of order.atcs) {
-    if (atc.tlbi !== undefined || !meets(scopes, atc.words)) continue;
+    if (atc.tlbi !== undefined || !meets(scopes, atc)) continue;
     // The same was clean already when the ATC was invalidated.
-    if (
-      order.tlbis.some(
-        (each) => each.entry.seq < atc.entry.seq && each.synced && meets(each.scopes, atc.words),
-      )
-    )
+    if (order.tlbis.some((each) => each.entry.seq < atc.entry.seq && each.synced && meets(each.scopes, atc)))
       continue;
     atc.tlbi = tlbi;
     if (order.early.length < MOST) order.early.push(atc);
@@ -103,36 +103,58 @@ function tlbiFetched(order: Order, entry: EntryOf<'command.fetched'>): void {
 function atcFetched(world: World, order: Order, entry: EntryOf<'command.fetched'>): void {
   const words = wordsOf(entry.lo, entry.hi);
   const { unit } = order;
-  const pending = order.tlbis.findLast(({ synced, scopes }) => !synced && meets(scopes, words));
   order.early = order.early.filter(
     (each) => !(each.tlbi?.synced === true && makesUpFor(words, each.words, unit)),
   );
-  if (!mayHold(world, unit, words)) return;
-  const atc: AtcInv = { entry, words, unit, change: order.change, tlbi: pending };
+  const tags = tagsOf(world, unit, words);
+  if (tags === undefined) return;
+  const pending = order.tlbis.findLast(({ synced, scopes }) => !synced && meets(scopes, { words, tags }));
+  const atc: AtcInv = { entry, words, tags, unit, change: order.change, tlbi: pending };
   if (order.atcs.length < MOST) order.atcs.push(atc);
   if (pending !== undefined && order.early.length < MOST) order.early.push(atc);
 }
 
-/** The stream's STE, as memory has it, lets the endpoint ask for translations. */
-function mayHold(world: World, { name }: Unit, words: readonly number[]): boolean {
+/** What TLB entries the endpoint may be answered from are tagged with. */
+interface Tags {
+  readonly vmid: number;
+  /** Absent: any. */
+  readonly asids?: ReadonlySet<number>;
+}
+
+/** CDs of a stream that are looked at; where there are more, any ASID may be theirs. */
+const CDS_MAX = 64;
+
+/** Undefined: the stream's STE, as memory has it, does not let the endpoint ask for translations. */
+function tagsOf(world: World, { name, features, bare }: Unit, words: readonly number[]): Tags | undefined {
   const { StreamID } = decode(commandLayouts.CMD_ATC_INV.layout, words);
   const reach = world.reaches.get(name);
   const pa = reach === undefined ? undefined : steAddressOf(reach, StreamID);
-  if (pa === undefined) return false;
+  if (pa === undefined) return undefined;
   const ste = world.watch.memory.readWords(pa, 16);
-  if (!STE.fields.V.read(ste) || STE.fields.EATS.read(ste) === 'OFF') return false;
+  if (!STE.fields.V.read(ste) || STE.fields.EATS.read(ste) === 'OFF') return undefined;
   const config = steConfig({ Config: STE.fields.Config.read(ste) });
-  return config !== 'ABORT' && config !== 'BYPASS';
+  if (config === 'ABORT' || config === 'BYPASS') return undefined;
+  const vmid = features.s2p ? STE.fields.S2VMID.read(ste) : 0;
+  const view = viewSte(ste, features, isE2h(bare));
+  if (view === undefined || view.leafLog2 !== 0 || 2 ** view.cdMax > CDS_MAX) return { vmid };
+  const asids = new Set<number>();
+  for (let at = 0; at < 2 ** view.cdMax; at += 1) {
+    const cd = world.watch.memory.readWords(view.contexts + at * 64, 16);
+    if (CD.fields.V.read(cd)) asids.add(CD.fields.ASID.read(cd));
+  }
+  return { vmid, asids };
 }
 
-/** Whether the TLB invalidation is for addresses of the span. Stage 2 by IPA may be for any. */
-function meets(scopes: readonly Scope[], words: readonly number[]): boolean {
+/** Whether the TLB invalidation is for what the endpoint may ask in the span. Stage 2 by IPA may be for any. */
+function meets(scopes: readonly Scope[], { words, tags }: Pick<AtcInv, 'words' | 'tags'>): boolean {
   const { Size, Address } = decode(commandLayouts.CMD_ATC_INV.layout, words);
   const size = Size >= 52 ? 2n ** 64n : 2n ** BigInt(12 + Size);
   const start = Size >= 52 ? 0n : (BigInt.asUintN(56, BigInt(Address)) / size) * size;
   return scopes.some((scope) => {
     if (scope.kind !== 'tlb') return false;
-    const { range, stages } = scope;
+    const { range, stages, vmid, asid } = scope;
+    if (vmid !== undefined && vmid !== tags.vmid) return false;
+    if (asid !== undefined && tags.asids?.has(asid) === false) return false;
     if (range === undefined || !stages.includes(1)) return true;
     return range.start < start + size && range.end > start;
   });
