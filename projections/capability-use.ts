@@ -9,19 +9,18 @@ import { lackingCommands } from './protocol/lacking-commands.ts';
 import { lackingRegisters } from './protocol/lacking-registers.ts';
 import { lackingStructures } from './protocol/lacking-structures.ts';
 import { misuses } from './protocol/misuses.ts';
-import { joinRuns, type LogRule } from './protocol/world.ts';
+import type { LogRule } from './protocol/world.ts';
 
 export const capabilityUse: LogRule = {
   rule: 'I10',
   name: 'capability-use',
   finds: 'commands, structures and registers of features that the ID registers do not offer',
-  start: (world) =>
-    joinRuns([
-      misuses(world, 'I10'),
-      lackingCommands(world),
-      lackingStructures(world),
-      lackingRegisters(world),
-      broadcastTrust(world),
-      declaredErrata(world),
-    ]),
+  start: (world) => [
+    misuses(world, 'I10'),
+    lackingCommands(world),
+    lackingStructures(world),
+    lackingRegisters(world),
+    broadcastTrust(world),
+    declaredErrata(world),
+  ],
 };

@@ -6,12 +6,11 @@ import { answers } from './protocol/answers.ts';
 import { misuses } from './protocol/misuses.ts';
 import { pageAnswers } from './protocol/page-answers.ts';
 import { recordsOfFaults } from './protocol/records-of-faults.ts';
-import { joinRuns, type LogRule } from './protocol/world.ts';
+import type { LogRule } from './protocol/world.ts';
 
 export const faultFidelity: LogRule = {
   rule: 'I11',
   name: 'fault-fidelity',
   finds: 'records that do not describe their access, stalls and page requests without one fitting answer',
-  start: (world) =>
-    joinRuns([misuses(world, 'I11'), recordsOfFaults(world), answers(world), pageAnswers(world)]),
+  start: (world) => [misuses(world, 'I11'), recordsOfFaults(world), answers(world), pageAnswers(world)],
 };

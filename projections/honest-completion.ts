@@ -5,11 +5,11 @@
  */
 import { lostCommands } from './protocol/lost-commands.ts';
 import { ownWaits } from './protocol/own-waits.ts';
-import { joinRuns, type LogRule } from './protocol/world.ts';
+import type { LogRule } from './protocol/world.ts';
 
 export const honestCompletion: LogRule = {
   rule: 'I6',
   name: 'honest-completion',
   finds: 'invalidations that were lost while their issuer was told, or took it, that all is done',
-  start: (world) => joinRuns([lostCommands(world), ownWaits(world)]),
+  start: (world) => [lostCommands(world), ownWaits(world)],
 };

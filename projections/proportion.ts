@@ -30,7 +30,7 @@ export const proportion: LogRule = {
   start: (world) => {
     const told: Finding[] = [];
     const all = new Map([...world.units].map(([name, unit]) => [name, newWork(unit)] as const));
-    return { told: () => told, handlers: handlersOf(world, told, all) };
+    return [{ told: () => told, handlers: handlersOf(world, told, all) }];
   },
 };
 
@@ -61,11 +61,17 @@ function handlersOf(world: World, told: Finding[], all: ReadonlyMap<string, Work
     for (const work of all.values()) {
       const { base, entryBytes, sizeLog2 } = ringOf(work.unit, 'CMDQ');
       if (pa >= base && pa < base + entryBytes * 2 ** sizeLog2) continue;
-      work.since.clear();
+      if (work.since.size > 0) work.since.clear();
+      work.run = undefined;
       work.changes += bytes / 8;
     }
   };
-  const used = ({ smmu }: { readonly smmu: string }): void => all.get(smmu)?.since.clear();
+  const used = ({ smmu }: { readonly smmu: string }): void => {
+    const work = all.get(smmu);
+    if (work === undefined) return;
+    if (work.since.size > 0) work.since.clear();
+    work.run = undefined;
+  };
   return {
     'memory.written': ({ pa, actor }) => changed(pa, 8, actor),
     'memory.loaded': ({ pa, bytes, actor }) => changed(pa, bytes.length, actor),

@@ -10,7 +10,7 @@ import type { Finding } from './finding.ts';
 import { honestCompletion } from './honest-completion.ts';
 import type { Projection } from './projection.ts';
 import { proportion } from './proportion.ts';
-import { joinRuns, type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
+import { type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
 import { visibility } from './visibility.ts';
 
@@ -29,20 +29,30 @@ export function protocol(machine: MachineConfig, branch: string): Projection<rea
     name: 'protocol',
     start() {
       const world = newWorld(machine, branch);
-      const { handlers, told } = joinRuns(protocolRules.map((rule) => rule.start(world)));
-      const takes = new Map<EntryType, (entry: Entry) => void>();
-      for (const type of new Set([
-        ...Object.keys(worldHandlers),
-        ...Object.keys(handlers),
-      ]) as Set<EntryType>) {
-        const first = worldHandlers[type] as ((of: World, entry: Entry) => void) | undefined;
-        const then = handlers[type] as ((entry: Entry) => void) | undefined;
-        takes.set(type, (entry) => {
-          first?.(world, entry);
-          then?.(entry);
-        });
-      }
-      return { takes, answer: told };
+      const runs = protocolRules.flatMap((rule) => rule.start(world));
+      const lists = new Map<EntryType, Take[]>();
+      const add = (type: string, take: Take): void => {
+        const list = lists.get(type as EntryType);
+        if (list === undefined) lists.set(type as EntryType, [take]);
+        else list.push(take);
+      };
+      // The world first: a rule sees what the entry has made of it.
+      for (const [type, change] of Object.entries(worldHandlers))
+        add(type, (entry) => (change as (of: World, entry: Entry) => void)(world, entry));
+      for (const { handlers } of runs)
+        for (const [type, handler] of Object.entries(handlers)) add(type, handler as Take);
+      const takes = new Map([...lists].map(([type, list]) => [type, takeAll(list)] as const));
+      return { takes, answer: () => runs.flatMap((run) => run.told()) };
     },
+  };
+}
+
+type Take = (entry: Entry) => void;
+
+function takeAll(list: readonly Take[]): Take {
+  const [only] = list;
+  if (list.length === 1 && only !== undefined) return only;
+  return (entry) => {
+    for (const take of list) take(entry);
   };
 }

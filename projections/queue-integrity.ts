@@ -13,22 +13,19 @@ import { commandSlots } from './protocol/command-slots.ts';
 import { misuses } from './protocol/misuses.ts';
 import { recordQueues } from './protocol/record-queues.ts';
 import { type Deed, deed, tell } from './protocol/tell.ts';
-import {
-  isEager,
-  joinRuns,
-  type LogRule,
-  type RuleRun,
-  ringOf,
-  type Unit,
-  type World,
-} from './protocol/world.ts';
+import { isEager, type LogRule, type RuleRun, ringOf, type Unit, type World } from './protocol/world.ts';
 
 export const queueIntegrity: LogRule = {
   rule: 'I7',
   name: 'queue-integrity',
   finds: 'slots that change while published, pointers no queue can have, errors and records left alone',
-  start: (world) =>
-    joinRuns([misuses(world, 'I7'), commandSlots(world), recordQueues(world), setUp(world), progress(world)]),
+  start: (world) => [
+    misuses(world, 'I7'),
+    commandSlots(world),
+    recordQueues(world),
+    setUp(world),
+    progress(world),
+  ],
 };
 
 const ENABLES: readonly (readonly [bit: bigint, queue: QueueName])[] = [

@@ -6,11 +6,11 @@
 import { atcOrder } from './protocol/atc-order.ts';
 import { lateContents } from './protocol/late-contents.ts';
 import { tornUpdates } from './protocol/torn-updates.ts';
-import { joinRuns, type LogRule } from './protocol/world.ts';
+import type { LogRule } from './protocol/world.ts';
 
 export const visibility: LogRule = {
   rule: 'I5',
   name: 'order-of-visibility',
   finds: 'pointers before contents, structures seen half changed, ATCs invalidated before TLBs',
-  start: (world) => joinRuns([lateContents(world), tornUpdates(world), atcOrder(world)]),
+  start: (world) => [lateContents(world), tornUpdates(world), atcOrder(world)],
 };

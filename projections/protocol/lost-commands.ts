@@ -40,8 +40,8 @@ interface Losses {
   readonly world: World;
   readonly lost: Set<Lost>;
   readonly told: Finding[];
-  /** Words of commands in flight, by the seq of the fetch. */
-  readonly fetched: Map<number, readonly number[]>;
+  /** Commands in flight, by the seq of the fetch. */
+  readonly fetched: Map<number, EntryOf<'command.fetched'>>;
 }
 
 /** A run over all SMMUs. */
@@ -54,21 +54,23 @@ export function lostCommands(world: World): RuleRun {
       ...[...lost].filter(({ confirmed }) => confirmed !== 0).map((each) => tellLost(world, each)),
     ],
     handlers: {
-      'command.fetched': ({ seq, lo, hi, command }) => {
-        if (command !== 'CMD_SYNC') fetched.set(seq, wordsOf(lo, hi));
+      'command.fetched': (entry) => {
+        if (entry.command !== 'CMD_SYNC') fetched.set(entry.seq, entry);
       },
       'command.performed': (entry) => {
-        const words = fetched.get(entry.fetched);
+        const command = fetched.get(entry.fetched);
         fetched.delete(entry.fetched);
-        const unit = world.units.get(entry.smmu);
-        if (lost.size > 0 && words !== undefined && unit !== undefined) forgive(losses, unit, words);
+        const unit = lost.size === 0 ? undefined : world.units.get(entry.smmu);
+        if (command !== undefined && unit !== undefined)
+          forgive(losses, unit, wordsOf(command.lo, command.hi));
       },
       'command.rejected': (entry) => refused(losses, entry),
       'atc.timedout': (entry) => {
-        const words = fetched.get(entry.fetched);
+        const command = fetched.get(entry.fetched);
         const unit = world.units.get(entry.smmu);
         fetched.delete(entry.fetched);
-        if (words === undefined || unit === undefined) return;
+        if (command === undefined || unit === undefined) return;
+        const words = wordsOf(command.lo, command.hi);
         add(losses, {
           unit,
           words,
@@ -106,11 +108,17 @@ function forgive({ lost }: Losses, unit: Unit, words: readonly number[]): void {
 /** CERROR_ILL. What the SMMU has no feature for had nothing to drop: that is told elsewhere (I10). */
 function refused(losses: Losses, entry: EntryOf<'command.rejected'>): void {
   const { fetched, world } = losses;
-  const words = fetched.get(entry.fetched);
+  const command = fetched.get(entry.fetched);
   const unit = world.units.get(entry.smmu);
   fetched.delete(entry.fetched);
-  if (words === undefined || unit === undefined || entry.error !== 'CERROR_ILL' || entry.queue !== undefined)
+  if (
+    command === undefined ||
+    unit === undefined ||
+    entry.error !== 'CERROR_ILL' ||
+    entry.queue !== undefined
+  )
     return;
+  const words = wordsOf(command.lo, command.hi);
   const lacking = /=\d+$/.test(entry.why) && !entry.why.startsWith('TG');
   // It is met again after an acknowledgement that mended nothing.
   for (const each of losses.lost) if (each.index === entry.index && each.state === 'refused') return;

@@ -181,7 +181,9 @@ function watchGap(
   }
   if (gap === undefined || !valid) return;
   gaps.delete(key);
-  if (gap.met === undefined || !isGapNeedless(kind, gap.before, after)) return;
+  // The same again is a stream that was off for a while.
+  if (gap.met === undefined || isSame(kind, gap.before, after)) return;
+  if (!isGapNeedless(kind, gap.before, after)) return;
   told.push(
     tell(world, {
       rule: 'I8',

@@ -7,6 +7,7 @@ import type { Entry, EntryOf, EntryType } from '../../core/event.ts';
 import type { QueueName } from '../../core/smmu/codes.ts';
 import { Features } from '../../core/smmu/features.ts';
 import type { Queue } from '../../core/smmu/queue.ts';
+import { registers } from '../../core/smmu/registers.ts';
 import { putReg, resetRegisters } from '../../core/smmu/regs.ts';
 import { ring } from '../../core/smmu/rings.ts';
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
@@ -19,6 +20,8 @@ export interface Unit {
   readonly name: string;
   readonly features: Features;
   readonly bare: SmmuState;
+  /** The rings that the BASE registers describe; a write of one is a new ring. */
+  readonly rings: { [Q in QueueName]?: Queue | undefined };
 }
 
 export interface World {
@@ -49,7 +52,8 @@ export interface LogRule {
   readonly name: string;
   /** What it looks for, in a line. */
   readonly finds: string;
-  start(world: World): RuleRun;
+  /** Its parts, begun on one log. */
+  start(world: World): readonly RuleRun[];
 }
 
 /** What the architecture does not allow, no rule takes for granted. */
@@ -61,7 +65,7 @@ export function newWorld(machine: MachineConfig, branch: string): World {
     const choices = Object.fromEntries(Object.entries(config.choices).filter(([name]) => !isErratum(name)));
     const none = { ...config, choices, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
     const bare = initialSmmu(none, resetRegisters(config));
-    return [config.name, { name: config.name, features: new Features(config.idr), bare }];
+    return [config.name, { name: config.name, features: new Features(config.idr), bare, rings: {} }];
   });
   const watch = newWatch(machine.ram);
   return {
@@ -82,12 +86,23 @@ const noteStimulus = (world: World, entry: Entry): void => {
 
 const NONE = { pa: 0, before: 0n, after: 0n } as const;
 
+const WIDE: ReadonlySet<string> = new Set(
+  registers.list.filter(({ width }) => width === 64).map(({ name }) => name),
+);
+
 function putRegister(
   { units }: World,
   { smmu, register, value }: { readonly smmu: string; readonly register: string; readonly value: bigint },
 ): void {
   const unit = units.get(smmu);
-  if (unit !== undefined) putReg(unit.bare, register, value);
+  if (unit === undefined) return;
+  // Nearly all are pointers of queues.
+  if (!WIDE.has(register) && value <= 0xffff_ffffn) {
+    unit.bare.regs[register] = Number(value);
+    return;
+  }
+  putReg(unit.bare, register, value);
+  if (register.endsWith('_BASE')) unit.rings[register.slice(0, -5) as QueueName] = undefined;
 }
 
 /** How entries change the world. */
@@ -136,29 +151,15 @@ export const worldHandlers: { readonly [T in EntryType]?: (world: World, entry: 
 };
 
 /** The ring of a queue as its BASE says now. */
-export function ringOf({ bare }: Unit, queue: QueueName): Queue {
-  return ring(bare, queue);
+export function ringOf({ bare, rings }: Unit, queue: QueueName): Queue {
+  const known = rings[queue];
+  if (known !== undefined) return known;
+  const made = ring(bare, queue);
+  rings[queue] = made;
+  return made;
 }
 
 /** Whether the machine does by itself, at once, all that it can do. */
 export function isEager({ machine }: World): boolean {
   return machine.schedule === 'eager';
-}
-
-/** Several runs as one: each entry goes to all that care for it, in order. */
-export function joinRuns(runs: readonly RuleRun[]): RuleRun {
-  const handlers: { [T in EntryType]?: (entry: Entry) => void } = {};
-  for (const run of runs) {
-    for (const [type, handler] of Object.entries(run.handlers) as [EntryType, (entry: Entry) => void][]) {
-      const before = handlers[type];
-      handlers[type] =
-        before === undefined
-          ? handler
-          : (entry) => {
-              before(entry);
-              handler(entry);
-            };
-    }
-  }
-  return { handlers: handlers as RuleHandlers, told: () => runs.flatMap((run) => [...run.told()]) };
 }
