@@ -12,11 +12,14 @@ import { putReg, reg, regValue, resetRegisters, vmidWildcard } from '../../core/
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
 import type { State } from '../../core/state.ts';
+import { type Atcs, newAtcs } from './atcs.ts';
+import { oweCombined } from './combined.ts';
 import { type Commands, commandQueueOf, newCommands, produce } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
 import { type Ledger, newLedger } from './ledger.ts';
-import type { Change } from './obligation.ts';
+import type { Change, Obligation } from './obligation.ts';
+import { newOutputs } from './outputs.ts';
 import type { Roots } from './roots.ts';
 import { linkStreams, type Streams, streamTableShape, unlinkStreams } from './streams.ts';
 import { tableChanged } from './table-changes.ts';
@@ -30,6 +33,8 @@ export interface Shadow {
   readonly ledger: Ledger;
   readonly commands: Commands;
   readonly fills: Fills;
+  readonly atcs: Atcs;
+  readonly tables: Tables;
   readonly streams: Streams;
   /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
   readonly walkedPages: Set<number>;
@@ -38,22 +43,32 @@ export interface Shadow {
   readonly bare: SmmuState;
 }
 
-/** Told when memory takes a new role while something cached may still lead to it. */
-export type Reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean) => void;
+/** Who is told of what changes of structures break by themselves. */
+export interface Told {
+  /** Memory takes a new role while something cached may still lead to it. */
+  reused(shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void;
+  /** A valid descriptor was made before the old one was clean. */
+  remade(shadow: Shadow, obligation: Obligation, why: string, change: Change): void;
+}
 
 /** An SMMU after reset: nothing reachable, nothing cached, nothing owed. */
-export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Shadow {
+export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow {
   const features = new Features(config.idr);
   const ledger = newLedger();
   const tables: Tables = {
+    smmu: config.name,
+    bbml: features.bbml,
     watch,
     ledger,
     byKey: new Map(),
     roots: new Map(),
+    live: newOutputs(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
-    claimed: (pa, bytes, by) => reused(shadow, pa, bytes, by, false),
-    mapped: (pa, bytes, by) => reused(shadow, pa, bytes, by, true),
+    remade: (owed, why, change) => told.remade(shadow, owed, why, change),
+    combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
+    claimed: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, false),
+    mapped: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, true),
   };
   const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
@@ -65,7 +80,9 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     ledger,
     commands: newCommands(),
     fills: newFills(),
-    streams: { watch, contexts, features, linked: undefined, e2h: false },
+    atcs: newAtcs(),
+    tables,
+    streams: { watch, contexts, features, linked: undefined, second: new Map(), e2h: false },
     walkedPages: new Set(),
     stores: new Map(),
     bare: initialSmmu(none, resetRegisters(config)),
@@ -91,12 +108,13 @@ export function registerWritten(
   shadow: Shadow,
   { register, value, old, seq }: EntryOf<'register.written'>,
   change: () => Change,
+  actor: string,
 ): void {
   const { bare, streams } = shadow;
   if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
-    const move = { from: Number(old), to: Number(value), seq };
+    const move = { from: Number(old), to: Number(value), seq, actor };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);
   } else if (register === 'CR0') {
     if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change());

@@ -37,8 +37,12 @@ export interface Stale extends Basis {
   readonly survived: Invalidation | undefined;
 }
 
-/** The finding's facts, or undefined: the access was right, or it was allowed. */
-export function judgeUse(shadow: Shadow, access: AccessEntry, request: Request): Stale | undefined {
+/** The finding's facts; `allowed` where what will remove the entry is under way (N1); undefined: nothing is known to be wrong. */
+export function judgeUse(
+  shadow: Shadow,
+  access: AccessEntry,
+  request: Request,
+): Stale | 'allowed' | undefined {
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
@@ -55,7 +59,7 @@ export function judgeUse(shadow: Shadow, access: AccessEntry, request: Request):
   for (const stale of ['ste', 'cd', 'tlb'] as const) {
     if ((stale === 'ste' && steClean) || (stale === 'cd' && cdClean)) continue;
     const found = whoLeft(shadow, access, basis, stale);
-    if (found === 'allowed') return undefined;
+    if (found === 'allowed') return 'allowed';
     if (found !== undefined) return { ...basis, ...found, stale, now };
   }
   return undefined;

@@ -31,6 +31,8 @@ interface AtcInv {
   readonly unit: Unit;
   /** The last store before it. */
   readonly change: number;
+  /** seqs at which the endpoint, and the SMMU, had done it. */
+  readonly ends: number[];
   /** TLB invalidation it should have waited for. */
   tlbi: Tlbi | undefined;
 }
@@ -76,6 +78,8 @@ export function atcOrder(world: World): RuleRun {
         if (entry.command.startsWith('CMD_TLBI')) tlbiFetched(order, entry);
         else if (entry.command === 'CMD_ATC_INV') atcFetched(world, order, entry);
       },
+      'atc.invalidated': ({ smmu, fetched, seq }) => noteEnd(all.get(smmu), fetched, seq),
+      'command.performed': ({ smmu, fetched, seq }) => noteEnd(all.get(smmu), fetched, seq),
       'sync.completed': ({ smmu, queue }) => {
         if (queue === undefined) for (const each of all.get(smmu)?.tlbis ?? []) each.synced = true;
       },
@@ -84,6 +88,10 @@ export function atcOrder(world: World): RuleRun {
       },
     },
   };
+}
+
+function noteEnd(order: Order | undefined, fetched: number, seq: number): void {
+  for (const { entry, ends } of order?.atcs ?? []) if (entry.seq === fetched) ends.push(seq);
 }
 
 function tlbiFetched(order: Order, entry: EntryOf<'command.fetched'>): void {
@@ -109,7 +117,7 @@ function atcFetched(world: World, order: Order, entry: EntryOf<'command.fetched'
   const tags = tagsOf(world, unit, words);
   if (tags === undefined) return;
   const pending = order.tlbis.findLast(({ synced, scopes }) => !synced && meets(scopes, { words, tags }));
-  const atc: AtcInv = { entry, words, tags, unit, change: order.change, tlbi: pending };
+  const atc: AtcInv = { entry, words, tags, unit, change: order.change, ends: [], tlbi: pending };
   if (order.atcs.length < MOST) order.atcs.push(atc);
   if (pending !== undefined && order.early.length < MOST) order.early.push(atc);
 }
@@ -160,7 +168,7 @@ function meets(scopes: readonly Scope[], { words, tags }: Pick<AtcInv, 'words' |
   });
 }
 
-function tellEarly(world: World, { entry, tlbi, change }: AtcInv): Finding {
+function tellEarly(world: World, { entry, tlbi, change, ends }: AtcInv): Finding {
   const { StreamID } = decode(commandLayouts.CMD_ATC_INV.layout, wordsOf(entry.lo, entry.hi));
   const other = tlbi?.entry;
   const after = other !== undefined && other.seq > entry.seq;
@@ -175,6 +183,6 @@ function tellEarly(world: World, { entry, tlbi, change }: AtcInv): Finding {
     needed: `${other?.command ?? 'CMD_TLBI_*'}; CMD_SYNC; CMD_ATC_INV; CMD_SYNC`,
     nearest: { seq: other?.seq ?? null, why: 'the TLB invalidation had not completed' },
     notes: ['in between the endpoint may ask again, and is answered from the TLB'],
-    lost: [change, entry.seq, ...(other === undefined ? [] : [other.seq])],
+    lost: [change, entry.seq, ...ends, ...(other === undefined ? [] : [other.seq])],
   });
 }

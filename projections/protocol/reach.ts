@@ -103,7 +103,18 @@ type Changed = (index: number, before: Words, after: Words, change: Change) => v
 
 function regionOf(watch: Watch, start: number, count: number, unitBytes: 8 | 64, changed: Changed): Region {
   const end = start + count * unitBytes;
-  const region: Region = { start, end, unitBytes, since: watch.tick, changed, gone: false };
+  const region: Region = {
+    start,
+    end,
+    unitBytes,
+    since: watch.tick,
+    changed,
+    gone: false,
+    // Who holds it is the business of the rules of releases.
+    smmu: '',
+    as: 'structures',
+    held: () => undefined,
+  };
   addRegion(watch, region);
   return region;
 }

@@ -60,5 +60,4 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i11-stall-never-answered.jsonl':           protocol('I11', /the stall left as it was/, /CMD_RESUME StreamID=0x8 STAG=0/),
   'bad-i11-success-without-page.jsonl':           protocol('I11', /Resp=SUCCESS, and 0x4000/, /the page mapped before/),
   'bad-i12-same-command-again.jsonl':             { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
-  'unjudged-atc-invalidated-before-sync.jsonl':   protocol('I5', /CMD_ATC_INV before CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV/),
 };
