@@ -35,7 +35,7 @@ export function originOf(
   entry: Entry,
 ): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
   const { seq, actor } = entry;
-  if (stimulus === undefined || stimulus.seq !== entry.cause || !('cpu' in stimulus || 'line' in stimulus))
+  if (stimulus === undefined || stimulus.seq !== entry.cause || !('pc' in stimulus || 'line' in stimulus))
     return { seq, actor };
   const { line, cpu, pc } = stimulus;
   return {
