@@ -26,7 +26,7 @@ export function answers(world: World): RuleRun {
     told: () => (world.machine.kernel == null ? [...told, ...unanswered(world, stalls, active)] : told),
     handlers: {
       'access.stalled': (entry) => {
-        stalls.set(entry.seq, { entry, written: 0 });
+        if (world.units.has(entry.smmu)) stalls.set(entry.seq, { entry, written: 0 });
       },
       'record.raised': ({ seq, streamId, stag }) => {
         if (stag !== undefined) raised.set(seq, [streamId, stag]);

@@ -35,7 +35,8 @@ export function misuses(world: World, rule: Row['rule']): RuleRun {
     handlers: {
       'misuse.noted': ({ smmu, rule: name, detail, seq }) => {
         const row = Object.hasOwn(misuseRules, name) ? misuseRules[name] : undefined;
-        if (row?.rule !== rule) return;
+        // A virtual SMMU has a driver of its own, in the guest.
+        if (row?.rule !== rule || !world.units.has(smmu)) return;
         const { stimulus } = world;
         const actor = stimulus?.type === 'turn' || stimulus === undefined ? 'software' : stimulus.actor;
         told.push(

@@ -1,21 +1,19 @@
 /**
- * The host's kernel as the one that waits: a call that answers, or memory that is given back, while a CMD_SYNC of
- * its own timed out or was never queued; and commands of a guest that an answer counts as handled.
+ * The host's kernel as the one that waits: a call or an unmap that answers, or memory that is given back, while a
+ * CMD_SYNC of its own timed out or was never queued; and commands of a guest that an answer counts as handled.
  */
 import type { EntryOf } from '../../core/event.ts';
+import { scopesOf } from '../../core/smmu/command.ts';
 import type { Finding } from '../finding.ts';
-import { invalidates, wordsOf } from './scopes.ts';
+import { hex } from '../obligations/tell.ts';
+import { scopeEnvOf } from './scopes.ts';
 import { type Deed, deed, tell } from './tell.ts';
+import { newUnsynced, published, type Queued, synced, type Unsynced } from './unsynced.ts';
 import type { RuleRun, World } from './world.ts';
-
-interface Queued {
-  /** Invalidations that no completed CMD_SYNC stands behind, by the seq of the fetch; what they are. */
-  readonly unsynced: Map<number, string>;
-}
 
 /** Calls that promise that what they took away is gone from hardware. */
 const PROMISES =
-  /^(IOMMU_IOAS_UNMAP|IOMMU_IOAS_DESTROY|IOMMU_DESTROY|IOMMU_HWPT_INVALIDATE|IOMMU_IOAS_UNMAP_DMA|VFIO_IOMMU_UNMAP_DMA|VFIO_DEVICE_(DETACH|ATTACH)_IOMMUFD_PT)$/;
+  /^(IOMMU_IOAS_UNMAP|IOMMU_DESTROY|IOMMU_HWPT_INVALIDATE|VFIO_IOMMU_UNMAP_DMA|VFIO_DEVICE_(DETACH|ATTACH)_IOMMUFD_PT)$/;
 
 interface TimedOut {
   readonly driver: string;
@@ -23,46 +21,60 @@ interface TimedOut {
   readonly blame: Deed;
 }
 
+interface Waits {
+  readonly world: World;
+  readonly told: Finding[];
+  readonly queues: ReadonlyMap<string, Unsynced>;
+  readonly timedOut: TimedOut[];
+  /** Calls that have not ended. */
+  readonly open: Set<number>;
+  /** ASID of each stage 1 domain. */
+  readonly asids: Map<number, number>;
+}
+
 /** A run over all drivers of the kernel. */
 export function ownWaits(world: World): RuleRun {
-  const told: Finding[] = [];
-  const queued = new Map<string, Queued>();
-  for (const name of world.units.keys()) queued.set(name, { unsynced: new Map() });
-  const timedOut: TimedOut[] = [];
-  const open = new Set<number>();
+  if (world.machine.kernel == null) return { told: () => [], handlers: {} };
+  const queues = new Map([...world.units].map(([name, unit]) => [name, newUnsynced(unit)] as const));
+  const waits: Waits = { world, told: [], queues, timedOut: [], open: new Set(), asids: new Map() };
+  const { told, timedOut, open, asids } = waits;
   return {
     told: () => told,
     handlers: {
-      'command.fetched': ({ smmu, seq, lo, hi, command, queue }) => {
-        const unit = world.units.get(smmu);
-        if (unit === undefined || world.machine.kernel == null || queue !== undefined) return;
-        if (invalidates(wordsOf(lo, hi), unit)) queued.get(smmu)?.unsynced.set(seq, command);
+      'register.written': (entry) => {
+        const queue = queues.get(entry.smmu);
+        if (entry.register === 'CMDQ_PROD' && queue !== undefined) published(world, queue, entry);
       },
-      'command.rejected': ({ smmu, fetched }) => queued.get(smmu)?.unsynced.delete(fetched),
       'sync.completed': ({ smmu, index, queue }) => {
-        if (queue !== undefined) return;
-        queued.get(smmu)?.unsynced.clear();
+        const of = queues.get(smmu);
+        if (queue !== undefined || of === undefined) return;
+        synced(of, index);
         for (const [at, each] of timedOut.entries())
           if (each.driver === smmu && each.index === index) timedOut.splice(at, 1);
       },
       'sync.timedout': (entry) => {
         const { driver, index } = entry;
-        timedOut.push({
-          driver,
-          index,
-          blame: deed(entry, `gave up the CMD_SYNC at slot ${index} of ${driver}`),
-        });
+        if (!queues.has(driver)) return;
+        const what = `gave up the CMD_SYNC at slot ${hex(index)} of ${driver}`;
+        timedOut.push({ driver, index, blame: deed(entry, what) });
+      },
+      'domain.made': ({ seq, driver, domain }) => {
+        if (queues.has(driver) && domain.kind === 's1') asids.set(seq, domain.asid);
       },
       'ioctl.begun': ({ seq }) => open.add(seq),
       'ioctl.completed': (entry) => {
         open.delete(entry.ioctl);
         if (entry.errno !== undefined) return;
-        const what = `${entry.name} answered success`;
-        if (timedOut.length > 0) afterTimeout(world, told, timedOut, entry, what);
-        else if (open.size === 0 && PROMISES.test(entry.name)) withoutSync(world, told, queued, entry);
+        if (timedOut.length > 0) afterTimeout(waits, entry, `${entry.name} answered success`);
+        else if (open.size === 0 && PROMISES.test(entry.name)) withoutSync(waits, entry);
+      },
+      'dma.unmapped': (entry) => {
+        if (entry.errno !== undefined || entry.lazy === true || !queues.has(entry.driver)) return;
+        if (timedOut.length > 0) afterTimeout(waits, entry, `the unmap of ${hex(entry.iova)} returned`);
+        else unmappedBeforeSync(waits, entry);
       },
       'pages.returned': (entry) => {
-        if (timedOut.length > 0) afterTimeout(world, told, timedOut, entry, 'memory was given back');
+        if (timedOut.length > 0) afterTimeout(waits, entry, 'memory was given back');
       },
       'commands.unissued': (entry) => told.push(unissued(world, entry)),
     },
@@ -70,9 +82,7 @@ export function ownWaits(world: World): RuleRun {
 }
 
 function afterTimeout(
-  world: World,
-  told: Finding[],
-  timedOut: TimedOut[],
+  { world, told, timedOut }: Waits,
   entry: { readonly seq: number; readonly actor: string },
   what: string,
 ): void {
@@ -92,30 +102,57 @@ function afterTimeout(
   }
 }
 
-function withoutSync(
-  world: World,
-  told: Finding[],
-  queued: ReadonlyMap<string, Queued>,
-  entry: EntryOf<'ioctl.completed'>,
-): void {
-  for (const [smmu, { unsynced }] of queued) {
-    const [first] = unsynced;
+/** No other call is open: all that is queued is of this one, or of calls that have ended. */
+function withoutSync(waits: Waits, entry: EntryOf<'ioctl.completed'>): void {
+  for (const [smmu, { commands }] of waits.queues) {
+    const [first] = commands.values();
     if (first === undefined) continue;
-    const [fetched, command] = first;
-    const lost = [...unsynced.keys()];
-    unsynced.clear();
-    told.push(
-      tell(world, {
-        rule: 'I6',
-        title: `answered-before-sync: ${entry.name}`,
-        consequence: 'isolation',
-        blame: deed(entry, `answered success; no CMD_SYNC of ${smmu} stands behind its invalidations`),
-        needed: 'CMD_SYNC behind the invalidations, consumed before the call answers',
-        nearest: { seq: fetched, why: `${command} was queued, and no CMD_SYNC after it` },
-        lost,
-      }),
-    );
+    const lost = [...commands.values()].map((each) => each.published);
+    commands.clear();
+    waits.told.push(answeredEarly(waits.world, smmu, entry.name, first, lost, entry));
   }
+}
+
+/** Other CPUs may have commands in the queue: those for its own addresses count. */
+function unmappedBeforeSync(waits: Waits, entry: EntryOf<'dma.unmapped'>): void {
+  const queue = waits.queues.get(entry.driver);
+  if (queue === undefined || queue.commands.size === 0) return;
+  const asid = entry.domain === undefined ? undefined : waits.asids.get(entry.domain);
+  if (asid === undefined) return;
+  const end = entry.iova + BigInt(entry.bytes);
+  const env = scopeEnvOf(queue.unit);
+  for (const [at, each] of queue.commands) {
+    const own = scopesOf(each.words, env).some(
+      (scope) =>
+        scope.kind === 'tlb' &&
+        scope.asid === asid &&
+        (scope.range === undefined || (scope.range.start < end && scope.range.end > entry.iova)),
+    );
+    if (!own) continue;
+    queue.commands.delete(at);
+    const what = `the unmap of ${hex(entry.iova)}`;
+    waits.told.push(answeredEarly(waits.world, entry.driver, what, each, [each.published], entry));
+    return;
+  }
+}
+
+function answeredEarly(
+  world: World,
+  smmu: string,
+  what: string,
+  { command, published: at }: Queued,
+  lost: readonly number[],
+  entry: { readonly seq: number; readonly actor: string },
+): Finding {
+  return tell(world, {
+    rule: 'I6',
+    title: `answered-before-sync: ${what}`,
+    consequence: 'isolation',
+    blame: deed(entry, `${what} returned; no completed CMD_SYNC of ${smmu} stands behind its ${command}`),
+    needed: 'CMD_SYNC behind the invalidations, consumed before the caller goes on',
+    nearest: { seq: at, why: `${command} was queued, and no CMD_SYNC after it has completed` },
+    lost,
+  });
 }
 
 function unissued(world: World, entry: EntryOf<'commands.unissued'>): Finding {

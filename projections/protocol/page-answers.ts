@@ -29,7 +29,7 @@ export function pageAnswers(world: World): RuleRun {
     told: () => [...told, ...[...groups.values()].flatMap((group) => unanswered(world, group))],
     handlers: {
       'page.requested': (entry) => {
-        if (isStopMarker(entry)) return;
+        if (isStopMarker(entry) || !world.units.has(entry.smmu)) return;
         requests.set(entry.seq, entry);
         const key = keyOf(entry.endpoint, entry.prgIndex);
         const group = groups.get(key) ?? { pages: [], last: undefined, freed: undefined };

@@ -58,7 +58,7 @@ export function recordsOfFaults(world: World): RuleRun {
       'record.written': (entry) => {
         const words = raised.get(entry.raised ?? 0);
         raised.delete(entry.raised ?? 0);
-        if (words !== undefined) compareStored(faults, entry, words);
+        if (words !== undefined && world.units.has(entry.smmu)) compareStored(faults, entry, words);
       },
       'access.completed': () => {
         faults.said = undefined;
