@@ -102,7 +102,12 @@ interface Watched {
   lost: EntryOf<'record.dropped'> | undefined;
   after: Deed | undefined;
   lastProd: number;
+  /** Loads of CMDQ_CONS since the queue stopped. */
+  polls: number;
 }
+
+/** Who looks so often waits. */
+const POLLS_MAX = 8;
 
 const CMDQ_ERR = 1;
 const EVENTQ_ABT_ERR = 4;
@@ -110,7 +115,14 @@ const EVENTQ_ABT_ERR = 4;
 /** What stands still at the end, though it could move. */
 function progress(world: World): RuleRun {
   const all = new Map<string, Watched>();
-  const none = { goesOn: undefined, stopped: undefined, lost: undefined, after: undefined, lastProd: 0 };
+  const none = {
+    goesOn: undefined,
+    stopped: undefined,
+    lost: undefined,
+    after: undefined,
+    lastProd: 0,
+    polls: 0,
+  };
   for (const [name, unit] of world.units) all.set(name, { unit, ...none });
   return {
     told: () => [...all.values()].flatMap((each) => [...errorsLeft(world, each), ...standing(world, each)]),
@@ -120,6 +132,19 @@ function progress(world: World): RuleRun {
         if (each === undefined || entry.queue !== undefined) return;
         each.stopped = entry;
         each.goesOn = undefined;
+        each.polls = 0;
+      },
+      'register.read': ({ smmu, register, seq, actor }) => {
+        const each = all.get(smmu);
+        if (each === undefined || register !== 'CMDQ_CONS') return;
+        if (each.stopped === undefined || (activeErrors(each.unit.bare) & CMDQ_ERR) === 0) return;
+        each.polls += 1;
+        if (each.polls >= POLLS_MAX)
+          each.goesOn ??= {
+            seq,
+            actor,
+            what: `CMDQ_CONS loaded ${each.polls} times while the queue stands still`,
+          };
       },
       'record.dropped': (entry) => {
         const each = all.get(entry.smmu);

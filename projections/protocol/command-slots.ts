@@ -24,6 +24,8 @@ interface Slots {
   ring: Queue | undefined;
   /** Published and not consumed, by index. */
   readonly published: Map<number, Slot>;
+  /** Slots stored since PROD was last written. */
+  readonly fresh: Set<number>;
   /** seq of the last store to a slot, and of its last consumption, by index. */
   readonly stored: Map<number, number>;
   readonly consumed: Map<number, number>;
@@ -38,7 +40,7 @@ export function commandSlots(world: World): RuleRun {
   const told: Finding[] = [];
   const all = new Map<string, Slots>();
   for (const [name, unit] of world.units) {
-    const none = { published: new Map(), stored: new Map(), consumed: new Map() };
+    const none = { published: new Map(), stored: new Map(), consumed: new Map(), fresh: new Set<number>() };
     all.set(name, { unit, ring: undefined, prod: 0, ...none });
   }
   const store = (pa: number, bytes: number, seq: number, actor: string): void => {
@@ -80,6 +82,7 @@ function restart(slots: Slots): void {
   slots.published.clear();
   slots.stored.clear();
   slots.consumed.clear();
+  slots.fresh.clear();
 }
 
 /** PROD moved on: the slots it passed are published as they stand in memory now. */
@@ -94,6 +97,9 @@ function publish(
   const from = slots.prod;
   slots.prod = Number(value);
   const count = used(ring, slots.prod, from);
+  const forgotten = count === 0 && slots.fresh.has(indexOf(ring, from));
+  slots.fresh.clear();
+  if (forgotten) told.push(nothing(world, slots, from, { seq, actor }));
   if (count > 2 ** ring.sizeLog2) return;
   // One finding for a write of PROD, whatever it passed.
   let late = false;
@@ -115,6 +121,22 @@ function isUnwritten({ stored, consumed }: Slots, index: number, words: readonly
   const last = consumed.get(index);
   if (last !== undefined) return (stored.get(index) ?? 0) < last;
   return words.every((word) => word === 0);
+}
+
+/** A command was stored at PROD, and PROD is written with the value it has: a wrap bit may be missing. */
+function nothing(
+  world: World,
+  { unit }: Slots,
+  at: number,
+  by: { readonly seq: number; readonly actor: string },
+): Finding {
+  return tell(world, {
+    rule: 'I7',
+    title: `published-nothing: slot ${hex(at)} of ${unit.name}.cmdq`,
+    consequence: 'isolation',
+    blame: deed(by, `CMDQ_PROD = ${hex(at)} again, with new commands stored from that slot on`),
+    needed: 'CMDQ_PROD behind the last command, with its wrap bit turned at each lap',
+  });
 }
 
 function unwritten(
@@ -150,6 +172,7 @@ function storedTo(world: World, told: Finding[], slots: Slots, { pa, bytes, seq,
   const last = Math.min(2 ** ring.sizeLog2 - 1, Math.floor((pa + bytes - 1 - ring.base) / ring.entryBytes));
   for (let index = first; index <= last; index += 1) {
     stored.set(index, seq);
+    if (actor !== unit.name) slots.fresh.add(index);
     const slot = published.get(index);
     if (slot === undefined || actor === unit.name || isMended(slots, index)) continue;
     const now = world.watch.memory.readWords(entryAddress(ring, index), 4);

@@ -4,10 +4,11 @@
  */
 import type { Words } from '../../core/layout/field.ts';
 import { decode } from '../../core/layout/layout.ts';
-import { CD } from '../../core/smmu/cd.ts';
+import { CD, type Cd } from '../../core/smmu/cd.ts';
 import { cdRules } from '../../core/smmu/cd-rules.ts';
+import type { Features } from '../../core/smmu/features.ts';
 import { isE2h } from '../../core/smmu/regs.ts';
-import { STE, steConfig } from '../../core/smmu/ste.ts';
+import { STE, type Ste, steConfig } from '../../core/smmu/ste.ts';
 import { steRules } from '../../core/smmu/ste-rules.ts';
 import type { Finding } from '../finding.ts';
 import type { Change } from '../obligations/obligation.ts';
@@ -57,6 +58,25 @@ export const cdCapabilities: Readonly<Record<string, string>> = {
   'ttb-too-large':         'IDR5.OAS',
 };
 
+/** Fields that hardware without the feature IGNORES: what software meant by them does not happen. */
+// biome-ignore format: a table
+const ignoredSte: readonly (readonly [name: string, field: string, asks: (ste: Ste, f: Features) => boolean])[] = [
+  ['eats',        'IDR0.ATS',      (s, f) => s.EATS !== 'OFF' && !f.ats && s.Config !== 'BYPASS'],
+  ['s1cdmax',     'IDR1.SSIDSIZE', (s, f) => stage1(s) && s.S1CDMax > 0 && f.ssidBits === 0],
+  ['s2fwb',       'IDR3.FWB',      (s, f) => stage2(s) && s.S2FWB && !f.fwb],
+  ['s2ds',        'IDR5.DS',       (s, f) => stage2(s) && s.S2DS && !f.ds],
+];
+
+// biome-ignore format: a table
+const ignoredCd: readonly (readonly [name: string, field: string, asks: (cd: Cd, f: Features) => boolean])[] = [
+  ['ds',          'IDR5.DS',       (c, f) => c.DS && !f.ds],
+  ['had',         'IDR3.HAD',      (c, f) => (c.HAD0 || c.HAD1) && !f.had],
+  ['e0pd',        'IDR3.E0PD',     (c, f) => (c.E0PD0 || c.E0PD1) && !f.e0pd],
+];
+
+const stage1 = ({ Config }: Ste): boolean => Config === 'S1' || Config === 'NESTED';
+const stage2 = ({ Config }: Ste): boolean => Config === 'S2' || Config === 'NESTED';
+
 /** A run over the structures of all SMMUs. */
 export function lackingStructures(world: World): RuleRun {
   const told: Finding[] = [];
@@ -97,19 +117,20 @@ function lackingOfSte({ features }: Unit, words: Words): Lacking {
     const field = steCapabilities[name];
     return field !== undefined && isBroken(ste, features) ? [[name, field] as const] : [];
   });
-  const ats = ste.EATS !== 'OFF' && !features.ats && ste.Config !== 'BYPASS';
-  return ats ? [...broken, ['eats', 'IDR0.ATS']] : broken;
+  const ignored = ignoredSte.filter(([, , asks]) => asks(ste, features));
+  return [...broken, ...ignored.map(([name, field]) => [name, field] as const)];
 }
 
 function lackingOfCd({ unit, after, ste }: SeenCd): Lacking {
   if (!CD.fields.V.read(after)) return [];
   const [cd, by] = [decode(CD, after), decode(STE, ste)];
-  return cdRules.flatMap(({ name, broken }) => {
+  const { features, bare } = unit;
+  const broken = cdRules.flatMap(({ name, broken: isBroken }) => {
     const field = cdCapabilities[name];
-    return field !== undefined && broken(cd, by, unit.features, isE2h(unit.bare))
-      ? [[name, field] as const]
-      : [];
+    return field !== undefined && isBroken(cd, by, features, isE2h(bare)) ? [[name, field] as const] : [];
   });
+  const ignored = ignoredCd.filter(([, , asks]) => asks(cd, features));
+  return [...broken, ...ignored.map(([name, field]) => [name, field] as const)];
 }
 
 function lacking(
