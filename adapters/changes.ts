@@ -26,6 +26,27 @@ export function resolveAt(state: State, path: string): Resolved {
 }
 
 /**
+ * What stands at the path; where the thing is not there at that moment, nothing, watched where it may come
+ * from: its nearest part that is there, or the opening of files for what has a file's name.
+ */
+function resolveThen(state: State, path: string): Resolved {
+  const found = resolvePath(state, path);
+  if (!isPathProblem(found)) return found;
+  for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+    const part = resolvePath(state, above);
+    if (isPathProblem(part)) continue;
+    return { path, value: null, lines: [], touchKeys: part.touchKeys, spans: part.spans };
+  }
+  return { path, value: null, lines: [], touchKeys: OPENING, spans: [] };
+}
+
+const OPENING: readonly string[] = ['type:file.opened', 'type:context.opened'];
+
+function parentOf(path: string): string {
+  return path.replace(/(^|\.)[^.[\]]*$|\[[^\]]*\]$/, '');
+}
+
+/**
  * Candidates looked at in one go: they are folded in order, which costs less than a seek for each. Who
  * wants the last change only should not pay for many, so the first go is small.
  */
@@ -42,7 +63,8 @@ export function* changesBack(
 ): Generator<Change> {
   let until = to;
   for (let chunk = CHUNK_FIRST; until > from; chunk = Math.min(chunk * 4, CHUNK_MOST)) {
-    const watched = resolveAt(session.seek(branch, until), path);
+    const state = session.seek(branch, until);
+    const watched = until === to ? resolveAt(state, path) : resolveThen(state, path);
     const candidates = takeDown(session, branch, watched, from, until, chunk);
     const seen = changesAmong(session, branch, path, candidates);
     for (const change of seen.changes) yield change;
@@ -64,8 +86,8 @@ function changesAmong(session: Session, branch: Branch, path: string, candidates
   const changes: Change[] = [];
   let moved: number | undefined;
   for (const seq of candidates.toReversed()) {
-    const before = resolveAt(session.seek(branch, seq - 1), path);
-    const after = resolveAt(session.seek(branch, seq), path);
+    const before = resolveThen(session.seek(branch, seq - 1), path);
+    const after = resolveThen(session.seek(branch, seq), path);
     if (!isSame(before.touchKeys, after.touchKeys)) {
       moved = seq;
       changes.length = 0;

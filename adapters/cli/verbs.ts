@@ -15,6 +15,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   diff:     { summary: 'what differs between two moments or branches',      load: () => import('./diff.ts') },
   last:     { summary: 'the last change of something before a position',    load: () => import('./last.ts') },
   watch:    { summary: 'every change of something in a range',              load: () => import('./watch.ts') },
+  why:      { summary: 'the chain that led here, and why something did not happen', load: () => import('./why.ts') },
   fork:     { summary: 'make a branch that leaves another at a position',   load: () => import('./fork.ts') },
   branch:   { summary: 'list, choose and remove branches',                  load: () => import('./branch.ts') },
   rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
@@ -25,13 +26,4 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = [
-  'why',
-  'bisect',
-  'caps',
-  'cost',
-  'gc',
-  'export',
-  'serve',
-  'dap',
-];
+export const laterVerbs: readonly string[] = ['bisect', 'caps', 'cost', 'gc', 'export', 'serve', 'dap'];
