@@ -10,6 +10,7 @@ import type { Span } from '../core/path/node.ts';
 import { isPathProblem, type Resolved, resolvePath } from '../core/path.ts';
 import type { State } from '../core/state.ts';
 import { InputError } from './input-error.ts';
+import { changing } from './memory-changes.ts';
 import type { Session } from './session.ts';
 
 export interface Change {
@@ -53,6 +54,38 @@ function parentOf(path: string): string {
 const CHUNK_FIRST = 2;
 const CHUNK_MOST = 64;
 
+/** A cached entry, named by the seq of its fill: it comes with that, goes once, and never changes between. */
+const CACHED = /\.(?:tlb|walk|l1std|l1cd|atc)\[(0[xX][0-9a-fA-F]+|\d+)\]/;
+
+/** The removal is looked for by halving: what is gone is gone for good. */
+function* cachedChanges(
+  session: Session,
+  branch: Branch,
+  path: string,
+  from: number,
+  to: number,
+): Generator<Change> {
+  resolveAt(session.seek(branch, to), path);
+  const fill = Number(CACHED.exec(path)?.[1]);
+  const at = (seq: number): Resolved => resolveThen(session.seek(branch, seq), path);
+  const change = function* (seq: number): Generator<Change> {
+    const [before, after] = [at(seq - 1), at(seq)];
+    if (seq <= from || isSame(before.value, after.value)) return;
+    for (const entry of session.log.read(branch.id, seq, seq)) yield { entry, before, after };
+  };
+  if (fill < 1 || fill > to || at(fill).value === null) return;
+  let [held, gone] = [fill, to];
+  if (at(to).value === null) {
+    while (gone - held > 1) {
+      const middle = Math.floor((held + gone) / 2);
+      if (at(middle).value === null) gone = middle;
+      else held = middle;
+    }
+    yield* change(gone);
+  }
+  yield* change(fill);
+}
+
 /** Changes of `path` with `from < seq <= to`, newest first. */
 export function* changesBack(
   session: Session,
@@ -61,6 +94,10 @@ export function* changesBack(
   from: number,
   to: number,
 ): Generator<Change> {
+  if (CACHED.test(path)) {
+    yield* cachedChanges(session, branch, path, from, to);
+    return;
+  }
   let until = to;
   for (let chunk = CHUNK_FIRST; until > from; chunk = Math.min(chunk * 4, CHUNK_MOST)) {
     const state = session.seek(branch, until);
@@ -108,7 +145,8 @@ function takeDown(
   most: number,
 ): number[] {
   const taken: number[] = [];
-  for (const entry of touchingBack(session, branch, watched.touchKeys, watched.spans, from, until)) {
+  const touching = touchingBack(session, branch, watched.touchKeys, watched.spans, from, until);
+  for (const entry of changing(touching, watched.spans)) {
     taken.push(entry.seq);
     if (taken.length === most) break;
   }
@@ -143,8 +181,8 @@ function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]):
 const DOUBLEWORD = 8;
 const MEMORY_KEY = /^(page|block|word):/;
 
-/** The memory an entry is about, from its address fields; a doubleword where it does not say how much. */
-function memoryOf(entry: Entry): readonly Span[] {
+/** The memory that an entry is about, from its address fields; a doubleword where it does not say how much. */
+export function memoryOf(entry: Entry): readonly Span[] {
   const fields = entry as unknown as Readonly<Record<string, unknown>>;
   const { size, bytes, words } = entry as { size?: number; bytes?: Uint8Array; words?: Uint8Array };
   const held = bytes?.length ?? words?.length ?? size ?? DOUBLEWORD;

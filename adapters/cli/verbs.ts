@@ -15,6 +15,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   diff:     { summary: 'what differs between two moments or branches',      load: () => import('./diff.ts') },
   last:     { summary: 'the last change of something before a position',    load: () => import('./last.ts') },
   watch:    { summary: 'every change of something in a range',              load: () => import('./watch.ts') },
+  search:   { summary: 'entries by what they are about, from the indexes',   load: () => import('./search.ts') },
   why:      { summary: 'the chain that led here, and why something did not happen', load: () => import('./why.ts') },
   fork:     { summary: 'make a branch that leaves another at a position',   load: () => import('./fork.ts') },
   branch:   { summary: 'list, choose and remove branches',                  load: () => import('./branch.ts') },
