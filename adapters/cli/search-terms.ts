@@ -39,9 +39,9 @@ export const termRows: readonly TermRow[] = [
   { option: 'iova',     value: 'a[..b]',   says: 'an input address in a range, both ends included',       term: (text) => iovaTerm(rangeOf('iova', text)) },
   { option: 'pa',       value: 'a[..b]',   says: 'memory in a range of physical addresses, both included', term: (text) => paTerm(rangeOf('pa', text)) },
   { option: 'register', value: 'name',     says: 'a register, as in CR0 or smmu0.CR0',                    term: registerTerm },
-  { option: 'command',  value: 'name',     says: 'a command, as in CMD_SYNC',                             term: nameOf('command', () => [...Object.keys(commandLayouts), UNKNOWN_COMMAND]) },
-  { option: 'record',   value: 'name',     says: 'an event record, as in F_TRANSLATION',                  term: nameOf('record', () => Object.keys(eventRecords)) },
-  { option: 'errno',    value: 'name',     says: 'how a call of the kernel failed, as in EINVAL',         term: nameOf('errno', () => Object.keys(errnos)) },
+  { option: 'command',  value: 'name',     says: 'a command, as in CMD_SYNC',                             term: nameOf('command', 'CMD_SYNC', () => [...Object.keys(commandLayouts), UNKNOWN_COMMAND]) },
+  { option: 'record',   value: 'name',     says: 'an event record, as in F_TRANSLATION',                  term: nameOf('record', 'F_TRANSLATION', () => Object.keys(eventRecords)) },
+  { option: 'errno',    value: 'name',     says: 'how a call of the kernel failed, as in EINVAL',         term: nameOf('errno', 'EINVAL', () => Object.keys(errnos)) },
   { option: 'object',   value: 'id',       says: 'an object of an iommufd context',                       term: numbered('object') },
   { option: 'endpoint', value: 'name',     says: 'an endpoint',                                           term: endpointTerm },
   { option: 'cache',    value: 'name',     says: 'a cache, as in smmu0.tlb or nvme0.atc',                 term: (text) => ({ keys: [touchKey('cache', text)] }) },
@@ -78,12 +78,12 @@ function numbered(index: IndexName) {
   };
 }
 
-function nameOf(index: IndexName, known: () => readonly string[]) {
+function nameOf(index: IndexName, example: string, known: () => readonly string[]) {
   return (text: string): Term => {
     const names = known();
     if (!names.includes(text))
       throw new InputError(
-        `--${index}: expected a name such as ${names[0]}, found "${text}"${meant(text, names)}`,
+        `--${index}: expected a name such as ${example}, found "${text}"${meant(text, names)}`,
       );
     return { keys: [touchKey(index, text)] };
   };

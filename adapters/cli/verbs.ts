@@ -17,6 +17,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   watch:    { summary: 'every change of something in a range',              load: () => import('./watch.ts') },
   search:   { summary: 'entries by what they are about, from the indexes',   load: () => import('./search.ts') },
   why:      { summary: 'the chain that led here, and why something did not happen', load: () => import('./why.ts') },
+  bisect:   { summary: 'the first position, or kernel, at which something holds', load: () => import('./bisect.ts') },
   fork:     { summary: 'make a branch that leaves another at a position',   load: () => import('./fork.ts') },
   branch:   { summary: 'list, choose and remove branches',                  load: () => import('./branch.ts') },
   rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
@@ -27,4 +28,4 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = ['bisect', 'caps', 'cost', 'gc', 'export', 'serve', 'dap'];
+export const laterVerbs: readonly string[] = ['caps', 'cost', 'gc', 'export', 'serve', 'dap'];

@@ -10,7 +10,7 @@ export function history(lines: readonly ScenarioLine[]): Shell {
   const shell = openShell();
   beforeAll(async () => {
     await shell.backwalk('run', shell.file('story.jsonl', jsonl(lines)));
-  });
+  }, 60_000);
   return shell;
 }
 

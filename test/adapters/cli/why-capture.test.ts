@@ -7,7 +7,7 @@ const shell = openShell();
 
 beforeAll(async () => {
   await shell.backwalk('import', 'qemu-trace', captures.stale);
-});
+}, 60_000);
 
 describe('why of a captured stale DMA', () => {
   it('names the store that was not followed by an invalidation, with CPU and program counter', async () => {

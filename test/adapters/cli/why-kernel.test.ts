@@ -35,7 +35,7 @@ const lines = [
 
 beforeAll(async () => {
   await shell.backwalk('run', shell.file('story.jsonl', jsonl(lines)));
-});
+}, 60_000);
 
 /** The explanation of the n-th ioctl that failed. */
 async function failed(index: number): Promise<string> {
