@@ -131,7 +131,7 @@ describe('bisect --kernels', () => {
       '--kernels',
       'linux-7.2..linux-7.3-validate-first',
       '--when',
-      'finding(I3)',
+      'count(commands.unissued)',
     );
     expect(code).toBe(125);
     expect(out.join(' ')).toContain('cannot judge');
