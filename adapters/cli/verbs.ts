@@ -21,6 +21,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   fork:     { summary: 'make a branch that leaves another at a position',   load: () => import('./fork.ts') },
   branch:   { summary: 'list, choose and remove branches',                  load: () => import('./branch.ts') },
   rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
+  compare:  { summary: 'two branches by findings, outcomes and work',       load: () => import('./compare.ts') },
   check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
   bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
   verify:   { summary: 'look for damage; with --rerun decide all again',    load: () => import('./verify.ts') },

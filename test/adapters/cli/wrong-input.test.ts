@@ -15,11 +15,11 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     [
       'frobnicate',
-      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, check, bookmark, verify, demo, help), found "frobnicate"',
+      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, help), found "frobnicate"',
     ],
     [
       'shwo',
-      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
+      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
     ],
     ['cost @3', 'cost is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
@@ -66,7 +66,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
