@@ -1,5 +1,6 @@
 /** Joins the deciders of the parts: what each stimulus asks for. */
 
+import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap, askWork } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
 import { accessMemory } from './endpoint/translated.ts';
@@ -26,6 +27,7 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
+import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
 
 export const deciders: Deciders = {
   'mmio.write': writeRegister,
@@ -52,6 +54,18 @@ export const deciders: Deciders = {
   munmap: unmapFile,
   'process.exit': exitProcess,
   ioctl: issueIoctl,
+  'vm.create': createVm,
+  'vm.plug': plugDevice,
+  'vm.unplug': unplugDevice,
+  'vm.end': endVm,
+  'guest.boot': bootGuest,
+  'guest.map': askMap,
+  'guest.unmap': askUnmap,
+  'guest.attach': askAttach,
+  'guest.detach': askDetach,
+  'guest.probe': askProbe,
+  'guest.work': askWork,
+  'guest.shutdown': askShutdown,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

@@ -1,4 +1,5 @@
 /** Joins the event tables of the parts. */
+import { dmaApiEvents } from './dma-api/events.ts';
 import { driverEvents } from './driver/events.ts';
 import { endpointEvents } from './endpoint/events.ts';
 import { kernelEvents } from './kernel/events.ts';
@@ -7,6 +8,7 @@ import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
 import { taskEvents } from './tasks/events.ts';
+import { vmEvents } from './vm/events.ts';
 
 export const machineEvents = {
   /** A turn was offered and its unit had nothing to do. */
@@ -21,7 +23,9 @@ export const events = {
   ...endpointEvents,
   ...taskEvents,
   ...driverEvents,
+  ...dmaApiEvents,
   ...kernelEvents,
+  ...vmEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

@@ -1,4 +1,5 @@
 /** Joins the handlers of the parts: how each event evolves the state. No decisions here. */
+import { dmaApiHandlers } from './dma-api/handlers.ts';
 import { driverHandlers, latchInterrupt } from './driver/handlers.ts';
 import { endpointHandlers } from './endpoint/handlers.ts';
 import { kernelHandlers } from './kernel/handlers.ts';
@@ -7,6 +8,7 @@ import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
+import { vmHandlers } from './vm/handlers.ts';
 
 export const handlers: Handlers = {
   'turn.passed': () => {},
@@ -16,6 +18,8 @@ export const handlers: Handlers = {
   ...endpointHandlers,
   ...taskHandlers,
   ...driverHandlers,
+  ...dmaApiHandlers,
   ...kernelHandlers,
+  ...vmHandlers,
   'interrupt.raised': latchInterrupt,
 };

@@ -98,12 +98,14 @@ function endpointTerm(text: string, { endpoints }: MachineConfig): Term {
   return { keys: [touchKey('endpoint', text)] };
 }
 
+/** `CR0` of every SMMU of the machine; `smmu0.CR0`, and `vm0.smmu.CR0` of one that a VM made. */
 function registerTerm(text: string, { smmus }: MachineConfig): Term {
   const names = smmus.map(({ name }) => name);
-  const [owner = '', register] = text.includes('.') ? text.split('.') : ['', text];
-  if (register === undefined || registerNamed(register) === undefined)
+  const dot = text.lastIndexOf('.');
+  const [owner, register] = [text.slice(0, Math.max(0, dot)), text.slice(dot + 1)];
+  if (registerNamed(register) === undefined)
     throw new InputError(`--register: expected a register such as CR0 or ${names[0]}.CR0, found "${text}"`);
-  if (owner !== '' && !names.includes(owner))
+  if (owner !== '' && !owner.includes('.') && !names.includes(owner))
     throw new InputError(`--register: expected one of ${names.join(', ')} before the dot, found "${text}"`);
   const of = owner === '' ? names : [owner];
   return { keys: of.map((name) => touchKey('register', `${name}.${register}`)) };

@@ -10,15 +10,18 @@ import type { Context } from '../machine.ts';
 import type { Ste } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import { planThroughAbort } from './attach-through-abort.ts';
 import { emptyCd, extendCdTable, masterOf, stage1Cd } from './cd.ts';
 import { issueAndSync } from './cmdq.ts';
 import { findDomain, findPaging } from './domains.ts';
 import type { Entry } from './entry-writer.ts';
-import { flushTag, invsOf, mergeInvs, unrefInvs } from './invalidations.ts';
+import { invsOf, mergeInvs, unrefInvs } from './invalidations.ts';
 import { driverOf, portOf } from './port.ts';
 import { atcCommand } from './ranges.ts';
+import { behavioursOf } from './releases.ts';
 import type { Attachment, Domain, DriverState, Inv, Master, PagingDomain, Vmaster } from './state.ts';
 import { abortSte, bypassSte, cdTableSte, nestedSte, stage2Ste } from './ste.ts';
+import { flushTag } from './tags.ts';
 
 export type Target = { readonly domain: number } | 'blocked' | 'identity';
 
@@ -29,6 +32,8 @@ export interface AttachOptions {
   readonly vmaster?: Vmaster;
   /** MEV=1 in nested STEs (from 6.15); true when absent. */
   readonly mev?: boolean;
+  /** Whose driver: `host` when absent, or a VM. */
+  readonly owner?: string;
 }
 
 interface AttachFrame extends Frame {
@@ -43,9 +48,15 @@ interface AttachFrame extends Frame {
   readonly ats: boolean;
 }
 
-/** The driver that serves an endpoint. */
-export function driverOfEndpoint({ drivers }: State, endpoint: string): DriverState | undefined {
-  return Object.values(drivers).find(({ masters }) => masters[endpoint] !== undefined);
+/** The owner's driver that serves an endpoint. */
+export function driverOfEndpoint(
+  { drivers }: State,
+  endpoint: string,
+  owner = 'host',
+): DriverState | undefined {
+  return Object.values(drivers).find(
+    ({ setup, masters }) => setup.owner === owner && masters[endpoint] !== undefined,
+  );
 }
 
 /** SubstreamIDs of the endpoint that have a domain. */
@@ -60,9 +71,9 @@ export function planAttach(
   context: Context,
   endpoint: string,
   target: Target,
-  { pasid = 0, vmaster, mev = true }: AttachOptions,
+  { pasid = 0, vmaster, mev = true, owner }: AttachOptions,
 ): readonly Frame[] | { readonly errno: Errno } {
-  const driver = driverOfEndpoint(context.state, endpoint);
+  const driver = driverOfEndpoint(context.state, endpoint, owner);
   if (driver === undefined || !driver.running) return { errno: 'ENODEV' };
   const master = masterOf(driver, endpoint);
   const to = typeof target === 'string' ? target : target.domain;
@@ -71,6 +82,9 @@ export function planAttach(
   const errno =
     pasid === 0 ? refusal(master, domain) : pasidRefusal(context.state, driver, master, domain, to);
   if (errno !== undefined) return { errno };
+  const { attach: way, substreams } = behavioursOf(driver);
+  if (pasid !== 0 && !substreams) return { errno: 'EOPNOTSUPP' };
+  if (way === 'through-abort') return planThroughAbort(driver, endpoint, to, domain);
   if (pasid >= 2 ** master.ssidBits && pasid !== 0) return { errno: 'EINVAL' };
   if (pasid !== 0 && to === 'blocked') return removePasid(driver, endpoint, pasid);
   // The place for the CD comes before all else; it may need a command of its own.
@@ -128,7 +142,7 @@ export const prepareRow: FrameRow<AttachFrame> = {
     if (paging !== undefined)
       publish(context, driver, paging, mergeInvs(paging.invs, usedBy(paging, master, frame.ssid, ats)));
     const late = driver.quirks['ats-late-off'] === true;
-    if (master.atsEnabled && !ats && !late) portOf(driver).switchAts(context, frame.endpoint, false);
+    if (master.atsEnabled && !ats && !late) portOf(driver).switchAts(context, frame.endpoint, false, driver);
     return [
       ...entryFrames(context, driver, master, domain, { ...frame, ats }),
       { ...frame, do: 'attach.commit', ats },
@@ -234,8 +248,10 @@ export interface AtsFrame extends Frame {
 }
 
 export const atsRow: FrameRow<AtsFrame> = {
-  run: (context, { driver, endpoint, on }) =>
-    portOf(driverOf(context.state, driver)).switchAts(context, endpoint, on),
+  run: (context, { driver: name, endpoint, on }) => {
+    const driver = driverOf(context.state, name);
+    portOf(driver).switchAts(context, endpoint, on, driver);
+  },
 };
 
 function atcAll({ streams }: Master, ssid: number): ReturnType<typeof atcCommand>[] {

@@ -4,15 +4,16 @@
  */
 import { present } from '../assert.ts';
 import type { Errno } from '../kernel/errno.ts';
-import { allocates } from '../kernel/kernel.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { freeAsid, freeVmid } from './ids.ts';
 import { driverOf, portOf } from './port.ts';
+import { behavioursOf } from './releases.ts';
 import type { Domain, DriverState, PagingDomain } from './state.ts';
 import { freeTable } from './table-free.ts';
 import { shapeOf } from './table-shape.ts';
+import { flushTag } from './tags.ts';
 
 export interface PagingFlags {
   readonly nestParent?: boolean;
@@ -35,7 +36,7 @@ export function makePaging(
   if (nestParent && (dirtyTracking || pasid || !features.nesting)) return { errno: 'EOPNOTSUPP' };
   if ((dirtyTracking || pasid) && !features.s1) return { errno: 'EOPNOTSUPP' };
   const stage = nestParent || !features.s1 ? 2 : 1;
-  if (!allocates(context, 'domain')) return { errno: 'ENOMEM' };
+  if (!portOf(driver).allocates(context, 'domain')) return { errno: 'ENOMEM' };
   const shape = shapeOf(features, driver.setup.platform, { stage, nestParent, dirty: dirtyTracking });
   const root = portOf(driver).take(context, driver, 2 ** shape.rootLog2, 'root table');
   if (root === undefined) return { errno: 'ENOMEM' };
@@ -76,15 +77,29 @@ export interface FreeFrame extends Frame {
   readonly do: 'domain.free';
   readonly driver: string;
   readonly domain: number;
+  /** Its number is flushed already, in releases that do it here. */
+  readonly flushed?: boolean;
 }
 
 /** Gives back the tables and the number of a domain that nobody is attached to. */
 export const freeRow: FrameRow<FreeFrame> = {
-  run: (context, { driver: name, domain: id }) => {
+  run: (context, { driver: name, domain: id, flushed }) => {
     const driver = driverOf(context.state, name);
     const domain = present(driver.domains.get(id), `domain ${id}`);
+    const flush = flushed === true ? [] : flushBeforeFree(driver, domain);
+    if (flush.length > 0) return [...flush, { do: 'domain.free', driver: name, domain: id, flushed: true }];
+    if (domain.kind === 's1' && domain.cdTable !== undefined)
+      portOf(driver).giveBack(context, driver, domain.cdTable.pa, domain.cdTable.bytes);
     if (domain.kind !== 'nested')
       freeTable(context, driver, domain.table, domain.table.startLevel, domain.table.root);
     context.emit(driver.setup.actor, { type: 'domain.freed', driver: name, domain: id });
+    return [];
   },
 };
+
+/** linux before 7.0: io_pgtable_tlb_flush_all when the page table goes. */
+function flushBeforeFree(driver: DriverState, domain: Domain): readonly Frame[] {
+  if (domain.kind === 'nested' || behavioursOf(driver).tagFlush !== 'domain-free') return [];
+  const tag = domain.invs.find(({ type }) => type === 'S1_ASID' || type === 'S2_VMID');
+  return tag === undefined ? [] : flushTag(driver, tag);
+}
