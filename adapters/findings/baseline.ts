@@ -5,7 +5,8 @@
 import type { Finding } from '../../projections/finding.ts';
 import { summaryOf } from '../../projections/summary.ts';
 import { count, text } from '../scenario/values.ts';
-import { readRecords, writeWhole } from './records.ts';
+import { writeWhole } from '../whole-file.ts';
+import { readRecords } from './records.ts';
 
 const fields = {
   summary: { kind: text, doc: 'the SUMMARY of a finding' },

@@ -2,7 +2,7 @@
  * Small files of JSON Lines that people keep beside their sources: suppressions and baselines. Blank lines and
  * `//` lines are skipped. What is wrong is said with file, line, field, what was expected and what stood there.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { messageOf } from '../../snapshots/store-error.ts';
 import { InputError, showFound } from '../input-error.ts';
 import { type Fields, type ObjectOf, strict } from '../scenario/values.ts';
@@ -45,15 +45,4 @@ function parsed(content: string, place: { readonly file: string; readonly line: 
   }
   if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) return raw;
   throw new InputError(`expected a JSON object, found ${showFound(raw)}`, place);
-}
-
-/** Writes the whole file or leaves the old one. */
-export function writeWhole(file: string, lines: readonly string[]): void {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    writeFileSync(temporary, `${lines.join('\n')}\n`);
-    renameSync(temporary, file);
-  } catch (error) {
-    throw new InputError(`cannot write ${file}: ${messageOf(error)}`);
-  }
 }

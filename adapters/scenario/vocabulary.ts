@@ -7,9 +7,11 @@ import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
+import { stimuli } from '../../core/stimulus.ts';
 import { machineFields } from './machine.ts';
 import {
   anything,
+  BYTES_MAX,
   count,
   type Fields,
   flag,
@@ -35,9 +37,6 @@ export interface OpRow {
   /** Fields of which exactly one must be given. */
   readonly oneOf?: readonly string[];
 }
-
-/** Most bytes that one line stores, reads or transfers. */
-export const BYTES_MAX = 0x100_0000;
 
 /** Largest offset of a register: the last that IDR2.BA_VATOS can put the VATOS page to (6.3.3). */
 const OFFSET_MAX = 0x401_ffff;
@@ -241,6 +240,13 @@ export const vocabulary = {
       e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },
   },
+  stimulus: {
+    summary: 'Puts any stimulus as the log has it: what `export` says where no other op can', outcome: '{} or what the op of that stimulus answers',
+    fields: {
+      type: { kind: kindOf('a stimulus such as observe or note', (raw) => (typeof raw === 'string' && Object.hasOwn(stimuli, raw) ? raw : undefined), Object.keys(stimuli)), doc: 'as `log --type` names it' },
+      fields: { kind: mapOf(undefined, anything), optional: true, doc: 'its fields as `log --json` prints them; inside irregular ones {"$u64"}, {"$bytes"} and {"$text"} say what is no JSON' },
+    },
+  },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
   run: {
     summary: 'Gives turns until all is quiet', outcome: '{turns, quiet}',
@@ -273,6 +279,9 @@ export const commonFields = {
     optional: true,
     doc: '{NAME: field of the outcome}: later lines may say "$NAME" for any value',
   },
+  actor: { kind: text, optional: true, doc: 'who does it; outside when left out' },
+  cpu: { kind: count(0, 0xffff_ffff), optional: true, doc: 'the CPU that does it' },
+  pc: { kind: u64, optional: true, doc: 'its program counter then' },
 } as const satisfies Fields;
 
 export type Vocabulary = typeof vocabulary;
