@@ -22,16 +22,21 @@ export function openWhole(file: string): WholeFile {
     }
   };
   const open = attempt(() => openSync(temporary, 'w'));
+  let closed = false;
+  const close = (): void => {
+    if (!closed) closeSync(open);
+    closed = true;
+  };
   return {
     put: (line) => {
       attempt(() => writeSync(open, `${line}\n`));
     },
     keep() {
-      closeSync(open);
+      close();
       attempt(() => renameSync(temporary, file));
     },
     drop() {
-      closeSync(open);
+      close();
       rmSync(temporary, { force: true });
     },
   };

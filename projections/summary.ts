@@ -11,7 +11,20 @@ export function summaryOf({ title, rule, verdict, blame, missing, obligations }:
   const what = [kind, rule, verdict, ...(structure === undefined ? [] : [structure])].join(' ');
   const lost =
     missing.commands[0]?.command.replace('CMD_', '') ?? (verdict === 'used-stale' ? OUTLIVED : undefined);
-  return `${what} by ${steady(blame.actor)}${lost === undefined ? '' : `: ${lost}`}`;
+  const end = [lost, wayOf(missing.nearest.why)].flatMap((part) => part ?? []).join(' ');
+  return `${what} by ${steady(blame.actor)}${end === '' ? '' : `: ${end}`}`;
+}
+
+/** How the command that was right in all else was lost; that another was near says nothing about the bug. */
+const WAYS: readonly (readonly [why: RegExp, way: string])[] = [
+  [/^counted as handled by/, 'unissued'],
+  [/^refused with/, 'refused'],
+  [/^queued, not performed/, 'queued'],
+  [/^no CMD_SYNC has completed/, 'unsynced'],
+];
+
+function wayOf(why: string): string | undefined {
+  return WAYS.find(([pattern]) => pattern.test(why))?.[1];
 }
 
 const OUTLIVED = 'outlived it';

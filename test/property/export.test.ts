@@ -10,6 +10,7 @@ import { reset } from '../support/build.ts';
 import { logText } from '../support/content.ts';
 import { openDriver } from '../support/drivers.ts';
 import { asScenarioSays, entriesOfFile, exported, unlined } from '../support/exported.ts';
+import { stored } from '../support/shrinking.ts';
 import { carelessStories, type Story } from '../support/stories.ts';
 import { worldConfig } from '../support/world.ts';
 
@@ -21,13 +22,6 @@ function recorded({ setup, actions }: Story) {
   const driver = openDriver(simulation, setup);
   for (const action of actions) driver.act(action);
   return { machine, entries: entries.map(stored) };
-}
-
-/** A store keeps no field without a value. */
-function stored(entry: Entry): Entry {
-  return Object.fromEntries(
-    Object.entries(entry).filter(([, value]) => value !== undefined),
-  ) as unknown as Entry;
 }
 
 const textOf = (entries: readonly object[]): string => logText(entries as readonly Entry[]);
