@@ -107,6 +107,13 @@ export interface Finding {
   readonly owners?: readonly Step[];
   /** The smallest change of the software that would have kept the rule, in words. */
   readonly smallest?: string;
+  /** Repairs that were tried, the best first. */
+  readonly fixes?: readonly {
+    readonly verdict: string;
+    readonly change: string;
+    readonly findings: number;
+    readonly rerun: string;
+  }[];
   /** The same for all findings of one bug; see `summary.ts`. */
   readonly summary?: string;
   /** Rows of the map around the input address. */

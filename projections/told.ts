@@ -5,7 +5,7 @@
  */
 import type { Entry } from '../core/event.ts';
 import { seqOf } from './check.ts';
-import type { Finding, Missing, Step } from './finding.ts';
+import type { Finding, Missing, Position, Step } from './finding.ts';
 import { hex } from './obligations/tell.ts';
 import { ownersOf } from './owners.ts';
 import { summaryOf } from './summary.ts';
@@ -78,15 +78,25 @@ function numberOf(value: string | number | boolean): bigint {
   }
 }
 
-function smallestPart({ missing, blame }: Finding): Pick<Finding, 'smallest'> {
+/**
+ * Where what is owed began: a command that comes later than this discharges it. Where memory was reused, that is
+ * not what is to blame.
+ */
+export function owedSince({ verdict, blame, obligations: [first] }: Finding): Position {
+  return verdict === 'could-be-used' && first !== undefined ? first.since : blame.position;
+}
+
+function smallestPart(finding: Finding): Pick<Finding, 'smallest'> {
+  const { missing } = finding;
   const { nearest, commands } = missing;
+  const since = owedSince(finding);
   if (commands.length === 0) return {};
   const names = commands.map(({ command }) => command).join(', ');
-  const add = `add ${names} after ${blame.position}`;
+  const add = `add ${names} after ${since}`;
   if (nearest.position === null) return { smallest: add };
   if (/^too early/.test(nearest.why))
     return {
-      smallest: `move the command of ${nearest.position} behind ${blame.position}, with its CMD_SYNC`,
+      smallest: `move the command of ${nearest.position} behind ${since}, with its CMD_SYNC`,
     };
   if (/^no CMD_SYNC/.test(nearest.why)) return { smallest: `add CMD_SYNC after ${nearest.position}` };
   if (/^counted as handled/.test(nearest.why))

@@ -11,6 +11,7 @@ import { tellMore } from '../../projections/told.ts';
 import { readBaseline, writeBaseline } from '../findings/baseline.ts';
 import { readSuppressions, type Suppression, suppress } from '../findings/suppressions.ts';
 import { InputError } from '../input-error.ts';
+import { withFixes } from './check-fix.ts';
 import { exitCodes, printAll, wrap } from './io.ts';
 import { withStore } from './open.ts';
 import { showPosition } from './position.ts';
@@ -27,6 +28,7 @@ export const verb: Verb = {
       .option('--rule <names>', 'only these rules: I3, or coverage, or several as in I3,I9; see help rules')
       .option('--explain', `the report of every finding; without it of the first ${EXPLAINED}`)
       .option('--brief', 'no reports: each finding in a line or two')
+      .option('--fix', 'try repairs of each bug that is told, in memory, and say which make the run clean')
       .option('--suppress <file>', 'leave out findings by rule and place: {"rule", "place", "reason"} a line')
       .option('--baseline <file>', 'fail only on findings that this file does not know')
       .option('--write-baseline <file>', 'write such a file of all that is found; then nothing fails');
@@ -34,7 +36,8 @@ export const verb: Verb = {
   run(context, [text], options) {
     // A bad file is told before a long check begins.
     const filters = filtersOf(options);
-    return withStore(context, async ({ session: { log }, range }) => {
+    return withStore(context, async ({ session, range }) => {
+      const { log } = session;
       const { from, to } = range(text);
       const wanted = wantedRules(textOption(options, 'rule'));
       const { id, machine, name } = to.branch;
@@ -53,8 +56,10 @@ export const verb: Verb = {
       const explained =
         options['brief'] === true ? 0 : options['explain'] === true ? found.length : EXPLAINED;
       const told = context.json ? found.length : explained;
-      const more = tellMore(found.slice(0, told), read, Boolean(machine.kernel));
+      const plain = tellMore(found.slice(0, told), read, Boolean(machine.kernel));
+      const more = options['fix'] === true ? await withFixes(context.io, session, to.branch, plain) : plain;
       await printAll(context.io, linesOf(context, [...more, ...found.slice(told)], explained));
+      if (context.io.interrupted) return exitCodes.interrupted;
       const position = showPosition(to);
       for (const each of words) context.io.err(`backwalk: ${each}`);
       if (!context.json) context.io.out(`${position}  ${counted(found.length, 'finding')}`);

@@ -5,12 +5,14 @@
 import { createReadStream } from 'node:fs';
 import { openPlayer } from '../../adapters/scenario/played.ts';
 import { jsonLines } from '../../adapters/scenario/reader.ts';
+import type { ScenarioLine } from '../../adapters/scenario/scenario.ts';
 import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import type { Verdict } from '../../projections/finding.ts';
 import { ASID, at, command, dma, issue, map, unmap } from '../support/build.ts';
 import { deafHardware, given, lastOf, type Recorded } from '../support/entries.ts';
+import { unmapWithQuirk } from '../support/kernel-story.ts';
 
 export interface ReportCase {
   /** Of the golden file, `NAME.txt`. */
@@ -36,6 +38,7 @@ export const reportCases: readonly ReportCase[] = [
   { name: 'without-sync-reused',     rule: 'I2', verdict: 'could-be-used', log: () => given(map(IOVA, at.data), dma(IOVA), unmap(IOVA), tlbi(0, false), reuse) },
   { name: 'ste-without-cfgi',        rule: 'I8', verdict: 'used-stale',    log: scenario('bad-ste-changed-without-cfgi') },
   { name: 'cd-without-cfgi',         rule: 'I8', verdict: 'used-stale',    log: scenario('bad-cd-changed-without-cfgi') },
+  { name: 'freed-meanwhile',         rule: 'I3', verdict: 'used-stale',    log: () => recordLines(unmapWithQuirk) },
   { name: 'deaf-hardware',           rule: 'I1', verdict: 'used-stale',    log: survivor },
 ];
 
@@ -66,6 +69,13 @@ async function recordOf(file: string): Promise<Recorded> {
   const player = openPlayer((step) => entries.push(...step));
   for await (const { lines } of jsonLines(createReadStream(file), file))
     for (const { place, read } of lines) player.play(read(), place);
+  return { machine: player.machine as MachineConfig, entries };
+}
+
+function recordLines(lines: readonly ScenarioLine[]): Recorded {
+  const entries: Entry[] = [];
+  const player = openPlayer((step) => entries.push(...step));
+  for (const [at, line] of lines.entries()) player.play(line, { file: 'story', line: at + 1 });
   return { machine: player.machine as MachineConfig, entries };
 }
 
