@@ -54,7 +54,9 @@ async function typed(shell: Shell, { rerun }: Fix, name: string): Promise<void> 
   const input = [...said.matchAll(/'([^']*)'/g)].map(([, text]) => text).slice(1);
   const words = command.replace(/^backwalk /, '').split(' ');
   const done = await shell.piped(`${input.join('\n')}\n`, ...words, '--as', name);
-  expect([done.code, done.err]).toEqual([1, []]);
+  // Exit 1: what follows differs; 0: the command itself is all that does.
+  expect(done.err).toEqual([]);
+  expect(done.code).toBeLessThan(2);
 }
 
 describe.each(cases)('$name', ({ story, first, verdicts }) => {
