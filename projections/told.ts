@@ -70,12 +70,10 @@ function isTold(field: string, why: string): boolean {
   return why.includes(field === 'Address' ? 'does not hold' : field);
 }
 
+/** Fields are told as numbers, flags or `0x...`; names of values count as different from all numbers. */
 function numberOf(value: string | number | boolean): bigint {
-  try {
-    return BigInt(value === true ? 1 : value === false ? 0 : value);
-  } catch {
-    return 0n;
-  }
+  if (typeof value === 'boolean') return value ? 1n : 0n;
+  return /^(0x[0-9a-f]+|\d+)$/.test(String(value)) ? BigInt(value) : -1n;
 }
 
 /**

@@ -66,8 +66,7 @@ const ways: Ways = {
   dma: ({ endpoint, iova, size, access, ssid, exec, privileged, translated, data, assumed }) =>
     assumed === undefined
       ? ({
-          op: 'dma',
-          endpoint,
+          ...deviceOf(endpoint),
           iova: hex(iova),
           bytes: size,
           access,
@@ -125,7 +124,25 @@ const ways: Ways = {
   munmap: ({ type: op, fd, at }) => ({ op, fd, offset: hex(at) }),
   'process.exit': ({ type: op, process }) => ({ op, process }),
   ioctl: ioctlLine,
+  'vm.create': ({ type: op, vm, config: { ram, idr, smmus, ...config } }) => ({
+    op,
+    vm,
+    ...config,
+    ram: ram.map(({ base, size }) => ({ base: hex(base), size: hex(size) })),
+    smmus: smmus.length,
+    ...defined({ idr }),
+  }),
+  'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
+  'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
+  'vm.end': ({ type: op, vm }) => ({ op, vm }),
+  'guest.boot': ({ type: op, vm, platform }) => ({ op, vm, ...defined({ platform }) }),
 };
+
+/** An emulated device is the guest's. */
+function deviceOf(endpoint: string): ScenarioLine {
+  const [vm = '', device] = endpoint.split('.');
+  return device === undefined ? { op: 'dma', endpoint } : { op: 'guest.dma', vm, endpoint: device };
+}
 
 const ORDER: readonly string[] = ['reset', 'ats', 'pri', 'silent'];
 
