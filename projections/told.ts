@@ -25,7 +25,7 @@ export function tellMore(
     ...finding,
     missing: { ...finding.missing, nearest: { ...finding.missing.nearest, ...differing(finding.missing) } },
     ...dirtyPart(finding, read),
-    ...ownerPart(finding, owners.get(finding)),
+    ...(kernel ? ownerPart(finding, owners.get(finding)) : {}),
     ...smallestPart(finding),
     summary: summaryOf(finding),
   }));
@@ -46,8 +46,12 @@ function tickAt(seq: number, read: ReadEntries): number | undefined {
 /** Said of logs without page frees; not true where the log has them. */
 const UNKNOWN_OWNER = /^page frees are not in this log/;
 
-function ownerPart({ notes }: Finding, owners: readonly Step[] | undefined): Partial<Finding> {
-  return owners === undefined ? {} : { owners, notes: notes.filter((note) => !UNKNOWN_OWNER.test(note)) };
+function ownerPart({ notes, access }: Finding, owners: readonly Step[] | undefined): Partial<Finding> {
+  const kept = notes.filter((note) => !UNKNOWN_OWNER.test(note));
+  if (owners !== undefined) return { owners, notes: kept };
+  return kept.length === notes.length
+    ? {}
+    : { notes: [...kept, `nobody was given ${access?.pa ?? 'the page'} or gave it back meanwhile`] };
 }
 
 /** The fields by which the nearest command differs from the one that was needed. */

@@ -52,7 +52,11 @@ export const verb: Verb = {
       );
       const { fresh, words } = filtered(filters, all);
       const made = howMade(log, to.branch);
-      const found = fresh.map((each) => ({ ...each, reproduce: [...made, each.reproduce].join(' && ') }));
+      const found = fresh.map((each) => ({
+        ...each,
+        next: [...each.next, `backwalk shrink ${each.position}`],
+        reproduce: [...made, each.reproduce].join(' && '),
+      }));
       const explained =
         options['brief'] === true ? 0 : options['explain'] === true ? found.length : EXPLAINED;
       const told = context.json ? found.length : explained;
