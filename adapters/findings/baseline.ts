@@ -8,7 +8,8 @@ import { count, text } from '../scenario/values.ts';
 import { writeWhole } from '../whole-file.ts';
 import { readRecords } from './records.ts';
 
-const fields = {
+/** Fields of a line of a baseline. */
+export const baselineFields = {
   summary: { kind: text, doc: 'the SUMMARY of a finding' },
   count: {
     kind: count(1, Number.MAX_SAFE_INTEGER),
@@ -19,7 +20,7 @@ const fields = {
 
 /** The SUMMARY of each finding that is known. */
 export function readBaseline(file: string): ReadonlySet<string> {
-  return new Set(readRecords(file, fields).map(({ summary }) => summary));
+  return new Set(readRecords(file, baselineFields).map(({ summary }) => summary));
 }
 
 /** Keeps the findings as a baseline; returns how many bugs they are. */

@@ -10,7 +10,8 @@ import { type FileRecord, readRecords } from './records.ts';
 
 const RULE_NAMES = rules.flatMap(({ id, name, aliases = [] }) => [id, name, ...aliases]);
 
-const fields = {
+/** Fields of a suppression. */
+export const suppressionFields = {
   rule: {
     kind: kindOf(
       'the id or name of a rule (`help rules`), or "*"',
@@ -26,11 +27,11 @@ const fields = {
   reason: { kind: text, doc: 'why it may stay' },
 } as const;
 
-export type Suppression = FileRecord<typeof fields>;
+export type Suppression = FileRecord<typeof suppressionFields>;
 
 /** Reads a file of suppressions. */
 export function readSuppressions(file: string): readonly Suppression[] {
-  return readRecords(file, fields);
+  return readRecords(file, suppressionFields);
 }
 
 export interface Suppressed {

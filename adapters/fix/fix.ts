@@ -8,12 +8,15 @@ import { summaryOf } from '../../projections/summary.ts';
 import { type Candidate, candidatesFor, type Source } from './candidates.ts';
 import { type WhatIf, whatIf } from './what-if.ts';
 
-/**
- * `clean`: no finding is left. `gone`: this one is, others are left, no new ones. `other`: it is gone, but accesses
- * that were right end otherwise, or there is a new finding. `left`: it is still there. `refused`: the machine does
- * not take the lines.
- */
-export type FixVerdict = 'clean' | 'gone' | 'other' | 'left' | 'refused';
+/** What may come of a repair, the best first. */
+export const fixVerdicts = {
+  clean: 'no finding is left',
+  gone: 'this one is gone; others are left, and none is new',
+  other: 'it is gone, but an access that was right ends otherwise, or a finding is new',
+  left: 'it is still there',
+  refused: 'the machine does not take the lines',
+} as const;
+export type FixVerdict = keyof typeof fixVerdicts;
 
 export interface Fix {
   readonly verdict: FixVerdict;
@@ -47,7 +50,7 @@ export function* tryFixes(
   return fixes.sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
 }
 
-const ORDER: readonly FixVerdict[] = ['clean', 'gone', 'other', 'left', 'refused'];
+const ORDER = Object.keys(fixVerdicts);
 
 function verdictOf(found: WhatIf | undefined, summary: string, known: ReadonlySet<string>): FixVerdict {
   if (found === undefined) return 'refused';

@@ -118,3 +118,13 @@ describe('a history without entries', () => {
     expect([code, err]).toEqual([125, ['backwalk: empty holds no entry: there is nothing to judge']]);
   });
 });
+
+describe('help findings', () => {
+  it('tells the fields of both files and every word of a repair, in 80 columns', async () => {
+    const { code, out } = await shell.backwalk('help', 'findings');
+    expect(code).toBe(0);
+    for (const word of ['rule', 'place', 'reason', 'summary', 'count?', 'clean', 'refused', 'excess'])
+      expect(out.some((line) => line.startsWith(`  ${word} `))).toBe(true);
+    for (const line of out) expect(line.length).toBeLessThanOrEqual(80);
+  });
+});
