@@ -5,6 +5,7 @@
  */
 import type { ScenarioLine } from '../scenario/scenario.ts';
 import { apart, type Item, itemsOf, linesOf, together } from './commands.ts';
+import { lowerPages } from './pages.ts';
 import { reduceList } from './reduce.ts';
 import { type Shown, type Target, tryLines } from './trial.ts';
 import { simplerForms } from './values.ts';
@@ -25,7 +26,7 @@ export function* shrinkLines(lines: readonly ScenarioLine[], target: Target): Ge
   yield shrinker.state;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const before = weightOf(shrinker.best.lines);
-    for (const phase of [plainer, scheduled, fewer, simpler]) {
+    for (const phase of [plainer, scheduled, fewer, lower, simpler]) {
       for (const _ of phase(shrinker)) yield shrinker.state;
     }
     if (weightOf(shrinker.best.lines) === before) return;
@@ -136,6 +137,18 @@ function kindOf(item: Item): string {
   const { op, type, reg, endpoint } = item.line as Record<string, unknown>;
   return [op, type, reg, endpoint].join(' ');
 }
+
+/** Structures in low pages, so that little memory is enough. */
+const lower: Phase = function* (shrinker) {
+  for (let again = true; again; ) {
+    again = false;
+    for (const lines of lowerPages(shrinker.best.lines)) {
+      again = shrinker.accepts(lines);
+      yield;
+      if (again) break;
+    }
+  }
+};
 
 /** Simpler values, line by line; the machine is a line too. */
 const simpler: Phase = function* (shrinker) {

@@ -21,9 +21,9 @@ describe.each(seeds)('seed %i, finding %i', (seed, nth, structure) => {
     const finding = story.findings[nth];
     if (finding === undefined) throw new Error(`seed ${seed} has no finding ${nth}`);
     expect(finding.obligations[0]?.structure).toContain(structure);
-    const started = performance.now();
-    const { from, shown } = shrunkTo(story, finding);
-    expect(performance.now() - started).toBeLessThan(60_000);
+    const { from, shown, trials } = shrunkTo(story, finding);
+    // A trial of the whole is some 30 ms, of what is left 2; `npm run shrink-seeds` looks at the clock.
+    expect(trials).toBeLessThan(1_500);
     expect(from).toBeGreaterThan(300);
     expect(summaryOf(shown.finding)).toBe(summaryOf(finding));
     expect(shown.lines.length).toBeLessThanOrEqual(1.5 * handMadeLines(summaryOf(finding)));
