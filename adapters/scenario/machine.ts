@@ -1,5 +1,12 @@
 /** The first line of a scenario: what the machine is made of, with everything left out filled in. */
-import type { EndpointConfig, KernelConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
+import type {
+  DriverConfig,
+  EndpointConfig,
+  KernelConfig,
+  MachineConfig,
+  SmmuConfig,
+} from '../../core/config.ts';
+import { defaultRelease, releaseNames } from '../../core/driver/releases.ts';
 import { defaultKernelProfile, isKernelProfile, wrongSwitch } from '../../core/kernel/profiles.ts';
 import { type SwitchName, switches } from '../../core/kernel/switches.ts';
 import { choices } from '../../core/smmu/choices.ts';
@@ -64,12 +71,21 @@ const endpointFields = {
   virtualFunction: { kind: flag, optional: true, doc: 'it is a PCI virtual function' },
   pasidExec: { kind: flag, optional: true, doc: 'its PASID capability has execute permission' },
   pasidPriv: { kind: flag, optional: true, doc: 'its PASID capability has privileged mode' },
+  dmaBits:  { kind: count(12, 64), optional: true, doc: 'bits of the addresses that it can use for DMA; 64 when left out' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
+export const driverFields = {
+  release:       { kind: oneOf(...releaseNames), optional: true, doc: `release of the SMMU's driver; ${defaultRelease} when left out` },
+  defaultDomain: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'what an endpoint has that nobody has taken; dma when left out' },
+  lateProbe:     { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
 const kernelFields = {
   profile:  { kind: KERNEL_PROFILE, optional: true, doc: `release or proposal; ${defaultKernelProfile} when left out` },
   switches: { kind: mapOf(SWITCH_NAMES, anything), optional: true, doc: 'rules that differ from the profile (`help kernels`)' },
+  driver:   { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver of its SMMUs' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -120,7 +136,23 @@ function kernelOf(given: GivenKernel): { readonly kernel?: KernelConfig } {
   if (!given) return {};
   const { profile = defaultKernelProfile } = given;
   const switched = switchesOf(given);
-  return { kernel: { profile, ...(Object.keys(switched).length > 0 ? { switches: switched } : {}) } };
+  const switches = Object.keys(switched).length > 0 ? { switches: switched } : {};
+  return {
+    kernel: { profile, ...switches, ...(given.driver ? { driver: driverConfig(given.driver) } : {}) },
+  };
+}
+
+/** A driver as a line describes it. */
+export function driverConfig({
+  release,
+  defaultDomain,
+  lateProbe,
+}: ObjectOf<typeof driverFields>): DriverConfig {
+  return {
+    ...(release === undefined ? {} : { release }),
+    ...(defaultDomain === undefined ? {} : { defaultDomain }),
+    ...(lateProbe === undefined ? {} : { lateProbe }),
+  };
 }
 
 function switchesOf({ switches: given }: NonNullable<GivenKernel>): NonNullable<KernelConfig['switches']> {
@@ -167,7 +199,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     atc = 0,
     ...rest
   } = given;
-  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv } = rest;
+  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv, dmaBits } = rest;
   return {
     name: called,
     smmu: behind,
@@ -181,6 +213,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     ...(virtualFunction === undefined ? {} : { virtualFunction }),
     ...(pasidExec === undefined ? {} : { pasidExec }),
     ...(pasidPriv === undefined ? {} : { pasidPriv }),
+    ...(dmaBits === undefined ? {} : { dmaBits }),
   };
 }
 

@@ -37,7 +37,9 @@ const schemas = new Map<Op, z.ZodType<Record<string, unknown>>>();
 function schemaOf(op: Op): z.ZodType<Record<string, unknown>> {
   const known = schemas.get(op);
   if (known !== undefined) return known;
-  const made = strict({ ...vocabulary[op].fields, ...commonFields } as Fields);
+  const own = vocabulary[op].fields;
+  // What an op says of a field goes before what is said of all lines.
+  const made = strict({ ...own, ...commonFields, ...own } as Fields);
   schemas.set(op, made);
   return made;
 }

@@ -102,7 +102,7 @@ const ways: Ways = {
   'cpu.tlbi': ({ type: op, operation, va, ipa, line, cpu, pc, ...rest }) => ({
     op,
     operation,
-    ...defined({ va: va === undefined ? va : hex(va), ipa: ipa === undefined ? ipa : hex(ipa) }),
+    ...addresses({ va, ipa }),
     ...withoutHead(rest),
   }),
   turn: ({ type: op, unit }) => ({ op, unit }),
@@ -135,8 +135,42 @@ const ways: Ways = {
   'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
   'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
   'vm.end': ({ type: op, vm }) => ({ op, vm }),
-  'guest.boot': ({ type: op, vm, platform }) => ({ op, vm, ...defined({ platform }) }),
+  'guest.boot': ({ type: op, vm, platform, driver }) => ({ op, vm, ...defined({ platform, driver }) }),
+  'guest.map': ({ type: op, vm, endpoint, pa, sg, bytes, access, device, iova }) => ({
+    op,
+    endpoint,
+    bytes,
+    ...addresses({ pa, iova }),
+    ...defined({ vm, access, device }),
+    ...(sg === undefined ? {} : { sg: sg.map((piece) => ({ pa: hex(piece.pa), bytes: piece.size })) }),
+  }),
+  'guest.unmap': ({ type: op, vm, endpoint, iova, bytes }) => ({
+    op,
+    endpoint,
+    iova: hex(iova),
+    bytes,
+    ...defined({ vm }),
+  }),
+  'guest.attach': ({ type: op, vm, endpoint, to }) => ({ op, endpoint, to, ...defined({ vm }) }),
+  'guest.detach': ({ type: op, vm, endpoint }) => ({ op, endpoint, ...defined({ vm }) }),
+  'guest.probe': ({ type: op, vm, endpoint }) => ({ op, endpoint, ...defined({ vm }) }),
+  'guest.work': ({ type: op, vm, endpoint, kind, seed, count }) => ({
+    op,
+    endpoint,
+    kind,
+    seed,
+    count,
+    ...defined({ vm }),
+  }),
+  'guest.shutdown': ({ type: op, vm }) => ({ op, ...defined({ vm }) }),
 };
+
+/** Addresses that are there, as `0x...`. */
+function addresses(given: Readonly<Record<string, number | bigint | undefined>>): Fields {
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, hex(value)]])),
+  );
+}
 
 /** An emulated device is the guest's. */
 function deviceOf(endpoint: string): ScenarioLine {
