@@ -96,6 +96,8 @@ function smallestPart(finding: Finding): Pick<Finding, 'smallest'> {
   const names = commands.map(({ command }) => command).join(', ');
   const add = `add ${names} after ${since}`;
   if (nearest.position === null) return { smallest: add };
+  if (/^too early/.test(nearest.why) && nearest.position === since)
+    return { smallest: `say the command of ${nearest.position} later, when what it waits for is done` };
   if (/^too early/.test(nearest.why))
     return {
       smallest: `move the command of ${nearest.position} behind ${since}, with its CMD_SYNC`,

@@ -93,10 +93,12 @@ function inserted(at: number, lines: readonly ScenarioLine[]): Edit {
 function again(finding: Finding, source: Source): readonly Candidate[] {
   const { position, why } = finding.missing.nearest;
   if (position === null || !why.startsWith('too early')) return [];
-  return added(finding, source).map((each) => ({
-    ...each,
-    change: `move the command of ${position} behind ${owedSince(finding)}`,
-  }));
+  const since = owedSince(finding);
+  const change =
+    position === since
+      ? `say the command of ${position} once more`
+      : `move the command of ${position} behind ${since}`;
+  return added(finding, source).map((each) => ({ ...each, change }));
 }
 
 /** What was owed, right after the change. */

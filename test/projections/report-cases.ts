@@ -38,6 +38,9 @@ export const reportCases: readonly ReportCase[] = [
   { name: 'without-sync-reused',     rule: 'I2', verdict: 'could-be-used', log: () => given(map(IOVA, at.data), dma(IOVA), unmap(IOVA), tlbi(0, false), reuse) },
   { name: 'ste-without-cfgi',        rule: 'I8', verdict: 'used-stale',    log: scenario('bad-ste-changed-without-cfgi') },
   { name: 'cd-without-cfgi',         rule: 'I8', verdict: 'used-stale',    log: scenario('bad-cd-changed-without-cfgi') },
+  { name: 'l1std-removed-leaf-1',    rule: 'I8', verdict: 'used-stale',    log: scenario('bad-l1std-removed-leaf-1') },
+  { name: 'atc-not-invalidated',     rule: 'I9', verdict: 'used-stale',    log: scenario('bad-atc-not-invalidated') },
+  { name: 'atc-before-sync',         rule: 'I9', verdict: 'used-stale',    log: scenario('bad-atc-invalidated-before-sync') },
   { name: 'freed-meanwhile',         rule: 'I3', verdict: 'used-stale',    log: () => recordLines(unmapWithQuirk) },
   { name: 'deaf-hardware',           rule: 'I1', verdict: 'used-stale',    log: survivor },
 ];
