@@ -2,8 +2,9 @@
 import type * as z from 'zod';
 import { meant } from '../../core/path/near.ts';
 import { InputError, type Place, showFound } from '../input-error.ts';
+import { commonFields } from './common-fields.ts';
 import { type Fields, strict } from './values.ts';
-import { commonFields, isOp, type Line, laterFields, type Op, opProblem, vocabulary } from './vocabulary.ts';
+import { isOp, type Line, laterFields, type Op, opProblem, vocabulary } from './vocabulary.ts';
 
 /** Refuses a field of a line. */
 export function refuse(place: Place, op: string, field: string, message: string): InputError {

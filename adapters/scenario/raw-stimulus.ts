@@ -7,7 +7,24 @@ import { type EventType, events } from '../../core/event.ts';
 import { type Column, hexOf, jsonValue, type Kind, type Schema } from '../../core/schema.ts';
 import { type Stimulus, type StimulusType, stimuli } from '../../core/stimulus.ts';
 import { showFound } from '../input-error.ts';
-import { BYTES_MAX, wholeNumber } from './values.ts';
+import { anything, BYTES_MAX, type Fields, kindOf, mapOf, wholeNumber } from './values.ts';
+
+/** Fields of the op. */
+export const rawFields = {
+  type: {
+    kind: kindOf(
+      'a stimulus such as observe or note',
+      (raw) => (typeof raw === 'string' && Object.hasOwn(stimuli, raw) ? raw : undefined),
+      Object.keys(stimuli),
+    ),
+    doc: 'as `log --type` names it',
+  },
+  fields: {
+    kind: mapOf(undefined, anything),
+    optional: true,
+    doc: 'its fields as `log --json` prints them; inside irregular ones {"$u64"}, {"$bytes"} and {"$text"} say what is no JSON',
+  },
+} as const satisfies Fields;
 
 export type ReadStimulus =
   | { readonly stimulus: Stimulus }

@@ -9,9 +9,10 @@ import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
-import { stimuli } from '../../core/stimulus.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import type { commonFields } from './common-fields.ts';
 import { driverFields, machineFields } from './machine.ts';
+import { rawFields } from './raw-stimulus.ts';
 import {
   anything,
   BYTES_MAX,
@@ -344,13 +345,7 @@ export const vocabulary = {
       e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },
   },
-  stimulus: {
-    summary: 'Puts any stimulus as the log has it: what `export` says where no other op can', outcome: '{} or what the op of that stimulus answers',
-    fields: {
-      type: { kind: kindOf('a stimulus such as observe or note', (raw) => (typeof raw === 'string' && Object.hasOwn(stimuli, raw) ? raw : undefined), Object.keys(stimuli)), doc: 'as `log --type` names it' },
-      fields: { kind: mapOf(undefined, anything), optional: true, doc: 'its fields as `log --json` prints them; inside irregular ones {"$u64"}, {"$bytes"} and {"$text"} say what is no JSON' },
-    },
-  },
+  stimulus: { summary: 'Puts any stimulus as the log has it: what `export` says where no other op can', outcome: '{} or what the op of that stimulus answers', fields: rawFields },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
   run: {
     summary: 'Gives turns until all is quiet', outcome: '{turns, quiet}',
@@ -374,19 +369,6 @@ export const vocabulary = {
     },
   },
 } as const satisfies Readonly<Record<string, OpRow>>;
-
-/** Fields that any line may have. */
-export const commonFields = {
-  expect: { kind: mapOf(undefined, anything), optional: true, doc: 'outcome fields that must be equal' },
-  save: {
-    kind: mapOf(undefined, text),
-    optional: true,
-    doc: '{NAME: field of the outcome}: later lines may say "$NAME" for any value',
-  },
-  actor: { kind: text, optional: true, doc: 'who does it; outside when left out' },
-  cpu: { kind: count(0, 0xffff_ffff), optional: true, doc: 'the CPU that does it' },
-  pc: { kind: u64, optional: true, doc: 'its program counter then' },
-} as const satisfies Fields;
 
 export type Vocabulary = typeof vocabulary;
 export type Op = keyof Vocabulary;
