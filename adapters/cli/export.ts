@@ -1,7 +1,7 @@
 /** `export`: a history as a scenario file. What was run runs again from it, with the same entries. */
 import type { Branch, LogStore } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
-import { type ExportProblem, exportLines } from '../scenario/export.ts';
+import { type ExportProblem, exportLines, needsTurns } from '../scenario/export.ts';
 import { openWhole, type WholeFile } from '../whole-file.ts';
 import { type ExitCode, exitCodes, type Io, wrap } from './io.ts';
 import { withStore } from './open.ts';
@@ -46,7 +46,8 @@ async function exportScenario(
       yield entry;
     }
   };
-  const made = exportLines(to.branch.machine, counting(), { labels: labelsOf(log, to.branch) });
+  const turns = to.branch.parent !== undefined && needsTurns(to.branch.machine, counting());
+  const made = exportLines(to.branch.machine, counting(), { labels: labelsOf(log, to.branch), turns });
   try {
     sink.put(`// ${showPosition(to)} of ${to.branch.source}`);
     for (let next = made.next(); ; next = made.next()) {
@@ -90,7 +91,7 @@ function untold(io: Io, sink: WholeFile, branch: Branch, { recorded, rerun }: Ex
   sink.drop();
   const now = rerun === undefined ? 'nothing' : `${rerun.type} of ${rerun.actor}`;
   io.err(
-    `backwalk: ${showPosition({ branch, seq: recorded.seq })} is ${recorded.type} of ${recorded.actor} where the machine now says ${now}: the branch was forked between two turns, or an older version wrote it; export what \`backwalk rerun\` makes of it`,
+    `backwalk: ${showPosition({ branch, seq: recorded.seq })} is ${recorded.type} of ${recorded.actor} where the machine now says ${now}: another version wrote it; export what \`backwalk rerun\` makes of it`,
   );
   return exitCodes.cannotJudge;
 }

@@ -20,6 +20,11 @@ export interface ExportProblem {
 }
 
 export interface ExportOptions {
+  /**
+   * Each turn is a line of its own and the schedule is manual: so told, a history may have been cut between turns.
+   * Else the schedule gives the turns as it did.
+   */
+  readonly turns?: boolean;
   /** Names of bookmarks by their seq: each becomes a `label` line where a line ends there. */
   readonly labels?: ReadonlyMap<number, readonly string[]>;
 }
@@ -28,13 +33,13 @@ export interface ExportOptions {
 export function* exportLines(
   machine: MachineConfig,
   entries: Iterable<Entry>,
-  { labels = new Map() }: ExportOptions = {},
+  { labels = new Map(), turns = false }: ExportOptions = {},
 ): Generator<ScenarioLine, ExportProblem | undefined> {
   /** What the lines so far gave and the history has not yet been read to. */
   let ahead: Entry[] = [];
   let at = 0;
   const player = openPlayer((step) => ahead.push(...step));
-  const first = machineLine(machine);
+  const first = machineLine(turns ? { ...machine, schedule: 'manual' } : machine);
   player.play(first, PLACE);
   yield first;
   for (const entry of entries) {
@@ -52,6 +57,15 @@ export function* exportLines(
 }
 
 const PLACE = { file: 'export' };
+
+/**
+ * Whether the turns of a history must be told one by one, because its schedule would give others. Only what was
+ * cut between turns asks for that: a fork, or a history that no scenario made.
+ */
+export function needsTurns(machine: MachineConfig, entries: Iterable<Entry>): boolean {
+  const made = exportLines(machine, entries);
+  for (let next = made.next(); ; next = made.next()) if (next.done === true) return next.value !== undefined;
+}
 
 /** Runs the line of a stimulus; where people's way of saying it is refused, the raw one says it. */
 function playStimulus(player: Player, entry: Entry): ScenarioLine {

@@ -8,7 +8,7 @@ import { rules } from '../../projections/rules.ts';
 import { summaryOf } from '../../projections/summary.ts';
 import { InputError } from '../input-error.ts';
 import { plain } from '../scenario/compare.ts';
-import { exportLines } from '../scenario/export.ts';
+import { exportLines, needsTurns } from '../scenario/export.ts';
 import { openPlayer } from '../scenario/played.ts';
 import { readScenario } from '../scenario/reader.ts';
 import type { ScenarioLine } from '../scenario/scenario.ts';
@@ -51,7 +51,9 @@ export function historyStory(
 ): Story {
   const findings = checkHistory(log.read(branch.id, 1, seq), branch.machine, branch.name);
   const finding = chosen(findings, summary, seq, where);
-  const made = exportLines(branch.machine, log.read(branch.id, 1, seqOf(finding)));
+  const read = () => log.read(branch.id, 1, seqOf(finding));
+  const turns = branch.parent !== undefined && needsTurns(branch.machine, read());
+  const made = exportLines(branch.machine, read(), { turns });
   const lines: ScenarioLine[] = [];
   for (;;) {
     const next = made.next();

@@ -23,8 +23,8 @@ export interface Exported {
 }
 
 /** All lines of a history. */
-export function exported(machine: MachineConfig, entries: Iterable<Entry>): Exported {
-  const made = exportLines(machine, entries);
+export function exported(machine: MachineConfig, entries: Iterable<Entry>, turns = false): Exported {
+  const made = exportLines(machine, entries, { turns });
   const lines: ScenarioLine[] = [];
   for (let next = made.next(); ; next = made.next()) {
     if (next.done === true) return { lines, problem: next.value };
