@@ -10,6 +10,8 @@ export interface ValueKind<T> {
   readonly schema: z.ZodType<T>;
 }
 
+/** Most bytes that one line stores, reads or transfers. */
+export const BYTES_MAX = 0x100_0000;
 const WHOLE = /^(0[xX][0-9a-fA-F]+|[0-9]+)$/;
 const NAME = /^[A-Za-z_][\w-]*$/;
 const HEX_BYTES = /^([0-9a-fA-F]{2})*$/;
