@@ -66,7 +66,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, scenario, paths, positions, questions, smmu, profiles, kernels, rules, choices, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
