@@ -9,6 +9,7 @@ export interface VerbRow {
 // biome-ignore format: a table
 export const verbs: Readonly<Record<string, VerbRow>> = {
   run:      { summary: 'run a scenario into the store',                     load: () => import('./run.ts') },
+  new:      { summary: 'copy a scenario of the library out, or list them',  load: () => import('./new.ts') },
   import:   { summary: 'bring a foreign trace in',                          load: () => import('./import.ts') },
   log:      { summary: 'entries, one a line',                               load: () => import('./log.ts') },
   show:     { summary: 'the state at a moment, decoded',                    load: () => import('./show.ts') },
@@ -23,10 +24,12 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
   compare:  { summary: 'two branches by findings, outcomes and work',       load: () => import('./compare.ts') },
   check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
+  shrink:   { summary: 'a small scenario that shows the same finding',      load: () => import('./shrink.ts') },
+  export:   { summary: 'a history as a scenario file that runs again',    load: () => import('./export.ts') },
   bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
   verify:   { summary: 'look for damage; with --rerun decide all again',    load: () => import('./verify.ts') },
   demo:     { summary: 'find and repair a real stale DMA, step by step',    load: () => import('./demo.ts') },
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = ['caps', 'cost', 'gc', 'export', 'serve', 'dap'];
+export const laterVerbs: readonly string[] = ['caps', 'cost', 'gc', 'serve', 'dap'];
