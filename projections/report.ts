@@ -88,9 +88,20 @@ function entry({ entry: used }: Finding): readonly string[] {
   return used === undefined ? [] : section('Entry was filled:', used.rests.map(step));
 }
 
-function broken({ access: used, blame, after }: Finding): readonly string[] {
-  const title = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
-  return section(title, [...told(blame), ...after.flatMap(told)]);
+/** Of a finding without an access: what its class says was done. */
+function titleOf({ title }: Finding): string {
+  if (title.startsWith('memory-released')) return 'Memory was released:';
+  if (title.startsWith('memory-reused')) return 'Memory was reused:';
+  if (title.startsWith('remade')) return 'Descriptor was made:';
+  return 'What was done:';
+}
+
+function broken(finding: Finding): readonly string[] {
+  const { access: used, blame, after } = finding;
+  return section(used === undefined ? titleOf(finding) : 'Mapping was broken:', [
+    ...told(blame),
+    ...after.flatMap(told),
+  ]);
 }
 
 function told(blame: Blame): readonly string[] {

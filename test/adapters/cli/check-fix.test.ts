@@ -84,7 +84,7 @@ describe('repairs', () => {
     expect(other).toMatchObject({ verdict: 'other', findings: 1 });
     expect(fixes.at(-1)).toMatchObject({ verdict: 'left', findings: 1 });
     const { out } = await shell.backwalk('check', '--fix');
-    expect(out.join('\n')).toContain('\nRepairs tried:\n clean: add after main@');
+    expect(out.join('\n')).toContain('\nRepairs tried:\n this one gone, 1 left: add after main@');
     for (const line of out) expect(line.length).toBeLessThanOrEqual(80);
   });
 

@@ -17,7 +17,7 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     ['frobnicate', `expected a verb (${VERBS}, help), found "frobnicate"`],
     ['shwo', `expected a verb (${VERBS}, help), found "shwo" (did you mean show?)`],
-    ['why @3', 'why is not in this version of Backwalk'],
+    ['cost @3', 'cost is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
     ['run', "missing required argument 'file'"],
     ['show main@99', 'expected a position of main (0 to 66), found main@99'],
@@ -51,7 +51,7 @@ describe('command lines', () => {
     ['log -n x', '-n: expected a count, found "x"'],
     [
       'log --touching frob:1',
-      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, found "frob:1"',
+      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, actor:, cache:, record:, errno:, object:, rule:, found "frob:1"',
     ],
     ['fork main @3', 'expected a new branch name, found "main", which there is already'],
     ['fork 3x @3', 'expected a branch name (letters, digits, _ . / -, a letter first), found "3x"'],
