@@ -81,10 +81,16 @@ function entry({ entry: used }: Finding): readonly string[] {
   return used === undefined ? [] : section('Entry was filled:', used.rests.map(step));
 }
 
-function broken({ access: used, blame, after }: Finding): readonly string[] {
-  const title = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
-  return section(title, [...told(blame), ...after.flatMap(told)]);
+function broken(finding: Finding): readonly string[] {
+  const { access: used, blame, after } = finding;
+  const deed = finding.verdict === 'excess' ? 'More was done than needed:' : 'The rule was broken:';
+  const change = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
+  return section(isDeed(finding) ? deed : change, [...told(blame), ...after.flatMap(told)]);
 }
+
+/** Nothing is owed: what was done is the matter, or what it was done for. */
+const isDeed = ({ obligations, access: used }: Finding): boolean =>
+  obligations.length === 0 && used === undefined;
 
 function told(blame: Blame): readonly string[] {
   const place = [
@@ -119,22 +125,27 @@ function needed({ missing }: Finding): readonly string[] {
   });
 }
 
-function nearest({ missing }: Finding): readonly string[] {
-  const { position, why, command } = missing.nearest;
+function nearest(finding: Finding): readonly string[] {
+  const { position, why, command } = finding.missing.nearest;
+  if (position === null && isDeed(finding)) return [];
   if (position === null) return [` none: ${why}`];
   return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
 }
 
-function verdict({ verdict: name, consequence, rule, dirtyEvents }: Finding): string {
-  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events`;
+function verdict(finding: Finding): string {
+  const { verdict: name, consequence, rule, dirtyEvents } = finding;
+  const line = `Verdict: ${name} (${consequence})   rule ${rule}`;
+  return isDeed(finding) ? line : `${line}   dirty for ${dirtyEvents} events`;
 }
 
 /** The key by which reports of one bug are one. */
-function summary({ title, blame, missing }: Finding): string {
+function summary(finding: Finding): string {
+  const { title, blame, missing } = finding;
   const kind = title.split(/[ :]/, 1)[0] ?? title;
   const place =
     blame.pc ?? (blame.line === undefined ? (blame.what.split(' -> ')[0] ?? '') : `line ${blame.line}`);
-  const lost = missing.commands[0]?.command ?? 'entry outlived its invalidation';
+  const lost =
+    missing.commands[0]?.command ?? (isDeed(finding) ? finding.rule : 'entry outlived its invalidation');
   return `SUMMARY: ${kind} by ${blame.actor} at ${place}: ${lost}`;
 }
 
