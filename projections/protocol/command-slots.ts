@@ -4,6 +4,7 @@
  * queue has stopped with an error may be mended (7.1); the SMMU's own stores (an MSI into the slot of its
  * CMD_SYNC) come at consumption.
  */
+import type { EntryOf } from '../../core/event.ts';
 import { commandName } from '../../core/smmu/command.ts';
 import { entryAddress, indexOf, pointer, type Queue, used } from '../../core/smmu/queue.ts';
 import { activeErrors, reg } from '../../core/smmu/regs.ts';
@@ -90,15 +91,16 @@ function publish(
   world: World,
   told: Finding[],
   slots: Slots,
-  entry: { readonly seq: number; readonly cause: number; readonly value: bigint },
+  entry: Pick<EntryOf<'register.written'>, 'seq' | 'cause' | 'value' | 'register'>,
 ): void {
   const ring = slots.ring ?? ringOf(slots.unit, 'CMDQ');
   slots.ring = ring;
   const from = slots.prod;
   slots.prod = Number(entry.value);
   const count = used(ring, slots.prod, from);
-  const forgotten = count === 0 && slots.fresh.has(indexOf(ring, from));
-  slots.fresh.clear();
+  // Not where the queue is enabled with commands that stand there already.
+  const forgotten = entry.register === 'CMDQ_PROD' && count === 0 && slots.fresh.has(indexOf(ring, from));
+  if (entry.register === 'CMDQ_PROD') slots.fresh.clear();
   if (forgotten) told.push(nothing(world, slots, from, entry));
   if (count > 2 ** ring.sizeLog2) return;
   // One finding for a write of PROD, whatever it passed.

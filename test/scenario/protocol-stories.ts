@@ -59,7 +59,7 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i11-page-request-not-answered.jsonl':      protocol('I11', /freed the last entry of group 1/, /CMD_PRI_RESP StreamID=0x8 PRGIndex=1/),
   'bad-i11-resume-of-another-stream.jsonl':       protocol('I11', /StreamID 0x9 has STAG 0/, /CMD_RESUME once for each stall/),
   'bad-i11-stall-answered-twice.jsonl':           protocol('I11', /StreamID 0x8 has STAG 0/, /CMD_RESUME once for each stall/),
-  'bad-i11-stall-never-answered.jsonl':           protocol('I11', /the stall left as it was/, /CMD_RESUME StreamID=0x8 STAG=0/),
+  'bad-i11-stall-never-answered.jsonl':           protocol('I11', /freed the record of the stall/, /CMD_RESUME StreamID=0x8 STAG=0/),
   'bad-i11-success-without-page.jsonl':           protocol('I11', /Resp=SUCCESS, and 0x4000/, /the page mapped before/),
   'bad-i12-same-command-again.jsonl':             { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
 };
