@@ -41,6 +41,7 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i5-cd-torn.jsonl':                         protocol('I5', /\[0x20008\] 0x100000 -> 0x110000/, /CMD_CFGI_CD/),
   'bad-i5-ste-torn.jsonl':                        protocol('I5', /\[0x10200\] 0x2000b -> 0x2100b/, /CMD_CFGI_STE/),
   'bad-i5-valid-before-the-rest.jsonl':           protocol('I5', /\[0x10200\] 0x0 -> 0x2000b/, /CMD_CFGI_STE/),
+  'bad-b46-smmu-off-under-dma.jsonl':              protocol('I8', /CR0.SMMUEN 1 -> 0/, /GBPA.ABORT=1 before SMMUEN=0/),
   'bad-i6-command-skipped.jsonl':                 protocol('I6', /CMDQEN=0 with CMD_TLBI_NH_VA of slot 0x0/, /CMD_TLBI_NH_VA again/),
   'bad-i6-error-not-mended.jsonl':                protocol('I6', /with the refused UNKNOWN still in its slot/, /a legal command in the slot/),
   'bad-i7-base-misaligned.jsonl':                 protocol('I7', /ADDR 0x30100: hardware uses 0x30000/, /multiple of 0x1000 bytes/),
