@@ -3,6 +3,7 @@
  * where it came from (`line` of its file, the CPU and the program counter of a captured store).
  */
 import type { DriverConfig } from './config.ts';
+import type { WorkloadName } from './dma-api/workload.ts';
 import type { Platform } from './driver/features.ts';
 import type { MemoryKind } from './kernel/process/state.ts';
 import {
@@ -164,12 +165,23 @@ export const stimuli = {
     vm: optional(text()),
     endpoint: text('endpoint'),
     to: text<'dma' | 'dma-fq' | 'identity' | 'blocked'>(),
+    /** Not the endpoint, but a SubstreamID of it: to its default domain, or to nothing. */
+    ssid: optional(id()),
     ...origin,
   },
   /** The endpoint goes: it is blocked, and its default domain is freed. */
   'guest.detach': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
   /** The driver of an endpoint comes: the SMMU's driver probes the endpoint, where it has not. */
   'guest.probe': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
+  /** A device of an operating system is kept busy, with buffers drawn from a seed. */
+  'guest.work': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    kind: text<WorkloadName>(),
+    seed: id(),
+    count: int(),
+    ...origin,
+  },
   /** The operating system goes down: its drivers turn their SMMUs off. */
   'guest.shutdown': { vm: optional(text()), ...origin },
   turn: { unit: text(), ...origin },

@@ -6,12 +6,14 @@
  */
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
-import { type AccessEntry, explainUse } from './explain.ts';
+import { type AccessEntry, explainUse, positions } from './explain.ts';
 import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
+import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
+import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
@@ -35,19 +37,35 @@ export function checkAccess(
   // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
   if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
     const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
-    if (found !== undefined) state.findings.push(found);
+    const owner = entry.type === 'access.completed' ? (ownersOf(state, entry.pa) ?? []) : [];
+    if (found !== undefined) state.findings.push({ ...found, notes: [...found.notes, ...owner] });
     return;
   }
   const own = judgeUse(shadow, entry, request);
   const stale = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
-  if (stale === undefined || stale === 'allowed') return;
+  if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
     tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
+  const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
+  const meanwhile = owner === undefined ? {} : { meanwhile: owner };
+  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile }));
+}
+
+/** Who gave the memory back and who got it; undefined where the log says nothing of owners. */
+function ownersOf({ releases, teller }: State, pa: number): readonly string[] | undefined {
+  if (!releases.seen) return undefined;
+  const found = releaseOf(releases, pa);
+  if (found === undefined) return [];
+  const at = positions(teller);
+  const { seq, owner, taken } = found;
+  return [
+    `${at(seq)} the page was returned by ${owner}: it is no longer the device's`,
+    ...(taken === undefined ? [] : [`${at(taken.seq)} and given to ${taken.owner}`]),
+  ];
 }
 
 /** A fault that stalls is judged as one that ends the access: a stale entry may be what refuses. */

@@ -11,6 +11,7 @@ type GuestOp =
   | 'guest.attach'
   | 'guest.detach'
   | 'guest.probe'
+  | 'guest.work'
   | 'guest.shutdown';
 
 const HOST = 'host';
@@ -32,9 +33,9 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
     served(context, type, vm, endpoint);
     return dispatch(context, { type, endpoint, iova, bytes, ...defined({ vm, cpu }) });
   },
-  'guest.attach': ({ op: type, vm, endpoint, cpu, to }, context) => {
+  'guest.attach': ({ op: type, vm, endpoint, cpu, to, ssid }, context) => {
     served(context, type, vm, endpoint);
-    return dispatch(context, { type, endpoint, to, ...defined({ vm, cpu }) });
+    return dispatch(context, { type, endpoint, to, ...defined({ vm, cpu, ssid }) });
   },
   'guest.detach': ({ op: type, vm, endpoint, cpu }, context) => {
     served(context, type, vm, endpoint);
@@ -48,6 +49,10 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
       throw refuse(context.place, type, 'endpoint', unknownName(endpoint, known));
     }
     return dispatch(context, { type, endpoint, ...defined({ vm, cpu }) });
+  },
+  'guest.work': ({ op: type, vm, endpoint, cpu, kind, seed = 1, count }, context) => {
+    served(context, type, vm, endpoint);
+    return dispatch(context, { type, endpoint, kind, seed, count, ...defined({ vm, cpu }) });
   },
   'guest.shutdown': ({ op: type, vm }, context) => {
     owned(context, type, vm);

@@ -51,15 +51,19 @@ export const askUnmap: Decider<'guest.unmap'> = (context, { vm = HOST, endpoint,
   if (of !== undefined) work(context, vm, cpu, 'unmap', [{ do: 'dma.unmap', ...of, cpu, iova, bytes }]);
 };
 
-export const askAttach: Decider<'guest.attach'> = (context, { vm = HOST, endpoint, cpu = 0, to }) => {
+export const askAttach: Decider<'guest.attach'> = (
+  context,
+  { vm = HOST, endpoint, cpu = 0, to, ssid = 0 },
+) => {
   const of = about(context, vm, endpoint);
-  if (of !== undefined) work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, what: 'attach' }]);
+  if (of !== undefined)
+    work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, ssid, what: 'attach' }]);
 };
 
 export const askDetach: Decider<'guest.detach'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
   const of = about(context, vm, endpoint);
   if (of !== undefined)
-    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', what: 'detach' }]);
+    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', ssid: 0, what: 'detach' }]);
 };
 
 export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
@@ -84,6 +88,17 @@ export function driverBehind(state: State, owner: string, endpoint: string): Dri
         .some(({ name }) => name === endpoint),
   );
 }
+
+export const askWork: Decider<'guest.work'> = (
+  context,
+  { vm = HOST, endpoint, cpu = 0, kind, seed, count },
+) => {
+  const of = about(context, vm, endpoint);
+  if (of === undefined) return;
+  const nothing = { held: [], done: 0, refused: 0, failed: 0, corrupt: 0 };
+  const step = { do: 'work.step', ...of, cpu, kind, left: count, random: seed, ...nothing };
+  work(context, vm, cpu, 'work', [step]);
+};
 
 export const askShutdown: Decider<'guest.shutdown'> = (context, { vm = HOST }) => {
   const all = Object.values(context.state.drivers).filter(({ setup }) => setup.owner === vm);

@@ -159,7 +159,7 @@ function moveOn(context: Context, smmu: SmmuState, queue: CommandQueue): void {
 }
 
 /** What the scopes of commands depend on: CR2.E2H, CR0.VMW. */
-function scopeEnv(smmu: SmmuState): ScopeEnv {
+export function scopeEnv(smmu: SmmuState): ScopeEnv {
   return { features: smmu.features, e2h: isE2h(smmu), wildcard: vmidWildcard(smmu) };
 }
 

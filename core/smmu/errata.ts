@@ -5,8 +5,10 @@
  */
 import type { SmmuConfig } from '../config.ts';
 import type { Fault } from './fault.ts';
-import type { Scope, TlbScope } from './invalidate.ts';
+import type { ConfigScope, Scope, TlbScope } from './invalidate.ts';
 
+/** log2 of a range's granule where it names none. */
+const SMALLEST = 12;
 /** The entries that both stages made. */
 const COMBINED = 12;
 
@@ -22,11 +24,44 @@ export function carriedOut(
   before: string | undefined,
 ): readonly Scope[] {
   if (choices['erratumMixedRuns'] === true && before !== undefined && before !== command) return [];
-  return scopes.map((scope) => {
-    if (scope.kind !== 'tlb' || scope.range === undefined) return scope;
-    const nested = choices['erratumNestedInvalidation'] === true ? withoutCombined(scope) : scope;
-    return choices['erratumRangeInvalidation'] === true ? firstWhenCrooked(nested) : nested;
+  return scopes.flatMap((scope): readonly Scope[] => {
+    if (scope.kind === 'config') return configCarriedOut(scope, choices, command);
+    const left = tlbCarriedOut(scope, choices, command);
+    return left === undefined ? [] : [left];
   });
+}
+
+/** Streams other than those asked for, or none. */
+function configCarriedOut(
+  scope: ConfigScope,
+  choices: SmmuConfig['choices'],
+  command: string,
+): readonly ConfigScope[] {
+  const ranged = command === 'CMD_CFGI_STE_RANGE';
+  if (choices['erratumStreamRange'] === true && ranged && scope.last === 0xffff_ffff) return [];
+  if (choices['erratumStreamNumber'] !== true || ranged) return [scope];
+  const streamId = (scope.first & ~0xf8) >>> 0;
+  return [{ ...scope, first: streamId, last: streamId }];
+}
+
+/** Undefined: nothing is dropped. */
+function tlbCarriedOut(
+  scope: TlbScope,
+  choices: SmmuConfig['choices'],
+  command: string,
+): TlbScope | undefined {
+  const { range, granuleLog2 = SMALLEST } = scope;
+  if (choices['erratumAsidOfVmid'] === true && command === 'CMD_TLBI_NH_ASID') return { ...scope, vmid: 0 };
+  if (range === undefined) return scope;
+  if (choices['erratumLeafInvalidation'] === true && scope.leafOnly) return undefined;
+  const hinted = command === 'CMD_TLBI_NH_VAA' && scope.level !== undefined;
+  if (choices['erratumAnyAsidHint'] === true && hinted) return undefined;
+  const nested = choices['erratumNestedInvalidation'] === true ? withoutCombined(scope) : scope;
+  if (choices['erratumRangeInvalidation'] === true) return firstWhenCrooked(nested);
+  if (choices['erratumRangePages'] !== true) return nested;
+  const bits = BigInt(granuleLog2);
+  const end = range.start + (BigInt.asUintN(32, (range.end - range.start) >> bits) << bits);
+  return end === range.start ? undefined : { ...nested, range: { start: range.start, end } };
 }
 
 function withoutCombined(scope: TlbScope): TlbScope {

@@ -30,6 +30,9 @@ export interface Root {
   readonly nested: Set<number>;
   /** A leaf with nG=0 was seen. */
   globals: boolean;
+  /** What made it reachable, and other roots in use under its tags that were told of. */
+  readonly since: Change;
+  readonly conflicts: Set<Root>;
   /** What is owed before its tags may be used for something else. */
   tags: Obligation | undefined;
 }

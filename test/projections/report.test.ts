@@ -91,7 +91,7 @@ describe('the report of a stale use', () => {
        V valid  U broken, not clean  q queued  c performed, no SYNC  . clean
 
       Verdict: used-stale (isolation)   rule I3   dirty for N events
-      SUMMARY: stale-translation-used by guest at 0xffff8000088b3f00: CMD_TLBI_NH_VA
+      SUMMARY: stale-translation-used I3 used-stale leaf by guest: TLBI_NH_VA
       Next:      backwalk show main@11 smmu0.tlb
                  backwalk fork fix main@9_
       Reproduce: backwalk check main@12..main@1_ --explain
@@ -140,7 +140,7 @@ describe('the report of broken protocol', () => {
       BUG: backwalk: idle-with-records: 1 left in smmu0.EVENTQ
        position main@1_   rule I7
 
-      The rule was broken:
+      What was done:
        main@1_        cpu0       EVENTQ_CONS = 0x1, and no look at EVENTQ_PROD after
                                  it
                                  line 12
@@ -153,7 +153,7 @@ describe('the report of broken protocol', () => {
            come now
 
       Verdict: protocol (availability)   rule I7
-      SUMMARY: idle-with-records by cpu0 at line 12: I7
+      SUMMARY: idle-with-records I7 protocol by cpu0
       Next:      backwalk show main@1_
                  backwalk fork fix main@2_
       Reproduce: backwalk check main@3..main@1_ --explain
