@@ -19,6 +19,8 @@ export interface SmmuConfig {
   readonly name: string;
   /** Physical address of register page 0. */
   readonly base: number;
+  /** A VMM emulates it: the address space that it reads and writes. */
+  readonly space?: string;
   /** Name of the hardware profile it was made from. */
   readonly profile: string;
   /** Identification registers by name: IDR0 to IDR6, IIDR, AIDR. */

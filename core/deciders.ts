@@ -26,6 +26,7 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
+import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
 
 export const deciders: Deciders = {
   'mmio.write': writeRegister,
@@ -52,6 +53,11 @@ export const deciders: Deciders = {
   munmap: unmapFile,
   'process.exit': exitProcess,
   ioctl: issueIoctl,
+  'vm.create': createVm,
+  'vm.plug': plugDevice,
+  'vm.unplug': unplugDevice,
+  'vm.end': endVm,
+  'guest.boot': bootGuest,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

@@ -7,6 +7,7 @@ import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
 import { taskEvents } from './tasks/events.ts';
+import { vmEvents } from './vm/events.ts';
 
 export const machineEvents = {
   /** A turn was offered and its unit had nothing to do. */
@@ -22,6 +23,7 @@ export const events = {
   ...taskEvents,
   ...driverEvents,
   ...kernelEvents,
+  ...vmEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

@@ -7,6 +7,7 @@ import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
+import { vmHandlers } from './vm/handlers.ts';
 
 export const handlers: Handlers = {
   'turn.passed': () => {},
@@ -17,5 +18,6 @@ export const handlers: Handlers = {
   ...taskHandlers,
   ...driverHandlers,
   ...kernelHandlers,
+  ...vmHandlers,
   'interrupt.raised': latchInterrupt,
 };

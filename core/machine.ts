@@ -21,6 +21,8 @@ export interface Context {
   readonly state: State;
   /** Appends the event and evolves it. Returns its seq. */
   emit(actor: string, event: Event): number;
+  /** Whose turn it is, where a task has it. */
+  readonly unit?: string;
 }
 
 export type Decider<T extends StimulusType> = (
@@ -94,6 +96,7 @@ export function openSession(from: State): Session {
       }
       for (const { atc } of Object.values(state.endpoints)) atc.seal();
       sealMaps(state.drivers);
+      sealMaps(state.vms);
       sealMaps(state.kernel);
       published = publishChanges(published, state);
       return published;

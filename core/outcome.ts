@@ -6,9 +6,11 @@
 import type { AtsStatus } from './endpoint/events.ts';
 import type { Entry } from './event.ts';
 import { ioctlOutcome, isSyscall, syscallOutcome } from './kernel/outcome.ts';
+import { inSpace, NOWHERE } from './memory/space.ts';
 import { hexOf } from './schema.ts';
 import type { State } from './state.ts';
 import type { Stimulus } from './stimulus.ts';
+import { isVmStimulus, vmOutcome } from './vm/outcome.ts';
 
 export type Outcome = Readonly<Record<string, unknown>>;
 
@@ -23,12 +25,13 @@ export interface Piece {
 
 /** Whether the answer may come in a later step: under the `eager` schedule when its turns are done. */
 export function answersLate({ type }: Stimulus): boolean {
-  return type === 'ioctl' || isSyscall(type);
+  return type === 'ioctl' || isSyscall(type) || isVmStimulus(type);
 }
 
 /** @param entries of the stimulus' step, the stimulus first; those of its turns too, where it answers late. */
 export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly Entry[]): Outcome {
   if (stimulus.type === 'ioctl') return ioctlOutcome(state, entries);
+  if (isVmStimulus(stimulus.type)) return vmOutcome(entries);
   if (isSyscall(stimulus.type)) return syscallOutcome(stimulus.type, entries);
   if (stimulus.type === 'mmio.read') {
     const read = entries.find((entry) => entry.type === 'register.read');
@@ -73,10 +76,14 @@ function dmaOutcome(state: State, access: string, entries: readonly Entry[]): Ou
   const pieces = piecesOf(entries);
   const worst = pieces.find((piece) => piece.result !== 'ok') ?? pieces[0];
   if (worst === undefined) return { result: 'bus-error' };
-  const hex = (piece: Piece): string =>
-    piece.result === 'ok' && piece.pa !== undefined && state.memory.isRam(piece.pa, piece.size)
-      ? hexOf(state.memory.readBytes(piece.pa, piece.size))
+  const done = entries.find((entry) => entry.type === 'access.completed');
+  const space = done?.type === 'access.completed' ? state.smmus[done.smmu]?.config.space : undefined;
+  const hex = (piece: Piece): string => {
+    const pa = inSpace(state, space, piece.pa ?? NOWHERE);
+    return piece.result === 'ok' && state.memory.isRam(pa, piece.size)
+      ? hexOf(state.memory.readBytes(pa, piece.size))
       : '00'.repeat(piece.size);
+  };
   const first = pieces[0];
   return {
     result: worst.result === 'raz-wi' ? 'ok' : worst.result,

@@ -15,12 +15,14 @@ import type { Context, Decider } from './machine.ts';
 import { shrinkCaches } from './smmu/fills.ts';
 import type { SmmuState } from './smmu/state.ts';
 import type { State } from './state.ts';
+import type { VmState } from './vm/state.ts';
+import { isVmmQuirk } from './vmm/quirks.ts';
 
 /** Why a value cannot stand at a path, or undefined when it can. Adapters ask before they say `set`. */
 export function settingProblem(state: State, path: string, value: unknown): string | undefined {
   const found = locate(state, path);
   if (found === undefined) {
-    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule';
+    return 'expected SMMU.caches.ste|cd|tlb|walk, SMMU.invalidation, SMMU.replacement, SMMU.choices.NAME, DRIVER.quirks.NAME, VM.quirks.NAME, ENDPOINT.ats|pri|silent, kernel.failNth, kernel.switches.NAME, or schedule';
   }
   return found.accepts(value) ? undefined : `expected ${found.expected}`;
 }
@@ -29,9 +31,10 @@ export const changeSetting: Decider<'set'> = (context, { path, value }) => {
   const found = locate(context.state, path);
   if (!found?.accepts(value)) return;
   context.emit('outside', { type: 'value.set', path, value, old: found.get() });
-  const smmu = own(context.state.smmus, path.split('.')[0] ?? '');
+  const [head = ''] = stepsOf(context.state, path);
+  const smmu = own(context.state.smmus, head);
   if (smmu !== undefined) shrinkCaches(context, smmu);
-  else settleEndpoint(context, path.split('.')[0] ?? '');
+  else settleEndpoint(context, head);
 };
 
 export const setEndpoint: Decider<'endpoint.set'> = (context: Context, { endpoint: name, set }) => {
@@ -104,8 +107,15 @@ interface Setting {
 const isCapacity = (value: unknown): value is Capacity =>
   value === 'unbounded' || (Number.isSafeInteger(value) && (value as number) >= 0);
 
+/** The steps of a path; what belongs to a VM has the VM's name as a part of its own. */
+function stepsOf({ vms }: State, path: string): readonly string[] {
+  const [vm = '', part = '', ...rest] = path.split('.');
+  const owned = own(vms, vm) !== undefined && part !== 'quirks';
+  return owned ? [`${vm}.${part}`, ...rest] : [vm, part, ...rest].filter((each) => each !== '');
+}
+
 function locate(state: State, path: string): Setting | undefined {
-  const [head = '', group = '', name = '', ...rest] = path.split('.');
+  const [head = '', group = '', name = '', ...rest] = stepsOf(state, path);
   if (rest.length > 0) return undefined;
   if (path === 'schedule') {
     return field(
@@ -125,6 +135,8 @@ function locate(state: State, path: string): Setting | undefined {
       (value) => typeof value === 'boolean',
     );
   }
+  const vm = own(state.vms, head);
+  if (vm !== undefined && group === 'quirks' && isVmmQuirk(name)) return vmmQuirk(vm, name);
   const driver = own(state.drivers, head);
   if (driver !== undefined && group === 'quirks' && isQuirk(name)) return quirk(driver, name);
   const smmu = own(state.smmus, head);
@@ -188,6 +200,18 @@ function quirk(driver: DriverState, name: QuirkName): Setting {
     get: () => driver.quirks[name] === true,
     put: (value) => {
       driver.quirks = { ...driver.quirks, [name]: value === true };
+    },
+  };
+}
+
+/** A deliberate fault of a VMM. */
+function vmmQuirk(vm: VmState, name: string): Setting {
+  return {
+    expected: 'true or false',
+    accepts: (value) => typeof value === 'boolean',
+    get: () => vm.quirks[name] === true,
+    put: (value) => {
+      vm.quirks = { ...vm.quirks, [name]: value === true };
     },
   };
 }

@@ -11,11 +11,13 @@ import { initialKernel } from './kernel/initial.ts';
 import type { KernelState } from './kernel/state.ts';
 import { type Line, Memory, type RamRange } from './memory/memory.ts';
 import type { Radix } from './memory/radix.ts';
+import type { Window } from './memory/space.ts';
 import { putMaps, takeMaps } from './parts.ts';
 import { Cache, type CacheEntry } from './smmu/cache.ts';
 import { Features } from './smmu/features.ts';
 import { cacheNames, initialSmmu, type SmmuState } from './smmu/state.ts';
 import type { Task } from './tasks/task.ts';
+import type { VmState } from './vm/state.ts';
 
 export interface State {
   /** seq of the last entry. */
@@ -27,12 +29,16 @@ export interface State {
   /** State of the seeded generator. */
   random: number;
   memory: Memory;
+  /** Address spaces besides the physical one, by their names. */
+  spaces: Record<string, readonly Window[]>;
   smmus: Record<string, SmmuState>;
   endpoints: Record<string, EndpointState>;
   /** Work that waits for something, oldest first. */
   tasks: Task[];
   /** Drivers of SMMUs, by name. */
   drivers: Record<string, DriverState>;
+  /** Virtual machines, by name. */
+  vms: Record<string, VmState>;
   /** The host's kernel, where the machine has one. */
   kernel?: KernelState;
 }
@@ -51,6 +57,7 @@ export function initialState(
     schedule: config.schedule,
     random: config.seed >>> 0,
     memory,
+    spaces: {},
     smmus: Object.fromEntries(
       config.smmus.map((smmu) => [smmu.name, initialSmmu(smmu, resetRegisters(smmu))]),
     ),
@@ -59,6 +66,7 @@ export function initialState(
     ),
     tasks: [],
     drivers: {},
+    vms: {},
     ...(config.kernel ? { kernel: initialKernel(config.kernel, config.ram) } : {}),
   };
 }
@@ -89,7 +97,8 @@ export function dismantle(state: State): Dismantled {
   }
   const drivers = takeMaps(state.drivers, '/drivers', parts);
   const kernel = state.kernel === undefined ? {} : { kernel: takeMaps(state.kernel, '/kernel', parts) };
-  const control = { ...state, memory: { ram: state.memory.ram }, smmus, endpoints, drivers, ...kernel };
+  const vms = takeMaps(state.vms, '/vms', parts);
+  const control = { ...state, memory: { ram: state.memory.ram }, smmus, endpoints, drivers, vms, ...kernel };
   return { control, parts };
 }
 
@@ -129,7 +138,8 @@ export function assemble({ control, parts }: Dismantled): State {
   const ram = (plain.memory as unknown as { ram: readonly RamRange[] }).ram;
   const memory = new Memory(ram, part('memory') as Radix<Line>);
   const drivers = putMaps(plain.drivers, '/drivers', parts) as State['drivers'];
+  const vms = putMaps(plain.vms, '/vms', parts) as State['vms'];
   const kernel =
     plain.kernel === undefined ? {} : { kernel: putMaps(plain.kernel, '/kernel', parts) as KernelState };
-  return { ...plain, memory, smmus, endpoints, drivers, ...kernel };
+  return { ...plain, memory, smmus, endpoints, drivers, vms, ...kernel };
 }

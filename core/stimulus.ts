@@ -2,6 +2,7 @@
  * Everything that can be asked of the machine, in the words of the scenario file. Each may say
  * where it came from (`line` of its file, the CPU and the program counter of a captured store).
  */
+import type { Platform } from './driver/features.ts';
 import type { MemoryKind } from './kernel/process/state.ts';
 import {
   bytes,
@@ -17,6 +18,7 @@ import {
   text,
   u64,
 } from './schema.ts';
+import type { GivenDevice, VmConfig } from './vm/state.ts';
 
 const origin = { line: optional(int()), cpu: optional(int()), pc: optional(u64()) };
 
@@ -122,6 +124,14 @@ export const stimuli = {
     ),
     ...origin,
   },
+  // Virtual machines
+  'vm.create': { vm: text(), config: json<VmConfig>(), ...origin },
+  'vm.plug': { vm: text(), endpoint: text('endpoint'), device: json<GivenDevice>(), ...origin },
+  'vm.unplug': { vm: text(), endpoint: text('endpoint'), ...origin },
+  /** The VMM's process is killed. */
+  'vm.end': { vm: text(), ...origin },
+  /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
+  'guest.boot': { vm: text(), platform: optional(json<Partial<Platform>>()), ...origin },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

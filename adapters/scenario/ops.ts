@@ -2,8 +2,9 @@
  * What each op does: most become one stimulus. Everything a line names (an SMMU, a unit, a path) is
  * looked up first, so that a bad line stops before anything of it has happened.
  */
+
+import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
-import { KERNEL_UNIT } from '../../core/kernel/syscalls.ts';
 import { meant } from '../../core/path/near.ts';
 import { isPathProblem, resolvePath } from '../../core/path.ts';
 import { isSettable, settablePaths, settingProblem } from '../../core/settings.ts';
@@ -12,6 +13,7 @@ import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
+import { cpuUnit, vmmUnit } from '../../core/vm/state.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
@@ -20,6 +22,7 @@ import { kernelIn, kernelOps } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
 import { wholeNumber } from './values.ts';
+import { guestPlace, vmOps } from './vm-ops.ts';
 import type { LineOf, Op } from './vocabulary.ts';
 
 export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
@@ -37,15 +40,23 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   },
   'mmio.read': (line, context) => dispatch(context, { type: 'mmio.read', ...registerAccess(line, context) }),
   'mem.write': (line, context) => {
-    const { pa, process, va, hex, u64, u32 } = line;
+    const { pa, process, va, vm, gpa, hex, u64, u32 } = line;
     const bytes = hex ?? u64 ?? u32 ?? new Uint8Array();
     if (pa !== undefined) return dispatch(onlyPhysical(line, context), { type: 'mem.write', pa, bytes });
-    return dispatch(context, { type: 'user.write', ...ofProcess(line, { process, va }, context), bytes });
+    const place =
+      vm === undefined && gpa === undefined
+        ? ofProcess(line, { process, va }, context)
+        : ofGuest(line, context);
+    return dispatch(context, { type: 'user.write', ...place, bytes });
   },
   'mem.read': (line, context) => {
-    const { pa, process, va, bytes: size } = line;
+    const { pa, process, va, vm, gpa, bytes: size } = line;
     if (pa !== undefined) return dispatch(onlyPhysical(line, context), { type: 'mem.read', pa, size });
-    return dispatch(context, { type: 'user.read', ...ofProcess(line, { process, va }, context), size });
+    const place =
+      vm === undefined && gpa === undefined
+        ? ofProcess(line, { process, va }, context)
+        : ofGuest(line, context);
+    return dispatch(context, { type: 'user.read', ...place, size });
   },
   dma: (line, context) => {
     const { endpoint, iova, bytes: size, access, ssid, exec, privileged, translated, hex: data } = line;
@@ -123,6 +134,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     return dispatch(context, { type: 'set', path, value: setting });
   },
   ...kernelOps,
+  ...vmOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
@@ -153,9 +165,9 @@ function holds(line: LineOf<'check'>, actual: unknown): boolean {
 type MemoryLine = LineOf<'mem.write'> | LineOf<'mem.read'>;
 
 /** With a physical address there is no other. */
-function onlyPhysical({ op, va, process }: MemoryLine, context: OpContext): OpContext {
-  if (va !== undefined || process !== undefined)
-    throw refuse(context.place, op, '', 'expected pa, or process and va, found both');
+function onlyPhysical({ op, va, process, vm, gpa }: MemoryLine, context: OpContext): OpContext {
+  if (va !== undefined || process !== undefined || vm !== undefined || gpa !== undefined)
+    throw refuse(context.place, op, '', 'expected pa, or process and va, or vm and gpa, found more than one');
   return context;
 }
 
@@ -167,16 +179,33 @@ function ofProcess(
   }: { readonly process: string | undefined; readonly va: bigint | undefined },
   context: OpContext,
 ): { readonly process: string; readonly va: bigint } {
-  if (va === undefined) throw refuse(context.place, op, '', 'expected pa, or process and va, found none');
+  if (va === undefined)
+    throw refuse(context.place, op, '', 'expected pa, or process and va, or vm and gpa, found none');
   kernelIn(context, op);
   return { process, va };
 }
 
-/** Units that work on tasks: the kernel, and handlers of a driver's interrupts. */
-function taskUnits({ kernel, drivers }: State): readonly string[] {
+/** The VMM has the guest's memory at addresses of its own. */
+function ofGuest(
+  { op, vm, gpa, process, va }: MemoryLine,
+  context: OpContext,
+): { readonly process: string; readonly va: bigint } {
+  if (vm === undefined || gpa === undefined || process !== undefined || va !== undefined)
+    throw refuse(context.place, op, '', 'expected vm and gpa, and no process or va');
+  return guestPlace(context, op, vm, gpa);
+}
+
+/** Units that work on tasks: the kernel, handlers of a driver's interrupts, VMMs and vCPUs. */
+function taskUnits({ kernel, drivers, vms, tasks }: State): readonly string[] {
   if (kernel === undefined) return [];
   const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
-  return [KERNEL_UNIT, ...Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`))];
+  const machines = Object.values(vms).flatMap(({ name, config }) => [
+    vmmUnit(name),
+    ...Array.from({ length: config.cpus }, (_, cpu) => cpuUnit(name, cpu)),
+  ]);
+  const working = tasks.map(({ unit }) => unit);
+  const ofDrivers = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
+  return [...new Set([KERNEL_UNIT, ...ofDrivers, ...machines, ...working])];
 }
 
 interface RegisterAccess {

@@ -3,10 +3,12 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
+import { defaultPlatform } from '../../core/driver/features.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
+import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
 import { machineFields } from './machine.ts';
 import {
   anything,
@@ -16,10 +18,12 @@ import {
   hexBytes,
   iova,
   kindOf,
+  listOf,
   littleEndian,
   mapOf,
   name,
   type ObjectOf,
+  objectOf,
   oneOf,
   pa,
   text,
@@ -69,6 +73,7 @@ const tlbi = kindOf(
 );
 const address = { kind: pa, doc: 'physical address' } as const;
 const process = { kind: name, optional: true, doc: 'name of a process; proc0 when left out' } as const;
+const guestAddress = { kind: pa, optional: true, doc: 'guest physical address, with vm' } as const;
 const va = { kind: u64, optional: true, doc: 'address of the process, in place of pa' } as const;
 /** What a file can be called: see `openFile` of core/kernel/files.ts. */
 const FILE_NAME = /^(iommu|container|vfio:.)/;
@@ -85,6 +90,7 @@ const fd = {
   doc: 'name that opened it, or its number',
 } as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
+const vm = { kind: name, doc: 'name of the VM' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
 
@@ -100,20 +106,22 @@ export const vocabulary = {
     fields: { smmu, reg: register, offset, size },
   },
   'mem.write': {
-    summary: 'Software stores to memory, at pa or at the va of a process',
+    summary: 'Software stores to memory, at pa, at the va of a process or at the gpa of a VM',
     outcome: '{}, or {result:"bus-error"} where there is none, {errno} of a process', oneOf: ['hex', 'u64', 'u32'],
     fields: {
       pa: { ...address, optional: true },
       process,
       va,
+      vm: { ...vm, optional: true },
+      gpa: guestAddress,
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes in the order of their addresses' },
       u64: { kind: littleEndian(8, BYTES_MAX / 8), optional: true, doc: 'doublewords, little-endian' },
       u32: { kind: littleEndian(4, BYTES_MAX / 4), optional: true, doc: 'words, little-endian' },
     },
   },
   'mem.read': {
-    summary: 'Software reads memory, at pa or at the va of a process', outcome: '{hex}, or {result:"bus-error"}, {errno}',
-    fields: { pa: { ...address, optional: true }, process, va, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
+    summary: 'Software reads memory, at pa, at the va of a process or at the gpa of a VM', outcome: '{hex}, or {result:"bus-error"}, {errno}',
+    fields: { pa: { ...address, optional: true }, process, va, vm: { ...vm, optional: true }, gpa: guestAddress, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
   },
   'mem.alloc': {
     summary: 'A process gets memory, zeroed', outcome: '{va}, or {errno}',
@@ -165,6 +173,49 @@ export const vocabulary = {
       code: { kind: count(0, 0xffff_ffff), optional: true, doc: 'request code' },
       arg: { kind: anything, optional: true, doc: 'fields of the struct and `tail` (hex) behind it; or a number, passed as it is' },
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes of the struct' },
+    },
+  },
+  'vm.create': {
+    summary: 'A VMM makes a VM: memory, CPUs and an emulated SMMU, VM.smmu', outcome: '{}, or {errno}',
+    fields: {
+      vm: { kind: name, doc: 'name of the VM, and of its VMM\'s process' },
+      profile: { kind: oneOf(...Object.keys(vmmProfiles)), optional: true, doc: `the VMM; ${defaultVmm} when left out (\`help vmms\`)` },
+      policies: { kind: mapOf(Object.keys(policies), anything), optional: true, doc: 'policies that differ from the profile' },
+      cpus: { kind: count(1, 64), optional: true, doc: 'vCPUs; 1 when left out' },
+      ram: { kind: listOf(objectOf({ base: { kind: pa, doc: 'guest physical address' }, size: { kind: pa, doc: 'bytes' } })), optional: true, doc: 'memory of the guest; 64 MiB at 0x40000000 when left out' },
+      smmus: { kind: count(1, 8), optional: true, doc: 'emulated SMMUs: smmu, smmu1, ...; 1 when left out' },
+      idr: { kind: mapOf(undefined, count(0, 0xffff_ffff)), optional: true, doc: 'ID registers of the emulated SMMU that differ from the profile' },
+      vmid: { kind: count(0, 0xffff), optional: true, doc: 'VMID of KVM' },
+    },
+  },
+  'vm.plug': {
+    summary: 'A device for the guest: one of the host (VFIO), or emulated by the VMM', outcome: '{}, {errno} or {refused}',
+    fields: {
+      vm, endpoint: { kind: name, doc: 'of the host, or a new name for an emulated one' },
+      kind: { kind: oneOf('assigned', 'emulated'), optional: true, doc: 'as the strategy has them when left out' },
+      smmu: { kind: name, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
+      streamId: { kind: count(0, 0xffff_ffff), optional: true, doc: 'that the guest knows; the endpoint\'s own when left out' },
+      ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits that the guest sees' },
+      ats: { kind: flag, optional: true, doc: 'the guest sees an ATS capability' },
+      pri: { kind: flag, optional: true, doc: 'the guest sees a PRI capability' },
+      stall: { kind: flag, optional: true, doc: 'its accesses may stall' },
+    },
+  },
+  'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm, endpoint } },
+  'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm } },
+  'guest.boot': {
+    summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
+    fields: { vm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' } },
+  },
+  'guest.dma': {
+    summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',
+    fields: {
+      vm, endpoint,
+      iova: { kind: iova, doc: 'address the device uses' },
+      bytes: { kind: count(1, BYTES_MAX), doc: 'how many' },
+      access: { kind: oneOf('read', 'write'), doc: 'direction' },
+      ssid,
+      hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'data written, as many bytes as `bytes`' },
     },
   },
   dma: {
@@ -285,14 +336,11 @@ export type Line = { [O in Op]: LineOf<O> }[Op];
 /** Ops of the design that later versions will have. */
 // biome-ignore format: a table
 export const laterOps: readonly string[] = [
-  'vm.create', 'guest.attach', 'guest.map', 'guest.unmap',
+  'guest.attach', 'guest.map', 'guest.unmap',
 ];
 
 /** Fields of the design that later versions will have, by op. */
-export const laterFields: Readonly<Record<string, readonly string[]>> = {
-  'mem.write': ['vm', 'gpa'],
-  'mem.read': ['vm', 'gpa'],
-};
+export const laterFields: Readonly<Record<string, readonly string[]>> = {};
 
 /** Whether the vocabulary has the op. */
 export function isOp(op: string): op is Op {

@@ -29,6 +29,8 @@ export interface AttachOptions {
   readonly vmaster?: Vmaster;
   /** MEV=1 in nested STEs (from 6.15); true when absent. */
   readonly mev?: boolean;
+  /** Whose driver: `host` when absent, or a VM. */
+  readonly owner?: string;
 }
 
 interface AttachFrame extends Frame {
@@ -43,9 +45,15 @@ interface AttachFrame extends Frame {
   readonly ats: boolean;
 }
 
-/** The driver that serves an endpoint. */
-export function driverOfEndpoint({ drivers }: State, endpoint: string): DriverState | undefined {
-  return Object.values(drivers).find(({ masters }) => masters[endpoint] !== undefined);
+/** The owner's driver that serves an endpoint. */
+export function driverOfEndpoint(
+  { drivers }: State,
+  endpoint: string,
+  owner = 'host',
+): DriverState | undefined {
+  return Object.values(drivers).find(
+    ({ setup, masters }) => setup.owner === owner && masters[endpoint] !== undefined,
+  );
 }
 
 /** SubstreamIDs of the endpoint that have a domain. */
@@ -60,9 +68,9 @@ export function planAttach(
   context: Context,
   endpoint: string,
   target: Target,
-  { pasid = 0, vmaster, mev = true }: AttachOptions,
+  { pasid = 0, vmaster, mev = true, owner }: AttachOptions,
 ): readonly Frame[] | { readonly errno: Errno } {
-  const driver = driverOfEndpoint(context.state, endpoint);
+  const driver = driverOfEndpoint(context.state, endpoint, owner);
   if (driver === undefined || !driver.running) return { errno: 'ENODEV' };
   const master = masterOf(driver, endpoint);
   const to = typeof target === 'string' ? target : target.domain;
@@ -128,7 +136,7 @@ export const prepareRow: FrameRow<AttachFrame> = {
     if (paging !== undefined)
       publish(context, driver, paging, mergeInvs(paging.invs, usedBy(paging, master, frame.ssid, ats)));
     const late = driver.quirks['ats-late-off'] === true;
-    if (master.atsEnabled && !ats && !late) portOf(driver).switchAts(context, frame.endpoint, false);
+    if (master.atsEnabled && !ats && !late) portOf(driver).switchAts(context, frame.endpoint, false, driver);
     return [
       ...entryFrames(context, driver, master, domain, { ...frame, ats }),
       { ...frame, do: 'attach.commit', ats },
@@ -234,8 +242,10 @@ export interface AtsFrame extends Frame {
 }
 
 export const atsRow: FrameRow<AtsFrame> = {
-  run: (context, { driver, endpoint, on }) =>
-    portOf(driverOf(context.state, driver)).switchAts(context, endpoint, on),
+  run: (context, { driver: name, endpoint, on }) => {
+    const driver = driverOf(context.state, name);
+    portOf(driver).switchAts(context, endpoint, on, driver);
+  },
 };
 
 function atcAll({ streams }: Master, ssid: number): ReturnType<typeof atcCommand>[] {

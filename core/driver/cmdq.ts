@@ -137,7 +137,7 @@ function isDone(state: State, driver: DriverState, index: number): boolean {
   const queue = cmdqOf(driver);
   const port = portOf(driver);
   if (driver.features?.msiPolling === true)
-    return (port.load64(state, slotOf(queue, index)) & 0xffff_ffffn) === 0n;
+    return (port.load64(state, slotOf(queue, index), driver) & 0xffff_ffffn) === 0n;
   const span = 2 ** (queue.sizeLog2 + 1);
   const cons = Number(port.peek(state, driver, 'CMDQ_CONS') & 0xf_ffffn) % span;
   const passed = (cons - index + span) % span;

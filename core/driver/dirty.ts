@@ -24,7 +24,7 @@ export function leafAt(state: State, driver: DriverState, shape: TableShape, iov
   let table = shape.root;
   for (let level = shape.startLevel; ; level += 1) {
     const slot = table + indexAt(shape, level, iova) * 8;
-    const descriptor = portOf(driver).load64(state, slot);
+    const descriptor = portOf(driver).load64(state, slot, driver);
     const bytes = 2 ** levelLog2(shape, level);
     const start = iova - (iova % bytes);
     if (descriptor !== 0n && isLeaf(descriptor, level)) return { iova: start, bytes, slot, descriptor };

@@ -4,7 +4,6 @@
  */
 import { present } from '../assert.ts';
 import type { Errno } from '../kernel/errno.ts';
-import { allocates } from '../kernel/kernel.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
@@ -35,7 +34,7 @@ export function makePaging(
   if (nestParent && (dirtyTracking || pasid || !features.nesting)) return { errno: 'EOPNOTSUPP' };
   if ((dirtyTracking || pasid) && !features.s1) return { errno: 'EOPNOTSUPP' };
   const stage = nestParent || !features.s1 ? 2 : 1;
-  if (!allocates(context, 'domain')) return { errno: 'ENOMEM' };
+  if (!portOf(driver).allocates(context, 'domain')) return { errno: 'ENOMEM' };
   const shape = shapeOf(features, driver.setup.platform, { stage, nestParent, dirty: dirtyTracking });
   const root = portOf(driver).take(context, driver, 2 ** shape.rootLog2, 'root table');
   if (root === undefined) return { errno: 'ENOMEM' };

@@ -13,10 +13,10 @@ import type { DriverState, Master } from './state.ts';
 import { extendStreamTable, hasStream } from './stream-table.ts';
 
 /** Probes the endpoints behind the SMMU, in the order of the machine. */
-export function probeEndpoints({ state }: Context, { name, setup }: DriverState): readonly Frame[] {
-  return Object.values(state.endpoints)
-    .filter(({ config }) => config.smmu === setup.port.smmu)
-    .map(({ config }) => ({ do: 'endpoint.probe', driver: name, endpoint: config.name }));
+export function probeEndpoints({ state }: Context, driver: DriverState): readonly Frame[] {
+  return portOf(driver)
+    .endpoints(state, driver)
+    .map(({ name: endpoint }) => ({ do: 'endpoint.probe', driver: driver.name, endpoint }));
 }
 
 interface ProbeFrame extends Frame {
@@ -28,14 +28,17 @@ interface ProbeFrame extends Frame {
 export const probeRow: FrameRow<ProbeFrame> = {
   run: (context, { driver: name, endpoint }) => {
     const driver = driverOf(context.state, name);
-    const { config, ats } = present(context.state.endpoints[endpoint], `endpoint ${endpoint}`);
+    const found = portOf(driver)
+      .endpoints(context.state, driver)
+      .find((each) => each.name === endpoint);
+    const config = present(found, `endpoint ${endpoint}`);
     if (!hasStream(driver, config.streamId)) return tell(context, driver, 'StreamID out of range', endpoint);
     if (!extendStreamTable(context, driver, config.streamId))
       return tell(context, driver, 'no memory for a stream table leaf', endpoint);
     const master = masterFrom(driver, config);
     context.emit(driver.setup.actor, { type: 'master.added', driver: name, endpoint, master });
     // STU is written, and ATS stays off until there is a domain.
-    if (ats) portOf(driver).switchAts(context, endpoint, false);
+    if (config.ats) portOf(driver).switchAts(context, endpoint, false, driver);
     return [{ do: 'endpoint.default', driver: name, endpoint }];
   },
 };
@@ -67,7 +70,7 @@ export const defaultRow: FrameRow<DefaultFrame> = {
     const driver = driverOf(context.state, name);
     const target = defaultTarget(context, driver);
     if ('errno' in target) return tell(context, driver, 'no default domain', `${endpoint}: ${target.errno}`);
-    const plan = planAttach(context, endpoint, target.to, {});
+    const plan = planAttach(context, endpoint, target.to, { owner: driver.setup.owner });
     if ('errno' in plan) return tell(context, driver, 'default attach failed', `${endpoint}: ${plan.errno}`);
     return plan;
   },

@@ -7,7 +7,7 @@ import type { Failure } from './domains.ts';
 import type { DriverState } from './state.ts';
 
 /** Bits that a vSTE may have: V to S1CDMax, S1DSS to S1CSH, S1STALLD and EATS. */
-const ALLOWED = [0xf80f_ffff_ffff_ffffn, 0x0000_0000_3800_00ffn] as const;
+export const VSTE_ALLOWED = [0xf80f_ffff_ffff_ffffn, 0x0000_0000_3800_00ffn] as const;
 const CONFIG_ABORT = 0n;
 const CONFIG_BYPASS = 4n;
 const CONFIG_S1 = 5n;
@@ -20,7 +20,7 @@ export function checkVste(
 ): { readonly vste: Vste; readonly eats: boolean; readonly config: bigint } | Failure {
   // An invalid one is an abort, whatever else stands in it.
   if ((vste[0] & 1n) === 0n) return { vste: [0n, 0n], eats: false, config: CONFIG_ABORT };
-  if ((vste[0] & ~ALLOWED[0]) !== 0n || (vste[1] & ~ALLOWED[1]) !== 0n) return { errno: 'EIO' };
+  if ((vste[0] & ~VSTE_ALLOWED[0]) !== 0n || (vste[1] & ~VSTE_ALLOWED[1]) !== 0n) return { errno: 'EIO' };
   const config = (vste[0] >> 1n) & 7n;
   if (![CONFIG_ABORT, CONFIG_BYPASS, CONFIG_S1].includes(config)) return { errno: 'EIO' };
   const eats = (vste[1] >> 28n) & 3n;

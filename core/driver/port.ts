@@ -4,6 +4,7 @@
  * endpoint. The host's port leads to physical memory and to the registers of the SMMU itself.
  */
 import { present } from '../assert.ts';
+import type { EndpointConfig } from '../config.ts';
 import { allocates } from '../kernel/kernel.ts';
 import { returnPages, takePages } from '../kernel/process/pool.ts';
 import type { Context } from '../machine.ts';
@@ -16,6 +17,7 @@ import type { SmmuState } from '../smmu/state.ts';
 import { unitsOf } from '../smmu/units.ts';
 import type { State } from '../state.ts';
 import { bytesOfDoublewords } from './commands.ts';
+import { guestPort } from './guest-port.ts';
 import type { DriverState, PortName } from './state.ts';
 
 export interface Port {
@@ -24,14 +26,18 @@ export interface Port {
   read(context: Context, driver: DriverState, name: RegisterName): bigint;
   write(context: Context, driver: DriverState, name: RegisterName, value: bigint): void;
   store(context: Context, driver: DriverState, pa: number, bytes: Uint8Array): void;
-  load64(state: State, pa: number): bigint;
+  load64(state: State, pa: number, driver: DriverState): bigint;
   /** Contiguous zeroed memory, aligned to its size; undefined when there is none. */
   take(context: Context, driver: DriverState, bytes: number, what: string): number | undefined;
   giveBack(context: Context, driver: DriverState, pa: number, bytes: number): void;
+  /** Whether an allocation of a driver's own succeeds; see `core/kernel/kernel.ts`. */
+  allocates(context: Context, what: string): boolean;
+  /** The devices behind the SMMU, in the order they were found. */
+  endpoints(state: State, driver: DriverState): readonly EndpointConfig[];
   /** Whether the SMMU can still do something by itself. */
   isBusy(state: State, driver: DriverState): boolean;
   /** Turns ATS of an endpoint on or off, in its configuration space. */
-  switchAts(context: Context, endpoint: string, on: boolean): void;
+  switchAts(context: Context, endpoint: string, on: boolean, driver: DriverState): void;
 }
 
 const smmuOf = (state: State, { setup }: DriverState): SmmuState =>
@@ -57,6 +63,11 @@ const hostPort: Port = {
     return run?.pa;
   },
   giveBack: (context, { name }, pa, size) => returnPages(context, name, { pa, size: pagesOf(size) }),
+  allocates,
+  endpoints: (state, { setup }) =>
+    Object.values(state.endpoints)
+      .filter(({ config }) => config.smmu === setup.port.smmu)
+      .map(({ config, ats }) => ({ ...config, ats })),
   isBusy: (state, driver) => {
     const smmu = smmuOf(state, driver);
     return unitsOf(smmu).some((unit) => unit.ready(smmu));
@@ -65,7 +76,10 @@ const hostPort: Port = {
     setEndpoint(context, { type: 'endpoint.set', endpoint, set: { ats: on } }),
 };
 
-const ports: Readonly<Record<PortName['kind'], Port>> = { host: hostPort };
+const ports: Readonly<Record<PortName['kind'], Port>> = {
+  host: hostPort,
+  guest: guestPort,
+};
 
 /** The port of a driver. */
 export function portOf({ setup }: DriverState): Port {
@@ -95,7 +109,7 @@ export function storeDoublewords(
 /** Reads doublewords. */
 export function loadDoublewords(state: State, driver: DriverState, pa: number, count: number): bigint[] {
   const port = portOf(driver);
-  return Array.from({ length: count }, (_, at) => port.load64(state, pa + at * 8));
+  return Array.from({ length: count }, (_, at) => port.load64(state, pa + at * 8, driver));
 }
 
 /** A line of the kernel's log. */

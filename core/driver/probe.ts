@@ -31,11 +31,11 @@ interface BootFrame extends Frame {
 
 /** Brings up the driver of an SMMU and probes its endpoints. @param name of the driver, and of the SMMU. */
 export function bootFrames(name: string, options: BootOptions = {}): readonly Frame[] {
-  const { owner = 'host', actor = 'kernel', smmu = name, platform } = options;
+  const { owner = 'host', actor = owner === 'host' ? 'kernel' : owner, smmu = name, platform } = options;
   const setup: DriverSetup = {
     owner,
     actor,
-    port: { kind: 'host', smmu },
+    port: { kind: owner === 'host' ? 'host' : 'guest', smmu },
     platform: { ...defaultPlatform, ...platform },
   };
   return [{ do: 'driver.boot', driver: name, setup }];

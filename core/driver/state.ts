@@ -9,7 +9,8 @@ import type { TableShape } from './table-shape.ts';
 
 /** Through what the driver reaches its SMMU and its memory; see `port.ts`. */
 export interface PortName {
-  readonly kind: 'host';
+  /** `guest`: the driver's owner is a VM, and the SMMU one that its VMM emulates. */
+  readonly kind: 'host' | 'guest';
   readonly smmu: string;
 }
 

@@ -113,7 +113,7 @@ function findEntries(
       const room = Math.min(tableBytes(shape, level) / 8 - index, perPage - (index % perPage));
       return { slot, level, descriptors: loadDoublewords(state, driver, slot, Math.min(count, room)) };
     }
-    const descriptor = portOf(driver).load64(state, slot);
+    const descriptor = portOf(driver).load64(state, slot, driver);
     // A part of a larger leaf is not unmapped.
     if (descriptor === 0n || isLeaf(descriptor, level)) return undefined;
     table = addressOf(descriptor, shape);
@@ -158,7 +158,7 @@ export function cutTable(
   }: { readonly slot: number; readonly level: number; readonly iova: number; readonly size: number },
 ): readonly Frame[] {
   const shape = findPaging(context.state, domain).domain.table;
-  const pa = addressOf(portOf(driver).load64(context.state, slot), shape);
+  const pa = addressOf(portOf(driver).load64(context.state, slot, driver), shape);
   storeDoublewords(context, driver, slot, [0n]);
   const granule = 2 ** shape.granuleLog2;
   const leaf = driver.quirks['leaf-only'] === true;

@@ -27,7 +27,7 @@ export function openBuffer(context: Context, driver: DriverState): WriteBuffer {
     flush,
     read: (pa) => {
       const waiting = values[(pa - from) / 8];
-      return waiting ?? port.load64(context.state, pa);
+      return waiting ?? port.load64(context.state, pa, driver);
     },
     put: (pa, value) => {
       const follows = pa === from + values.length * 8 && Math.floor(pa / PAGE) === Math.floor(from / PAGE);

@@ -1,8 +1,8 @@
 /** The start of the host's kernel: the driver of each SMMU probes it, one after the other. */
 import { bootFrames } from '../driver/probe.ts';
 import type { Decider } from '../machine.ts';
-import { beginTask } from '../tasks/run.ts';
-import { KERNEL_UNIT } from './syscalls.ts';
+import { beginTask } from '../tasks/begin.ts';
+import { KERNEL_UNIT } from './begin-ioctl.ts';
 
 export const bootKernel: Decider<'kernel.boot'> = (machine) => {
   const { state } = machine;

@@ -90,10 +90,14 @@ export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
     const { calls } = kernelOf(state);
     calls[ioctl] = { ...present(calls[ioctl], `call ${ioctl}`), ...set };
   },
-  'ioctl.completed': (state, { ioctl, process: name }) => {
+  'ioctl.completed': (state, { ioctl, process: name, errno, ret }) => {
     const kernel = kernelOf(state);
+    const { argument = 0n } = kernel.calls[ioctl] ?? {};
     delete kernel.calls[ioctl];
     const process = kernel.processes[name];
+    // Only a VMM looks back at what it was answered.
+    if (process !== undefined && state.vms[name] !== undefined)
+      process.answered = { ioctl, argument, ...(errno && { errno }), ...(ret === undefined ? {} : { ret }) };
     if (process !== undefined && !isCalling(kernel, name)) process.scratchUsed = 0;
   },
   'syscall.returned': nothing,

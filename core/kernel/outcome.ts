@@ -36,7 +36,7 @@ export function isSyscall(type: string): boolean {
 
 /** Whether an entry says how a call ended. */
 export function isAnswer({ type }: Entry): boolean {
-  return type === 'ioctl.completed' || type === 'syscall.returned';
+  return type === 'ioctl.completed' || type === 'syscall.returned' || type === 'vm.answered';
 }
 
 /** @param entries the stimulus first. */

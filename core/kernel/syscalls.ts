@@ -3,23 +3,17 @@
  * them, are tasks of the unit `kernel`, which does one at a time.
  */
 import type { Decider, Context as Machine } from '../machine.ts';
-import type { StimulusOf } from '../stimulus.ts';
-import { beginTask, runTask } from '../tasks/run.ts';
+import { beginTask } from '../tasks/begin.ts';
+import { runTask } from '../tasks/run.ts';
 import type { Frame } from '../tasks/task.ts';
-import type { PlacedBuffer } from './call.ts';
+import { beginIoctl, KERNEL_UNIT } from './begin-ioctl.ts';
 import { startIoctl } from './dispatch.ts';
 import type { Errno } from './errno.ts';
 import { type FileKindRow, fdOf, fileKind, makeMemfd, openFile } from './files.ts';
 import { kernelOf } from './kernel.ts';
 import { readUser, writeUser } from './process/memory.ts';
-import { allocate, DEFAULT_PROCESS, processOf, scratchFor, unmap } from './process/process.ts';
-
-import { requestName } from './requests.ts';
+import { allocate, DEFAULT_PROCESS, processOf, unmap } from './process/process.ts';
 import type { FileKind, FileOf } from './state.ts';
-
-export const KERNEL_UNIT = 'kernel';
-/** Arguments begin at multiples of this. */
-const ARGUMENT_ALIGN = 64;
 
 export const askMemory: Decider<'mem.alloc'> = (machine, { process = DEFAULT_PROCESS, bytes, kind }) => {
   const va = allocate(machine, process, bytes, kind);
@@ -85,58 +79,10 @@ export const exitProcess: Decider<'process.exit'> = (machine, { process }) => {
 };
 
 export const issueIoctl: Decider<'ioctl'> = (machine, stimulus) => {
-  const { state, emit } = machine;
-  const fd = fdOf(state, stimulus.fd);
-  const process = stimulus.process ?? kernelOf(state).files[fd ?? -1]?.process ?? DEFAULT_PROCESS;
-  processOf(machine, process);
-  const placed = placeArguments(machine, process, stimulus);
-  const ioctl = emit(process, {
-    type: 'ioctl.begun',
-    fd: fd ?? -1,
-    process,
-    code: stimulus.code,
-    name: requestName(kernelOf(state).profile, stimulus.code),
-    ...placed,
-  });
+  const ioctl = beginIoctl(machine, stimulus);
   if (isBusy(machine)) beginTask(machine, KERNEL_UNIT, 'ioctl', [{ do: 'ioctl.run', ioctl }]);
   else work(machine, 'ioctl', startIoctl(machine, ioctl));
 };
-
-interface Placed {
-  readonly argument: bigint;
-  readonly size: number;
-  readonly buffers: readonly PlacedBuffer[];
-  readonly scratch: number;
-}
-
-/** Puts the struct and its buffers into the process's memory, and their addresses where they belong. */
-function placeArguments(
-  machine: Machine,
-  name: string,
-  { arg = 0n, bytes, buffers = [] }: StimulusOf<'ioctl'>,
-): Placed {
-  const { scratchUsed } = processOf(machine, name);
-  if (bytes === undefined) return { argument: arg, size: 0, buffers: [], scratch: scratchUsed };
-  const sizes = [bytes.length, ...buffers.map((each) => each.bytes.length)].map(
-    (size) => Math.ceil(Math.max(size, 1) / ARGUMENT_ALIGN) * ARGUMENT_ALIGN,
-  );
-  const needed = sizes.reduce((sum, size) => sum + size, 0);
-  const va = scratchFor(machine, name, needed);
-  if (va === undefined) return { argument: 0n, size: 0, buffers: [], scratch: scratchUsed };
-  const struct = bytes.slice();
-  const view = new DataView(struct.buffer);
-  let at = va + (sizes[0] ?? 0);
-  const placed = buffers.map(({ field, offset, bytes: content }, index): PlacedBuffer => {
-    const buffer = { field, va: at, bytes: content.length };
-    if (offset + 8 <= struct.length) view.setBigUint64(offset, BigInt(at), true);
-    writeUser(machine, name, name, BigInt(at), content);
-    at += sizes[index + 1] ?? 0;
-    return buffer;
-  });
-  writeUser(machine, name, name, BigInt(va), struct);
-  const used = processOf(machine, name).scratch.va;
-  return { argument: BigInt(va), size: struct.length, buffers: placed, scratch: va - used + needed };
-}
 
 /** Does work, as far as it goes; the rest is for turns to come. */
 function work(machine: Machine, what: string, frames: readonly Frame[]): void {

@@ -3,6 +3,7 @@
 import type { EndpointState } from '../endpoint/state.ts';
 import { touchKey } from '../history/touch.ts';
 import type { Register } from '../layout/register.ts';
+import { viewOf as memoryOf } from '../memory/space.ts';
 import { CD } from '../smmu/cd.ts';
 import { registersOf } from '../smmu/register-blocks.ts';
 import { type HeldName, registers, viewOf } from '../smmu/registers.ts';
@@ -27,19 +28,24 @@ import {
 } from './node.ts';
 import { enhancedQueuesNode, queueNode } from './queue.ts';
 import { findCd, findSte, memoryRead, type Placed, registersRead } from './structures.ts';
+import { vmNode } from './vm.ts';
 
 /** The whole machine: where every path begins. */
 export function machineNode(state: State): PathNode {
-  const smmus = Object.entries(state.smmus).map(
-    ([name, smmu]) => [name, () => smmuNode(state, smmu)] as const,
-  );
+  // What belongs to a VM stands under its name.
+  const own = <T>(all: Readonly<Record<string, T>>): readonly (readonly [string, T])[] =>
+    Object.entries(all).filter(([name]) => !name.includes('.'));
+  const smmus = own(state.smmus).map(([name, smmu]) => [name, () => smmuNode(state, smmu)] as const);
   const { kernel } = state;
-  const endpoints = Object.entries(state.endpoints).map(
+  const endpoints = own(state.endpoints).map(
     ([name, endpoint]) => [name, () => endpointNode(endpoint)] as const,
   );
   return group({
     ...Object.fromEntries(smmus),
     ...Object.fromEntries(endpoints),
+    ...Object.fromEntries(
+      Object.values(state.vms).map((vm) => [vm.name, () => vmNode(state, vm, { smmuNode, endpointNode })]),
+    ),
     ...contextNodes(state),
     ...(kernel === undefined ? {} : { kernel: () => kernelNode(kernel, state) }),
     mem: () => memoryNode(state),
@@ -48,7 +54,7 @@ export function machineNode(state: State): PathNode {
 }
 
 function smmuNode(state: State, smmu: SmmuState): PathNode {
-  const { memory } = state;
+  const memory = memoryOf(state, smmu.config.space);
   const { name } = smmu.config;
   return group({
     regs: () => registersNode(smmu),
@@ -119,13 +125,13 @@ function errorsNode(smmu: SmmuState): PathNode {
 }
 
 function steNode(state: State, smmu: SmmuState, streamId: number): PathNode {
-  return placedNode(findSte(state.memory, smmu, streamId), STE);
+  return placedNode(findSte(memoryOf(state, smmu.config.space), smmu, streamId), STE);
 }
 
 /** `smmu0.cd[8]`: the next index is the SubstreamID. */
 function contextsNode(state: State, smmu: SmmuState, streamId: number): PathNode {
   const item = (substreamId: number): PathNode =>
-    placedNode(findCd(state.memory, smmu, streamId, substreamId), CD);
+    placedNode(findCd(memoryOf(state, smmu.config.space), smmu, streamId, substreamId), CD);
   const first = item(0);
   return {
     ...first,

@@ -5,7 +5,7 @@
 import type { Words } from '../layout/field.ts';
 import type { AnyField, Layout } from '../layout/layout.ts';
 import { showRaw } from '../layout/layout.ts';
-import type { Memory } from '../memory/memory.ts';
+import type { MemoryView } from '../memory/space.ts';
 import type { QueueName } from '../smmu/codes.ts';
 import { commandByOpcode } from '../smmu/command-layout.ts';
 import { enhancedCount } from '../smmu/ecmdq-registers.ts';
@@ -38,12 +38,12 @@ interface Held {
 }
 
 /** The queue with its pointers, and its entries by slot. */
-export function queueNode(memory: Memory, smmu: SmmuState, name: QueueName): PathNode {
+export function queueNode(memory: MemoryView, smmu: SmmuState, name: QueueName): PathNode {
   return heldNode(memory, smmu, { kind: name, prefix: name });
 }
 
 /** `smmu0.ecmdq[3]`: the enhanced command queues by number (3.5.6). */
-export function enhancedQueuesNode(memory: Memory, smmu: SmmuState): PathNode {
+export function enhancedQueuesNode(memory: MemoryView, smmu: SmmuState): PathNode {
   const count = enhancedCount(smmu.features);
   const item = (index: number): PathNode | undefined =>
     index < count ? heldNode(memory, smmu, { kind: 'CMDQ', prefix: `ECMDQ${index}` }) : undefined;
@@ -62,7 +62,7 @@ export function enhancedQueuesNode(memory: Memory, smmu: SmmuState): PathNode {
   };
 }
 
-function heldNode(memory: Memory, smmu: SmmuState, held: Held): PathNode {
+function heldNode(memory: MemoryView, smmu: SmmuState, held: Held): PathNode {
   const name = held.prefix;
   const queue = ringIn(smmu, held);
   const prod = reg(smmu, `${name}_PROD`);
@@ -140,7 +140,7 @@ function entriesNode(slots: readonly number[], item: (slot: number) => PathNode)
 }
 
 function entryNode(
-  memory: Memory,
+  memory: MemoryView,
   smmu: SmmuState,
   { kind: name, prefix }: Held,
   queue: Queue,
@@ -148,7 +148,7 @@ function entryNode(
 ): PathNode {
   const pa = entryAddress(queue, slot);
   const base = registersRead(smmu, `${prefix}_BASE`);
-  const watched = joinWatched([base, memoryRead(pa, queue.entryBytes)]);
+  const watched = joinWatched([base, memoryRead(memory.place(pa), queue.entryBytes)]);
   if (!memory.isRam(pa, queue.entryBytes)) return absent(`${hex(pa)} is not RAM`, base);
   const words = memory.readWords(pa, queue.entryBytes / 4);
   const kind = kinds[name];

@@ -7,7 +7,7 @@
 
 import { memoryKeys, touchKey } from '../history/touch.ts';
 import type { Words } from '../layout/field.ts';
-import type { Memory } from '../memory/memory.ts';
+import type { MemoryView } from '../memory/space.ts';
 import { L1CD } from '../smmu/cd.ts';
 import { registers } from '../smmu/registers.ts';
 import { regWords } from '../smmu/regs.ts';
@@ -47,7 +47,7 @@ export function streamTable(smmu: SmmuState): {
 }
 
 /** The STE of a StreamID, in a linear or a two-level table. */
-export function findSte(memory: Memory, smmu: SmmuState, streamId: number): Placed {
+export function findSte(memory: MemoryView, smmu: SmmuState, streamId: number): Placed {
   const { base, bits, split } = streamTable(smmu);
   const read = registersRead(smmu, 'STRTAB_BASE', 'STRTAB_BASE_CFG');
   if (streamId >= 2 ** bits) return { why: `C_BAD_STREAMID: the table holds 2^${bits} StreamIDs`, read };
@@ -65,7 +65,7 @@ export function findSte(memory: Memory, smmu: SmmuState, streamId: number): Plac
 }
 
 /** The CD of a SubstreamID; 0 is also the one that serves when there is but one. */
-export function findCd(memory: Memory, smmu: SmmuState, streamId: number, substreamId: number): Placed {
+export function findCd(memory: MemoryView, smmu: SmmuState, streamId: number, substreamId: number): Placed {
   const ste = findSte(memory, smmu, streamId);
   if ('why' in ste) return ste;
   const { read, words } = ste;
@@ -113,9 +113,10 @@ export function memoryRead(pa: number, size: number): Watched {
   return { keys: memoryKeys(pa, size), spans: [{ pa, size }] };
 }
 
-function at(memory: Memory, pa: number, size: number, before: Watched): Placed {
+function at(memory: MemoryView, pa: number, size: number, before: Watched): Placed {
   if (!memory.isRam(pa, size)) return { why: `${hex(pa)} is not RAM`, read: before };
-  const span: Span = { pa, size };
-  const read = { keys: [...before.keys, ...memoryKeys(pa, size)], spans: [...before.spans, span] };
+  const place = memory.place(pa);
+  const span: Span = { pa: place, size };
+  const read = { keys: [...before.keys, ...memoryKeys(place, size)], spans: [...before.spans, span] };
   return { pa, words: memory.readWords(pa, size / 4), read };
 }

@@ -4,6 +4,7 @@
  */
 import type { Words } from '../layout/field.ts';
 import type { AnyField, Layout } from '../layout/layout.ts';
+import { addressIn, viewOf } from '../memory/space.ts';
 import { CD, L1CD } from '../smmu/cd.ts';
 import type { QueueName } from '../smmu/codes.ts';
 import { enhancedCount } from '../smmu/ecmdq-registers.ts';
@@ -26,8 +27,10 @@ export interface Located {
 /** The structure that holds the doubleword at `pa`, if any SMMU takes it for one. */
 export function structureAt(state: State, pa: number): Located | undefined {
   for (const smmu of Object.values(state.smmus)) {
-    const found = queueEntryAt(smmu, pa) ?? streamEntryAt(state, smmu, pa) ?? contextAt(state, smmu, pa);
-    if (found !== undefined) return found;
+    const at = addressIn(state, smmu.config.space, pa);
+    if (at === undefined) continue;
+    const found = queueEntryAt(smmu, at) ?? streamEntryAt(state, smmu, at) ?? contextAt(state, smmu, at);
+    if (found !== undefined) return { ...found, pa: pa - at + found.pa };
   }
   return undefined;
 }
@@ -71,10 +74,10 @@ function streamEntryAt(state: State, smmu: SmmuState, pa: number): Located | und
   const index = Math.floor((pa - base) / 8);
   if (index >= 0 && index < count) return located(`${name} L1STD ${index}`, base + 8 * index, 8, () => L1STD);
   for (let at = 0; at < count; at += 1) {
-    const first = findSte(state.memory, smmu, at * 2 ** split);
+    const first = findSte(viewOf(state, smmu.config.space), smmu, at * 2 ** split);
     if (!('pa' in first) || pa < first.pa || pa >= first.pa + 64 * 2 ** split) continue;
     const streamId = at * 2 ** split + Math.floor((pa - first.pa) / 64);
-    const found = findSte(state.memory, smmu, streamId);
+    const found = findSte(viewOf(state, smmu.config.space), smmu, streamId);
     if ('pa' in found) return located(`${name}.ste[${streamId}]`, found.pa, 64, () => STE);
   }
   return undefined;
@@ -84,7 +87,7 @@ function streamEntryAt(state: State, smmu: SmmuState, pa: number): Located | und
 function contextAt(state: State, smmu: SmmuState, pa: number): Located | undefined {
   for (const { config } of Object.values(state.endpoints)) {
     if (config.smmu !== smmu.config.name) continue;
-    const ste = findSte(state.memory, smmu, config.streamId);
+    const ste = findSte(viewOf(state, smmu.config.space), smmu, config.streamId);
     if (!('words' in ste) || !STE.fields.V.read(ste.words)) continue;
     const bits = smmu.features.ssidBits === 0 ? 0 : STE.fields.S1CDMax.read(ste.words);
     const format = STE.fields.S1Fmt.read(ste.words);
@@ -102,7 +105,7 @@ function contextAt(state: State, smmu: SmmuState, pa: number): Located | undefin
     }
     const span = leafLog2 === 0 ? 2 ** bits : 2 ** leafLog2;
     for (let at = 0; at < tables; at += 1) {
-      const first = findCd(state.memory, smmu, config.streamId, at * span);
+      const first = findCd(viewOf(state, smmu.config.space), smmu, config.streamId, at * span);
       if (!('pa' in first) || pa < first.pa || pa >= first.pa + 64 * span) continue;
       const substreamId = at * span + Math.floor((pa - first.pa) / 64);
       const path = `${smmu.config.name}.cd[${config.streamId}][${substreamId}]`;

@@ -9,6 +9,7 @@ import type { EndpointState } from '../endpoint/state.ts';
 import type { EventOf } from '../event.ts';
 import type { Context, Decider } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
+import { inSpace } from '../memory/space.ts';
 import type { StimulusOf } from '../stimulus.ts';
 import { aboutPiece, type Dma, type Piece, pieceSize } from './dma.ts';
 import { prefetchNear } from './prefetch.ts';
@@ -70,7 +71,8 @@ export function endPiece(
 ): boolean {
   const { endpoint } = dma;
   if (answer.kind === 'refused') return refusePiece(context, smmu, dma, piece, request, answer);
-  if (!context.state.memory.isRam(answer.pa, piece.size)) {
+  const at = inSpace(context.state, smmu.config.space, answer.pa);
+  if (!context.state.memory.isRam(at, piece.size)) {
     const reason = `0x${answer.pa.toString(16)} is not RAM`;
     const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
     context.emit(endpoint, { type: 'access.terminated', ...about, result: 'bus-error', reason });
@@ -78,7 +80,7 @@ export function endPiece(
   }
   context.emit(endpoint, completed(smmu, dma, piece, answer));
   if (dma.access === 'write' && dma.data !== undefined) {
-    storeBytes(context, endpoint, answer.pa, dma.data.slice(piece.done, piece.done + piece.size));
+    storeBytes(context, endpoint, at, dma.data.slice(piece.done, piece.done + piece.size));
   }
   prefetchNear(context, smmu, request, answer);
   return true;

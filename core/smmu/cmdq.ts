@@ -7,6 +7,7 @@
 import type { Words } from '../layout/field.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
+import { inSpace } from '../memory/space.ts';
 import { applyScope } from './apply-scope.ts';
 import { type CerrorName, cerrors } from './codes.ts';
 import { commandName, illegalReason, type ScopeEnv, scopesOf } from './command.ts';
@@ -48,7 +49,7 @@ export const issueCommand: Decider<'command.issue'> = ({ state, emit }, { smmu: 
 export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): void {
   const ring = ringOf(smmu, queue);
   const index = pointer(ring, held(smmu, queue.cons));
-  const pa = entryAddress(ring, index);
+  const pa = inSpace(context.state, smmu.config.space, entryAddress(ring, index));
   const { memory } = context.state;
   if (!memory.isRam(pa, ring.entryBytes)) {
     const nothing = { index, command: '-', fetched: 0 };
@@ -97,6 +98,39 @@ export function consume(context: Context, smmu: SmmuState, queue: CommandQueue):
   context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
   if (!next.beside) moveOn(context, smmu, queue);
   if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);
+}
+
+/** The next command is told to be wrong, and the queue stops at it: what an emulator makes of a failure of its own. */
+export function failNext(
+  context: Context,
+  smmu: SmmuState,
+  queue: CommandQueue,
+  error: CerrorName,
+  why: string,
+): void {
+  fetch(context, smmu, queue);
+  const next = inFlightOf(smmu, queue).find((command) => !command.consumed);
+  if (next === undefined) return;
+  reject(context, smmu, queue, next, error, why);
+  stop(context, smmu, queue, error);
+}
+
+/** The next command is consumed without any effect, whatever it is: what an emulator does with those it ignores. */
+export function passOverNext(context: Context, smmu: SmmuState, queue: CommandQueue): void {
+  fetch(context, smmu, queue);
+  const next = inFlightOf(smmu, queue).find((command) => !command.consumed);
+  if (next === undefined) return;
+  const { name } = smmu.config;
+  const about = {
+    smmu: name,
+    ...told(queue),
+    index: next.index,
+    command: next.command,
+    fetched: next.fetched,
+  };
+  context.emit(name, { type: 'command.consumed', ...about });
+  moveOn(context, smmu, queue);
+  context.emit(name, { type: 'command.performed', ...about });
 }
 
 /** Why the queue stops at the command (4.1.3, 7.1); what it is counts before what it waits for. */

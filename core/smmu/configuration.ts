@@ -5,6 +5,7 @@
 
 import { decode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
+import { inSpace } from '../memory/space.ts';
 import { CD, type Cd, L1CD } from './cd.ts';
 import { brokenCdRule } from './cd-rules.ts';
 import type { EventRecordName } from './event-record.ts';
@@ -64,6 +65,12 @@ function legalSte(ste: Ste, fill: number, smmu: SmmuState): Found<Ste> {
   const broken = brokenSteRule(ste, smmu.features);
   if (broken !== undefined) return fail('C_BAD_STE', broken.name, undefined, fill);
   return { ok: true, held: { value: ste, fill } };
+}
+
+/** The bytes of an STE as memory has them, read anew; undefined when it cannot be reached. For an emulator. */
+export function readSte(context: Context, smmu: SmmuState, streamId: number): Uint8Array | undefined {
+  const at = steAddress(context, smmu, streamId);
+  return at.ok ? fetchStructure(context, smmu, 'STE', streamId, 0, at.held.value, 64) : undefined;
 }
 
 /** Where the STE stands (5.1, 6.3.24, 6.3.25). */
@@ -282,11 +289,12 @@ function fetchStructure(
   ipa?: number,
 ): Uint8Array | undefined {
   const name = smmu.config.name;
-  if (!context.state.memory.isRam(pa, size)) {
+  const at = inSpace(context.state, smmu.config.space, pa);
+  if (!context.state.memory.isRam(at, size)) {
     context.emit(name, { type: 'fetch.aborted', smmu: name, structure, pa });
     return undefined;
   }
-  const words = context.state.memory.readBytes(pa, size);
+  const words = context.state.memory.readBytes(at, size);
   const through = ipa === undefined ? {} : { ipa };
   context.emit(name, {
     type: 'structure.fetched',

@@ -4,6 +4,7 @@
  */
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
+import { inSpace } from '../memory/space.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
 import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
 import { enabled, reg } from './regs.ts';
@@ -49,7 +50,8 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
   const cons = reg(smmu, 'EVENTQ_CONS');
   const index = pointer(queue, prod);
   const pa = entryAddress(queue, index);
-  const aborts = !context.state.memory.isRam(pa, queue.entryBytes);
+  const at = inSpace(context.state, smmu.config.space, pa);
+  const aborts = !context.state.memory.isRam(at, queue.entryBytes);
   const why = lostBecause(smmu, isFull(queue, prod, cons), aborts);
   const { record, raised } = next;
   if (why !== undefined) {
@@ -58,7 +60,7 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
     if (why === ABORTED) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
     return;
   }
-  storeBytes(context, name, pa, next.words);
+  storeBytes(context, name, at, next.words);
   context.emit(name, { type: 'record.written', smmu: name, record, index, pa, raised });
   updateRegister(context, smmu, 'EVENTQ_PROD', advance(queue, prod));
   if (isEmpty(queue, prod, cons)) interrupt(context, smmu, 'EVENTQ');

@@ -2,6 +2,7 @@
  * Every fact the SMMU can state. `smmu` is its name; a field that ends in a past fact's name
  * (`fetched`, `filled`, ...) is the sequence number of that entry.
  */
+import type { SmmuConfig } from '../config.ts';
 import { bytes, flag, id, int, iova, json, optional, pa, seq, seqs, text, u64 } from '../schema.ts';
 
 export type CacheName = 'l1std' | 'ste' | 'l1cd' | 'cd' | 'walk' | 'tlb';
@@ -44,6 +45,8 @@ const basis = {
 const asked = { smmu, endpoint: text('endpoint'), streamId: id('sid'), substreamId: optional(id()) };
 
 export const smmuEvents = {
+  /** A VMM emulates one from now on. */
+  'smmu.made': { smmu, config: json<SmmuConfig>() },
   // Registers (IHI 0070 6)
   /** Software's write was taken; `value` is what the register now holds. */
   'register.written': { smmu, register: text('register'), value: u64(), old: u64() },

@@ -7,12 +7,15 @@ import type { State } from '../state.ts';
 import type { Cache, CacheEntry } from './cache.ts';
 import type { CacheName, smmuEvents } from './events.ts';
 import { contextKey, vaKey } from './keys.ts';
-import { putReg } from './regs.ts';
-import { type ConfigEntry, isStopMarker, type SmmuState, type TlbEntry } from './state.ts';
+import { putReg, resetRegisters } from './regs.ts';
+import { type ConfigEntry, initialSmmu, isStopMarker, type SmmuState, type TlbEntry } from './state.ts';
 
 const nothing = (): void => {};
 
 export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
+  'smmu.made': (state, { smmu, config }) => {
+    state.smmus[smmu] = initialSmmu(config, resetRegisters(config));
+  },
   'register.written': (state, { smmu, register, value }) => putReg(of(state, smmu), register, value),
   'register.updated': (state, { smmu, register, value }) => putReg(of(state, smmu), register, value),
   'register.read': nothing,

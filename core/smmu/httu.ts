@@ -4,6 +4,7 @@
  */
 import { swap, wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
+import { inSpace } from '../memory/space.ts';
 import type { Fault } from './fault.ts';
 import type { SmmuState } from './state.ts';
 import type { Leaf, Resolve, WalkContext } from './walker.ts';
@@ -49,7 +50,7 @@ export interface FetchedDescriptor {
  * the fault that forbids it, if any.
  */
 export function updateDescriptor(
-  { emit }: Context,
+  { state, emit }: Context,
   smmu: SmmuState,
   walk: WalkContext,
   from: FetchedDescriptor,
@@ -67,7 +68,7 @@ export function updateDescriptor(
     walk.bigEndian ? wide(swap(low), swap(high)) : wide(high, low);
   emit(smmu.config.name, {
     type: 'memory.written',
-    pa,
+    pa: inSpace(state, smmu.config.space, pa),
     value: store(hi >>> 0, lo >>> 0),
     old: store(from.hi, from.lo),
   });

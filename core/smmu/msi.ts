@@ -5,6 +5,7 @@
  */
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
+import { inSpace } from '../memory/space.ts';
 import type { SmmuState } from './state.ts';
 
 /** What became of a message: `none` was sent, it is visible, or the store aborted. */
@@ -23,10 +24,11 @@ export function sendMsi(context: Context, smmu: SmmuState, { source, address, da
   if (!smmu.features.msi || address === 0n) return 'none';
   const name = smmu.config.name;
   const pa = Number(BigInt.asUintN(smmu.features.oas, address));
-  const aborts = !context.state.memory.isRam(pa, 4);
+  const at = inSpace(context.state, smmu.config.space, pa);
+  const aborts = !context.state.memory.isRam(at, 4);
   context.emit(name, { type: 'msi.sent', smmu: name, source, pa, data });
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, data, true);
-  storeBytes(context, name, pa, bytes);
+  storeBytes(context, name, at, bytes);
   return aborts ? 'aborted' : 'landed';
 }

@@ -4,6 +4,7 @@
  */
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
+import { inSpace } from '../memory/space.ts';
 import type { PrgResponse } from './codes.ts';
 import { findSte } from './configuration.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
@@ -44,11 +45,12 @@ export function writePage(context: Context, smmu: SmmuState): void {
   const name = smmu.config.name;
   const index = pointer(queue, prod);
   const pa = entryAddress(queue, index);
-  if (!context.state.memory.isRam(pa, queue.entryBytes)) {
+  const at = inSpace(context.state, smmu.config.space, pa);
+  if (!context.state.memory.isRam(at, queue.entryBytes)) {
     const raised = (): void => raiseError(context, smmu, 'PRIQ_ABT_ERR');
     return refuse(context, smmu, next, 'the write of the entry aborted', raised);
   }
-  storeBytes(context, name, pa, next.words);
+  storeBytes(context, name, at, next.words);
   context.emit(name, { type: 'page.queued', ...about(smmu, next), requested: next.id, index, pa });
   updateRegister(context, smmu, 'PRIQ_PROD', advance(queue, prod));
   if (isLastOnly(smmu) ? next.last : isEmpty(queue, prod, cons)) interrupt(context, smmu, 'PRIQ');

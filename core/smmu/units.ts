@@ -67,8 +67,15 @@ function unitsOfQueue(queue: CommandQueue, names: readonly [string, string, stri
 /** `unitsOf` for features seen before: most SMMUs have no further queues, some have hundreds. */
 const memo = new WeakMap<Features, readonly Unit[]>();
 
+/**
+ * What an emulated SMMU does by itself: records of what it refused. Its queues and handshakes are worked off
+ * by the VMM, while the access that asks for it is trapped.
+ */
+const emulatedUnits = smmuUnits.filter(({ name }) => ['evtq', 'priq', 'stall'].includes(name));
+
 /** The units that an SMMU has, in the order of the `eager` schedule. */
-export function unitsOf({ features }: Pick<SmmuState, 'features'>): readonly Unit[] {
+export function unitsOf({ features, config }: Pick<SmmuState, 'features' | 'config'>): readonly Unit[] {
+  if (config.space !== undefined) return emulatedUnits;
   if (!features.ecmdq) return smmuUnits;
   let units = memo.get(features);
   if (units === undefined) {
@@ -84,8 +91,8 @@ export function findUnit(
   smmus: Readonly<Record<string, SmmuState>>,
   name: string,
 ): { unit: Unit; smmu: SmmuState } | undefined {
-  const [owner = '', unitName] = name.split('.');
-  const smmu = own(smmus, owner);
-  const unit = smmu && unitsOf(smmu).find((row) => row.name === unitName);
+  const dot = name.lastIndexOf('.');
+  const smmu = own(smmus, name.slice(0, dot));
+  const unit = smmu && unitsOf(smmu).find((row) => row.name === name.slice(dot + 1));
   return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
 }

@@ -5,6 +5,7 @@
  */
 import { swap, wide } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
+import { inSpace } from '../memory/space.ts';
 import { below, pow2 } from '../pow2.ts';
 import { leafAttributes, tableAttributes } from './attributes.ts';
 import { leafAttributes2 } from './attributes2.ts';
@@ -117,7 +118,7 @@ export function walkTables(
     }
     const low = readDescriptor(context, smmu, walk, level, pa);
     if (low === undefined) return fail(walk, 'F_WALK_EABT', `the read of level ${level} aborted`, pa);
-    const raw = context.state.memory.read32(pa + 4);
+    const raw = context.state.memory.read32(inSpace(context.state, smmu.config.space, pa) + 4);
     let lo = walk.bigEndian ? swap(raw) : low;
     const hi = walk.bigEndian ? swap(low) : raw;
     const kind = descriptorKind(walk, level, lo);
@@ -237,12 +238,13 @@ function readDescriptor(
 ): number | undefined {
   const { memory } = context.state;
   const name = smmu.config.name;
-  if (!memory.isRam(pa, 8)) {
+  const at = inSpace(context.state, smmu.config.space, pa);
+  if (!memory.isRam(at, 8)) {
     context.emit(name, { type: 'fetch.aborted', smmu: name, structure: 'descriptor', pa });
     return undefined;
   }
-  const low = memory.read32(pa);
-  const value = wide(memory.read32(pa + 4), low);
+  const low = memory.read32(at);
+  const value = wide(memory.read32(at + 4), low);
   context.emit(name, { type: 'descriptor.fetched', smmu: name, stage: walk.stage, level, pa, value });
   return low;
 }

@@ -8,6 +8,9 @@ import { hasInterrupts, pendingInterrupts, takeInterrupt } from '../driver/inter
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
+import { isHeld } from '../vm/exits.ts';
+import { hasPolls, pendingPolls } from '../vmm/vevents.ts';
+import { beginTask } from './begin.ts';
 import { frameRows } from './frames.ts';
 import type { Frame, FrameRow, Next, Task } from './task.ts';
 
@@ -26,31 +29,35 @@ function canGoOn(state: State, { frames: [next] }: Task): boolean {
 
 /** Units whose oldest task can go on, in the order of the tasks; handlers with a new interrupt come first. */
 export function readyTasks(state: State): readonly string[] {
-  if (state.tasks.length === 0 && !hasInterrupts(state)) return none;
+  if (state.tasks.length === 0 && !hasInterrupts(state) && !hasPolls(state)) return none;
   const seen = new Set<string>();
   const ready: string[] = [];
   const busy = new Set(state.tasks.map(({ unit }) => unit));
-  for (const { unit } of pendingInterrupts(state)) if (!busy.has(unit)) ready.push(unit);
+  for (const { unit } of pendingInterrupts(state))
+    if (!busy.has(unit) && !isHeld(state, unit)) ready.push(unit);
+  for (const { unit } of pendingPolls(state)) if (!busy.has(unit) && !ready.includes(unit)) ready.push(unit);
   for (const task of state.tasks) {
     if (seen.has(task.unit)) continue;
     seen.add(task.unit);
-    if (canGoOn(state, task)) ready.push(task.unit);
+    if (canGoOn(state, task) && !isHeld(state, task.unit)) ready.push(task.unit);
   }
   return ready;
 }
 
 /** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
 export function runTask(context: Context, unit: string): boolean {
+  if (isHeld(context.state, unit)) return false;
   const task = taskOf(context.state, unit) ?? beginHandler(context, unit);
   if (task === undefined || !canGoOn(context.state, task)) return false;
+  const inTurn: Context = { ...context, unit };
   let frames: readonly Frame[] = task.frames;
   for (let count = 0; count < FRAMES_MAX; count += 1) {
     const [next, ...left] = frames;
     if (next === undefined) break;
     const row = rowOf(next);
     if (row.ready?.(context.state, next) === false) break;
-    frames = following(row.run(context, next, task) ?? undefined, left);
-    if (next['pause'] === true) break;
+    frames = following(row.run(inTurn, next, task) ?? undefined, left);
+    if (next['pause'] === true || isHeld(context.state, unit)) break;
   }
   if (frames.length === 0) context.emit(unit, { type: 'task.ended', unit, task: task.id });
   else context.emit(unit, { type: 'task.paused', unit, task: task.id, frames });
@@ -69,13 +76,13 @@ function taskOf({ tasks }: State, unit: string): Task | undefined {
 /** The task of an interrupt's handler, where its interrupt waits. */
 function beginHandler(context: Context, unit: string): Task | undefined {
   const found = pendingInterrupts(context.state).find((each) => each.unit === unit);
-  if (found === undefined) return undefined;
-  takeInterrupt(context, found);
-  beginTask(context, unit, found.source, [found.frame]);
+  if (found !== undefined) {
+    takeInterrupt(context, found);
+    beginTask(context, unit, found.source, [found.frame]);
+    return taskOf(context.state, unit);
+  }
+  const poll = pendingPolls(context.state).find((each) => each.unit === unit);
+  if (poll === undefined) return undefined;
+  beginTask(context, unit, 'events', [poll.frame]);
   return taskOf(context.state, unit);
-}
-
-/** Gives `unit` work to do, in turns to come. Returns the task's number. */
-export function beginTask({ emit }: Context, unit: string, what: string, frames: readonly Frame[]): number {
-  return emit(unit, { type: 'task.begun', unit, what, frames });
 }

@@ -20,6 +20,6 @@ export const unreached = {
   registers: {},
   choices: {},
   stimuli: {},
-  events: {},
+  events: { 'guests give no pages back before they can unmap': ['page.freed'] },
   'scenario ops': {},
 } as const satisfies Unreached;

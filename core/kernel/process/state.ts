@@ -3,7 +3,9 @@
  * is physical memory that lives for as long as somebody maps or pins it, so what a device can still reach
  * is not given to others. Addresses of processes have 47 bits and are plain numbers here.
  */
+
 import type { Radix } from '../../memory/radix.ts';
+import type { Errno } from '../errno.ts';
 
 export const PAGE_BYTES = 4096;
 export const HUGE_BYTES = 2 * 1024 * 1024;
@@ -58,4 +60,11 @@ export interface Process {
   scratch: { readonly va: number; readonly bytes: number };
   /** Bytes of it that calls under way use. */
   scratchUsed: number;
+  /** What its last ioctl came to, where it is a VMM. */
+  answered?: {
+    readonly ioctl: number;
+    readonly argument: bigint;
+    readonly errno?: Errno;
+    readonly ret?: number;
+  };
 }

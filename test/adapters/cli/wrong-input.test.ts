@@ -113,9 +113,10 @@ describe('scenario lines', () => {
     ['7', 'expected an object with "op", found 7'],
     ['{"value":1}', 'op: expected the name of an op, found nothing'],
     ['{"op":"dmaa"}', 'found "dmaa" (did you mean dma'],
-    ['{"op":"vm.create"}', 'op: vm.create is not in this version of Backwalk'],
+    ['{"op":"vm.create","vm":"vm0"}', 'vm.create: expected a machine with a kernel'],
+    ['{"op":"guest.dma","vm":"vm0","endpoint":"x","iova":0,"bytes":1,"access":"read"}', 'guest.dma: vm: '],
     ['{"op":"mem.alloc","bytes":1}', 'mem.alloc: expected a machine with a kernel'],
-    ['{"op":"mem.write","vm":"vm0","gpa":0,"u64":[1]}', 'mem.write: vm: is not in this version of Backwalk'],
+    ['{"op":"mem.write","vm":"vm0","gpa":0,"u64":[1]}', 'mem.write: vm: '],
     [MACHINE, 'machine: expected on the first line only, found where a machine runs'],
     [
       '{"op":"mem.read","pa":"0x40000000","byts":8}',
@@ -123,7 +124,7 @@ describe('scenario lines', () => {
     ],
     [
       '{"op":"mem.read","pa":"0x40000000","bytes":8,"byts":8}',
-      'mem.read: unknown field "byts", expected pa, process, va, bytes, expect, save (did you mean bytes?)',
+      'mem.read: unknown field "byts", expected pa, process, va, vm, gpa, bytes, expect, save (did you mean bytes?)',
     ],
     [
       '{"op":"mem.read","pa":"40000000h","bytes":8}',

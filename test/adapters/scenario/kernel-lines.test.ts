@@ -56,9 +56,9 @@ describe('lines that ask a kernel', () => {
 line                                                                 | message
 {"op":"mem.alloc","bytes":0}                                         | mem.alloc: bytes: expected a whole number from 1 to 0x400000000000
 {"op":"mem.alloc","bytes":1,"kind":"soft"}                           | mem.alloc: kind: expected "anon-shared" or "hugetlb"
-{"op":"mem.write","pa":1,"va":1,"hex":"00"}                          | mem.write: expected pa, or process and va, found both
-{"op":"mem.read","bytes":1}                                          | mem.read: expected pa, or process and va, found none
-{"op":"mem.read","pa":1,"process":"proc0","bytes":1}                 | mem.read: expected pa, or process and va, found both
+{"op":"mem.write","pa":1,"va":1,"hex":"00"}                          | mem.write: expected pa, or process and va, or vm and gpa, found more than one
+{"op":"mem.read","bytes":1}                                          | mem.read: expected pa, or process and va, or vm and gpa, found none
+{"op":"mem.read","pa":1,"process":"proc0","bytes":1}                 | mem.read: expected pa, or process and va, or vm and gpa, found more than one
 {"op":"ioctl","fd":"iommu0"}                                         | ioctl: expected exactly one of name, code, found none
 {"op":"ioctl","fd":"iommu0","name":"IOMMU_IOAS_MAPP"}                | ioctl: name: expected the name of an ioctl of iommufd or VFIO (did you mean IOMMU_IOAS_MAP or IOMMU_IOAS_COPY or IOMMU_IOAS_UNMAP?), found "IOMMU_IOAS_MAPP"
 {"op":"ioctl","fd":"iommu0","name":"IOMMU_DESTROY","arg":{"idd":1}}  | ioctl: arg: unknown field "idd", expected size, id

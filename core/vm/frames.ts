@@ -1,0 +1,75 @@
+/** The frames of virtual machines and their VMMs, by name. */
+import { callRow, openRow, returnedRow } from '../vmm/call.ts';
+import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
+import { answeredRow } from '../vmm/forward.ts';
+import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
+import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
+import {
+  allocatedRow,
+  applyRow,
+  attachedRow,
+  boundRow,
+  installRow,
+  reattachRow,
+  resetRow,
+} from '../vmm/vste.ts';
+import { writtenRow } from '../vmm/written.ts';
+import {
+  answerRow,
+  bindRow,
+  bootedRow,
+  boundDeviceRow,
+  foundRow,
+  goneRow,
+  lostRow,
+  plugEndRow,
+  refusedRow,
+  unplugBeginRow,
+  unplugRow,
+} from './create.ts';
+import { exitEndRow } from './exits.ts';
+
+// biome-ignore format: a table
+export const vmFrames = {
+  'exit.end':            exitEndRow,
+  'vm.answer':           answerRow,
+  'plug.bind':           bindRow,
+  'plug.bound':          boundDeviceRow,
+  'plug.refused':        refusedRow,
+  'plug.end':            plugEndRow,
+  'unplug.begin':        unplugBeginRow,
+  'unplug.go':           unplugRow,
+  'device.gone':         goneRow,
+  'guest.found':         foundRow,
+  'guest.lost':          lostRow,
+  'guest.booted':        bootedRow,
+
+  'vmm.call':            callRow,
+  'vmm.returned':        returnedRow,
+  'vmm.open':            openRow,
+  'slot.answered':       slotAnsweredRow,
+  'slots.mapped':        slotsMappedRow,
+
+  'vsmmu.written':       writtenRow,
+  'vsmmu.consume':       consumeRow,
+  'vsmmu.taken':         takenRow,
+  'vsmmu.failed':        failedRow,
+  'invalidate.answered': answeredRow,
+
+  'nested.plug':         plugRow,
+  'nested.ioas':         ioasRow,
+  'nested.parent':       parentRow,
+  'nested.info':         infoRow,
+  'nested.made':         madeRow,
+  'nested.rest':         restRow,
+  'nested.reset':        resetRow,
+  'nested.reattach':     reattachRow,
+  'vste.apply':          applyRow,
+  'vste.bound':          boundRow,
+  'vste.install':        installRow,
+  'vste.allocated':      allocatedRow,
+  'vste.attached':       attachedRow,
+  'veventq.made':        veventqMadeRow,
+  'vevents.read':        readRow,
+} as const;

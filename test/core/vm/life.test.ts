@@ -1,0 +1,140 @@
+/** The life of a VM: made, a device plugged, the guest started, the device taken away, the VMM killed. */
+import { describe, expect, it } from 'vitest';
+import { nextUnit } from '../../../core/run.ts';
+import { bootHost, type Host, vmConfig } from '../../support/vm.ts';
+
+function withDevice(profile: Parameters<typeof vmConfig>[0]): Host {
+  const host = bootHost({ nic0: 8, nvme0: 9 });
+  host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig(profile) });
+  return host;
+}
+
+describe('a VM of qemu-accel', () => {
+  it('is made with memory and an emulated SMMU', () => {
+    const host = withDevice('qemu-accel');
+    expect(host.entries.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['vm.made', 'vm.backed', 'smmu.made', 'vm.answered']),
+    );
+    expect(host.state.smmus['vm0.smmu']?.config).toMatchObject({ space: 'vm0', profile: 'qemu-11' });
+  });
+
+  it('plugs the first device in the order of QEMU', () => {
+    const host = withDevice('qemu-accel');
+    expect(host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } })).toEqual({});
+    expect(host.ioctls()).toEqual([
+      'VFIO_DEVICE_BIND_IOMMUFD',
+      'IOMMU_IOAS_ALLOC',
+      'IOMMU_HWPT_ALLOC', // the nesting parent
+      'VFIO_DEVICE_ATTACH_IOMMUFD_PT',
+      'IOMMU_IOAS_MAP',
+      'IOMMU_GET_HW_INFO',
+      'IOMMU_VIOMMU_ALLOC',
+      'IOMMU_HWPT_ALLOC', // abort
+      'IOMMU_HWPT_ALLOC', // bypass
+      'VFIO_DEVICE_ATTACH_IOMMUFD_PT',
+    ]);
+    expect(host.all('device.plugged')).toHaveLength(1);
+    expect(host.all('vm.changed').map(({ set }) => set)).toEqual([
+      { iommufd: 'iommu:vm0' },
+      { ioas: 2 },
+      { mapped: true },
+    ]);
+    expect(host.all('device.changed').map(({ set }) => Object.keys(set))).toEqual([
+      ['deviceId'],
+      ['attached', 'hwpt'],
+      ['attached', 'hwpt'],
+    ]);
+    expect(host.all('vsmmu.changed').map(({ set }) => Object.keys(set))).toEqual([
+      ['parent', 'physical'],
+      ['viommu'],
+      ['abortHwpt'],
+      ['bypassHwpt'],
+    ]);
+    expect(host.state.vms['vm0']?.devices['nic0']?.attached).toBe('bypass');
+  });
+
+  it('plugs a second device without the objects that all share', () => {
+    const host = withDevice('qemu-accel');
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nvme0', device: { streamId: 24 } });
+    expect(host.ioctls()).toEqual([
+      'VFIO_DEVICE_BIND_IOMMUFD',
+      'VFIO_DEVICE_ATTACH_IOMMUFD_PT',
+      'IOMMU_GET_HW_INFO',
+    ]);
+    expect(host.state.vms['vm0']?.devices['nvme0']?.attached).toBe('s2');
+  });
+
+  it('holds a vCPU while its trapped write is worked on', () => {
+    const host = withDevice('qemu-accel');
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+    host.ask({ type: 'guest.boot', vm: 'vm0' });
+    const held = host.all('exit.taken').filter((each) => each.held !== undefined);
+    expect(held.length).toBeGreaterThan(5);
+    expect(host.all('exit.ended')).toHaveLength(held.length);
+    // Between the two nothing of the vCPU happens.
+    for (const { seq, unit } of held) {
+      const end = host.all('exit.ended').find((each) => each.seq > seq && each.unit === unit);
+      const turns = host.all('turn').filter((turn) => turn.seq > seq && turn.seq < (end?.seq ?? 0));
+      expect(turns.map((turn) => turn.unit)).not.toContain(unit);
+    }
+    expect(host.state.drivers['vm0.smmu']?.running).toBe(true);
+    expect(host.all('page.allocated').map(({ what }) => what)).toContain('CMDQ');
+  });
+
+  it('frees the nested HWPT and the vDEVICE with the device, and with the last one all', () => {
+    const host = withDevice('qemu-accel');
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+    host.ask({ type: 'guest.boot', vm: 'vm0' });
+    expect(host.ask({ type: 'vm.unplug', vm: 'vm0', endpoint: 'nic0' })).toEqual({});
+    expect(host.all('device.unplugged')).toHaveLength(1);
+    expect(host.all('vmm.told')).toEqual([]);
+    expect(host.ioctls().slice(-6)).toEqual(Array.from({ length: 6 }, () => 'IOMMU_DESTROY'));
+    expect(host.state.vms['vm0']?.smmus['vm0.smmu']).toMatchObject({ viommu: 0, parent: 0, veventFd: -1 });
+    expect(host.state.tasks).toEqual([]);
+  });
+
+  it('leaves nothing behind when its VMM is killed in the middle of a boot', () => {
+    for (let turns = 0; turns < 200; turns += 7) {
+      const host = bootHost({ nic0: 8 }, { schedule: 'manual' });
+      const go = (count?: number): void => {
+        for (let left = count ?? 10_000; left > 0; left -= 1) {
+          const unit = host.state.tasks[0]?.unit;
+          if (unit === undefined) return;
+          host.ask({ type: 'turn', unit: readyOf(host) });
+        }
+      };
+      go();
+      host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig('qemu-accel') });
+      host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+      go(turns);
+      host.ask({ type: 'vm.end', vm: 'vm0' });
+      expect(host.all('vm.ended')).toHaveLength(1);
+      go();
+      expect(host.state.tasks).toEqual([]);
+      expect(host.state.vms).toEqual({});
+      expect(Object.keys(host.state.kernel?.processes ?? {})).toEqual([]);
+      expect(Object.keys(host.state.kernel?.contexts ?? {})).toEqual([]);
+    }
+  });
+});
+
+describe('a VM of plain qemu', () => {
+  it('emulates its devices, and refuses those of the host with the reason', () => {
+    const host = withDevice('qemu');
+    const refused = host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { kind: 'assigned' } });
+    expect(refused).toEqual({ refused: expect.stringContaining('MAP notifications') });
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'edu0', device: { streamId: 16 } });
+    expect(host.all('endpoint.made')).toHaveLength(1);
+    expect(host.ioctls()).toEqual([]);
+    host.ask({ type: 'guest.boot', vm: 'vm0' });
+    host.ask({ type: 'vm.unplug', vm: 'vm0', endpoint: 'edu0' });
+    expect(host.all('endpoint.removed')).toHaveLength(1);
+    expect(host.state.endpoints['vm0.edu0']).toBeUndefined();
+  });
+});
+
+/** The first unit that can go on, as the eager schedule has it. */
+function readyOf(host: Host): string {
+  return nextUnit({ ...host.state, schedule: 'eager' }) ?? host.state.tasks[0]?.unit ?? '';
+}
