@@ -7,6 +7,7 @@ import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
 import { taskEvents } from './tasks/events.ts';
+import { virtioEvents } from './virtio-iommu/events.ts';
 import { vmEvents } from './vm/events.ts';
 
 export const machineEvents = {
@@ -24,6 +25,7 @@ export const events = {
   ...driverEvents,
   ...kernelEvents,
   ...vmEvents,
+  ...virtioEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

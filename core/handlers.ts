@@ -7,6 +7,7 @@ import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
+import { virtioHandlers } from './virtio-iommu/handlers.ts';
 import { vmHandlers } from './vm/handlers.ts';
 
 export const handlers: Handlers = {
@@ -19,5 +20,6 @@ export const handlers: Handlers = {
   ...driverHandlers,
   ...kernelHandlers,
   ...vmHandlers,
+  ...virtioHandlers,
   'interrupt.raised': latchInterrupt,
 };

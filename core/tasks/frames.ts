@@ -1,6 +1,7 @@
 /** Joins the tables of frames of the parts. */
 import { driverFrames } from '../driver/frames.ts';
 import { kernelFrames } from '../kernel/frames.ts';
+import { virtioFrames } from '../virtio-iommu/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
 import type { Frame, FrameRow } from './task.ts';
 
@@ -8,4 +9,5 @@ export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
   ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
+  ...(virtioFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
 };

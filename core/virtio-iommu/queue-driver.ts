@@ -10,6 +10,7 @@ import { VRING_USED_ELEM } from './structs.ts';
 import {
   availEntry,
   availEvent,
+  DESC_BYTES,
   type Descriptor,
   encodeDescriptor,
   type Part,
@@ -43,15 +44,17 @@ export interface ChainParts {
   readonly writable: readonly Part[];
 }
 
+const NOTHING: Descriptor = { gpa: 0, bytes: 0, next: undefined, write: false, indirect: false };
+
 /**
  * An empty queue: writes its rings and its chain of free descriptors.
  * @param quiet no interrupt is wanted for what is used: somebody polls.
  */
 export function openQueue(memory: QueueMemory, place: QueuePlace, quiet: boolean): DriverQueue {
-  for (let index = 0; index < place.size; index += 1) {
-    const next = index + 1 < place.size ? index + 1 : undefined;
-    putDescriptor(memory, place.desc, index, { gpa: 0, bytes: 0, next, write: false, indirect: false });
-  }
+  const free = new Uint8Array(place.size * DESC_BYTES);
+  for (let index = 0; index + 1 < place.size; index += 1)
+    free.set(encodeDescriptor({ ...NOTHING, next: index + 1 }), index * DESC_BYTES);
+  memory.write(place.desc, free);
   write16(memory, place.avail, quiet && !place.eventIdx ? QUIET : 0);
   writeIndex(memory, place.avail, 0);
   writeIndex(memory, place.used, 0);
@@ -103,17 +106,17 @@ function putIndirect(
   parts: readonly Written[],
   table: number,
 ): number {
+  const bytes = parts.length * DESC_BYTES;
+  const content = new Uint8Array(bytes);
   for (const [at, part] of parts.entries()) {
     const next = at + 1 === parts.length ? undefined : at + 1;
-    putDescriptor(memory, table, at, { ...part, next, indirect: false });
+    content.set(encodeDescriptor({ ...part, next, indirect: false }), at * DESC_BYTES);
   }
+  memory.write(table, content);
   const next = nextOf(memory, desc, free);
-  const bytes = parts.length * encodeDescriptor(NOTHING).length;
   putDescriptor(memory, desc, free, { gpa: table, bytes, next: undefined, write: false, indirect: true });
   return next;
 }
-
-const NOTHING: Descriptor = { gpa: 0, bytes: 0, next: undefined, write: false, indirect: false };
 
 /** The descriptor behind a free one; behind the last one there is none, and nobody asks for it. */
 function nextOf(memory: QueueMemory, desc: number, index: number): number {
@@ -121,8 +124,7 @@ function nextOf(memory: QueueMemory, desc: number, index: number): number {
 }
 
 function putDescriptor(memory: QueueMemory, table: number, index: number, descriptor: Descriptor): void {
-  const bytes = encodeDescriptor(descriptor);
-  memory.write(table + index * bytes.length, bytes);
+  memory.write(table + index * DESC_BYTES, encodeDescriptor(descriptor));
 }
 
 /** Whether the device must be told of what was added since it last was, and the queue from then on. */
@@ -140,9 +142,19 @@ export function kick(
   return { queue: told, needed: (flags & QUIET) === 0 };
 }
 
-/** Whether the device has used a chain that was not polled yet. */
+/** Whether the device has used a chain that was not polled yet; a used ring that names none has not. */
 export function hasUsed(memory: QueueMemory, queue: DriverQueue): boolean {
-  return readHead(memory, queue.used)?.idx !== queue.usedIdx;
+  return nextUsed(memory, queue) !== undefined;
+}
+
+function nextUsed(
+  memory: QueueMemory,
+  queue: DriverQueue,
+): { readonly id: number; readonly len: number } | undefined {
+  if (readHead(memory, queue.used)?.idx === queue.usedIdx) return undefined;
+  const bytes = memory.read(usedEntry(queue, queue.usedIdx), VRING_USED_ELEM.bytes);
+  const used = bytes && decodeStruct(VRING_USED_ELEM, bytes);
+  return used !== undefined && used.id < queue.size ? used : undefined;
 }
 
 /**
@@ -154,14 +166,24 @@ export function pollUsed(
   queue: DriverQueue,
   quiet: boolean,
 ): { readonly queue: DriverQueue; readonly head: number; readonly length: number } | undefined {
-  if (!hasUsed(memory, queue)) return undefined;
-  const bytes = present(memory.read(usedEntry(queue, queue.usedIdx), VRING_USED_ELEM.bytes), 'used ring');
-  const { id: head, len: length } = decodeStruct(VRING_USED_ELEM, bytes);
-  if (head >= queue.size) return undefined;
+  const used = nextUsed(memory, queue);
+  if (used === undefined) return undefined;
+  const { id: head, len: length } = used;
   const count = release(memory, queue, head);
   const usedIdx = wrap16(queue.usedIdx + 1);
   if (queue.eventIdx && !quiet) write16(memory, usedEvent(queue), usedIdx);
   return { queue: { ...queue, free: head, freeCount: queue.freeCount + count, usedIdx }, head, length };
+}
+
+/** The first part of a chain that the device writes; also where its descriptors are free again and not reused. */
+export function writablePart(memory: QueueMemory, queue: QueuePlace, head: number): Part | undefined {
+  let [table, index]: [number, number | undefined] = [queue.desc, head];
+  for (let steps = 0; index !== undefined && steps <= queue.size; steps += 1) {
+    const found = readDescriptor(memory, table, index);
+    if (found?.write === true) return { gpa: found.gpa, bytes: found.bytes };
+    [table, index] = found?.indirect === true ? [found.gpa, 0] : [table, found?.next];
+  }
+  return undefined;
 }
 
 /** Puts the descriptors of a chain in front of the free ones. Returns how many they are. */
