@@ -5,8 +5,9 @@
  */
 import type { Context } from '../machine.ts';
 import { beginTask } from '../tasks/begin.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { cpuUnit, vmmUnit } from '../vm/state.ts';
+import { vmmUnit } from '../vm/state.ts';
 import { notifyDevice } from './doorbell.ts';
 import { memoryFor } from './guest-memory.ts';
 import { interruptNeeded, popChain, pushUsed } from './queue-device.ts';

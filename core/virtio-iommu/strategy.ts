@@ -1,8 +1,9 @@
 /** The strategy `virtio-iommu`: no SMMU for the guest, its mappings come as requests, the VMM maps them in the host. */
 import type { Context } from '../machine.ts';
 import { beginTask } from '../tasks/begin.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow, Next } from '../tasks/task.ts';
-import { cpuUnit, vmmUnit } from '../vm/state.ts';
+import { vmmUnit } from '../vm/state.ts';
 import type { Strategy } from '../vmm/strategies.ts';
 import { makeVirtio, plugVirtio, resetFrames, unplugFrames, unplugVirtio } from './plug.ts';
 import { endpointIdOf, findVirtio } from './virtio.ts';

@@ -7,12 +7,13 @@ import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
 import { beginTask } from '../tasks/begin.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow, Task } from '../tasks/task.ts';
 import { answerOf, call, open } from '../vmm/call.ts';
 import { policiesOf, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
-import { cpuUnit, type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
+import { type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
 import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
 
 /** Register pages of emulated SMMUs begin here; nothing else of the machine does. */

@@ -104,8 +104,3 @@ export interface VmState {
 export function vmmUnit(vm: string): string {
   return `${vm}.vmm`;
 }
-
-/** The unit of a CPU: of a VM by its name, or of the `host`. */
-export function cpuUnit(owner: string, cpu: number): string {
-  return `${owner}.cpu${cpu}`;
-}
