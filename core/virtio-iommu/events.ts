@@ -15,7 +15,7 @@ const endpointId = id();
 const domain = int();
 
 /** What of a driver there is before it has endpoints and domains. */
-export type NewDriver = Omit<VirtioDriver, 'lock' | 'endpoints' | 'domains'>;
+export type NewDriver = Omit<VirtioDriver, 'lock' | 'endpoints' | 'domains' | 'dma' | 'quirks'>;
 
 export const virtioEvents = {
   'virtio.made': { vm, setup: json<DeviceSetup>() },
@@ -64,6 +64,8 @@ export const virtioEvents = {
   'vdriver.probed': { vm, endpoint: text('endpoint'), id: endpointId, reserved: json<readonly Reserved[]>() },
   'vdriver.removed': { vm, endpoint: text('endpoint') },
   'vdriver.domained': { vm, domain, bypass: flag() },
+  /** A domain without endpoints goes. */
+  'vdriver.closed': { vm, domain },
   /** Absent: attached to no domain. */
   'vdriver.attached': { vm, endpoint: text('endpoint'), domain: optional(int()) },
   'vdriver.mapped': { vm, domain, iova: iova(), last: iova(), pa: pa(), flags: int() },

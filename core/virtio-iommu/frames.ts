@@ -4,6 +4,7 @@ import { reportsRow } from './fault.ts';
 import {
   attachedRow,
   attachRow,
+  closeRow,
   detachedRow,
   detachRow,
   forgetRow,
@@ -42,6 +43,7 @@ export const virtioFrames = {
   'vdriver.replay':   replayRow,
   'vdriver.detach':   detachRow,
   'vdriver.detached': detachedRow,
+  'vdriver.close':    closeRow,
   'vdriver.forget':   forgetRow,
   'vdriver.resume':   resumeRow,
   'vdriver.map':      mapRow,

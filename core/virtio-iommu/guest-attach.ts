@@ -69,7 +69,8 @@ export const attachRow: FrameRow<AttachFrame> = {
   },
 };
 
-function lowestFree(state: State, vm: string): number {
+/** The lowest number that no domain of the driver has (linux: ida_alloc_range). */
+export function lowestFree(state: State, vm: string): number {
   const { domains } = driverIn(state, vm);
   let id = virtioIn(state, vm).device.config.domainRange.start;
   while (domains[id] !== undefined) id += 1;
@@ -138,6 +139,13 @@ export function canBypass(state: State, vm: string): boolean {
 }
 
 /** The driver forgets a device that goes (linux: viommu_release_device). */
+/** A domain that nothing is attached to goes: the device does not know it any more. */
+export const closeRow: FrameRow<Frame & { readonly vm: string; readonly domain: number }> = {
+  run: (context, { vm, domain }) => {
+    context.emit(actorOf(context, vm), { type: 'vdriver.closed', vm, domain });
+  },
+};
+
 export const forgetRow: FrameRow<OfEndpoint> = {
   run: (context, { vm, endpoint }) => {
     context.emit(actorOf(context, vm), { type: 'vdriver.removed', vm, endpoint });

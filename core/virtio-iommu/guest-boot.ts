@@ -4,6 +4,7 @@
  * domain of its own. Every access to a register of the device is an exit. Firmware says who is behind it: ACPI
  * VIOT, or `iommu-map` with the node of the device.
  */
+import { defaultPlatform, type Platform } from '../driver/features.ts';
 import type { Context } from '../machine.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { type ExitReason, exitTo } from '../vm/exits.ts';
@@ -18,7 +19,7 @@ import { hasFeature, resetDevice } from './space.ts';
 import type { IommuDevice } from './state.ts';
 import { FAULT, type FeatureName, QUEUE_SIZE, type QueueName, queueNumbers } from './structs.ts';
 import { findVirtio, virtioIn } from './virtio.ts';
-import { queueBytes } from './virtqueue.ts';
+import { batched, queueBytes } from './virtqueue.ts';
 
 type OfVm = Frame & { readonly vm: string };
 
@@ -61,8 +62,8 @@ const afterQueues: readonly Access[] = [
   ['mmio.write', 'device_status=DRIVER_OK'],
 ];
 
-export const bootRow: FrameRow<OfVm> = {
-  run: (context, { vm }) => {
+export const bootRow: FrameRow<OfVm & { readonly platform: Partial<Platform> }> = {
+  run: (context, { vm, platform }) => {
     const virtio = findVirtio(context.state, vm);
     if (virtio === undefined) return;
     const { device } = virtio;
@@ -84,6 +85,13 @@ export const bootRow: FrameRow<OfVm> = {
     const indirect = hasFeature(device, 'INDIRECT_DESC');
     const filled = fillEvents(context, vm, queues.event, eventBuffers);
     const driver = {
+      name: `${vm}.virtio-iommu`,
+      setup: {
+        owner: vm,
+        actor: vm,
+        port: { kind: 'guest', smmu: '' } as const,
+        platform: { ...defaultPlatform, ...platform },
+      },
       buffers,
       eventBuffers,
       probeSize,
@@ -145,21 +153,24 @@ function fillEvents(
   { gpa, slotBytes: bytes }: Buffers,
 ): { readonly queue: DriverQueue; readonly needed: boolean } {
   const memory = memoryFor(context, vm, actorOf(context, vm));
+  const once = batched(memory, queue.desc, queue.used - queue.desc);
   let filled = queue;
   for (let slot = 0; slot < queue.size; slot += 1) {
     const writable = [{ gpa: gpa + slot * bytes, bytes }];
-    filled = addChain(memory, filled, { readable: [], writable })?.queue ?? filled;
+    filled = addChain(once.memory, filled, { readable: [], writable })?.queue ?? filled;
   }
+  once.flush();
   return kick(memory, filled);
 }
 
 /** A device behind the virtio-iommu: probed, and attached to a domain of its own. */
 export const foundRow: FrameRow<OfVm & { readonly endpoint: string; readonly id: number }> = {
   run: ({ state }, { vm, endpoint, id }) => {
-    if (virtioIn(state, vm).driver === undefined) return;
-    return [
-      { do: 'vdriver.probe', vm, endpoint, id },
-      { do: 'vdriver.attach', vm, endpoint, to: 'dma' },
-    ];
+    const { driver } = virtioIn(state, vm);
+    if (driver === undefined) return;
+    const { defaultDomain } = driver.setup.platform;
+    const to = defaultDomain === 'identity' ? 'identity' : 'dma';
+    const attach = { do: 'vdriver.attach', vm, endpoint, to };
+    return [{ do: 'vdriver.probe', vm, endpoint, id }, ...(defaultDomain === 'blocked' ? [] : [attach])];
   },
 };

@@ -25,6 +25,8 @@ export interface MapFrame extends Frame {
   readonly access: 'read' | 'write' | 'both';
   /** Device registers, not memory. */
   readonly mmio?: boolean;
+  /** More follows, and one sync for all. */
+  readonly more?: boolean;
   /** Bytes that are mapped already. */
   readonly done: number;
   /** Runs at the end, with an `errno` where there is one. */
@@ -82,7 +84,8 @@ export const mapRow: FrameRow<MapFrame> = {
       if (isFull(driverIn(context.state, vm))) return [syncFrame(vm), { ...frame, done }];
       done += mapPiece(context, frame, domain, done);
     }
-    return [...(domain.endpoints > 0 ? [syncFrame(vm)] : []), ...ended(then)];
+    const synced = domain.endpoints > 0 && frame.more !== true;
+    return [...(synced ? [syncFrame(vm)] : []), ...ended(then)];
   },
 };
 

@@ -3,6 +3,9 @@
  * (linux: struct viommu_dev, viommu_domain, viommu_endpoint). The bytes of queues and requests are in the guest's
  * memory.
  */
+import type { DmaDomain } from '../dma-api/state.ts';
+import type { Quirks } from '../driver/quirks.ts';
+import type { DriverSetup } from '../driver/state.ts';
 import type { Addressed, Areas } from '../kernel/iommufd/areas.ts';
 import type { Reserved } from './codec.ts';
 import type { DeviceQueue } from './queue-device.ts';
@@ -56,6 +59,12 @@ export interface Buffers {
 }
 
 export interface VirtioDriver {
+  readonly name: string;
+  /** As of the driver of an SMMU, for what both have in common. */
+  readonly setup: DriverSetup;
+  quirks: Quirks;
+  /** What the DMA API keeps of its domains. */
+  dma?: Record<number, DmaDomain>;
   readonly buffers: Buffers;
   readonly eventBuffers: Buffers;
   readonly pageSizes: bigint;

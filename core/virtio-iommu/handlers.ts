@@ -54,7 +54,7 @@ export const virtioHandlers: Pick<Handlers, keyof typeof virtioEvents> = {
   },
 
   'vdriver.made': (state, { vm, driver }) => {
-    const fresh = { lock: '', endpoints: {}, domains: {} };
+    const fresh = { lock: '', endpoints: {}, domains: {}, quirks: {} };
     of(state, vm).driver = { ...driver, queues: { ...driver.queues }, ...fresh };
   },
   'vdriver.moved': (state, { vm, queue, to }) => {
@@ -72,6 +72,9 @@ export const virtioHandlers: Pick<Handlers, keyof typeof virtioEvents> = {
   },
   'vdriver.domained': (state, { vm, domain: id, bypass }) => {
     driverOf(state, vm).domains[id] = { id, bypass, endpoints: 0, mappings: sealedMap() };
+  },
+  'vdriver.closed': (state, { vm, domain }) => {
+    delete driverOf(state, vm).domains[domain];
   },
   'vdriver.attached': (state, { vm, endpoint, domain }) => {
     const driver = driverOf(state, vm);

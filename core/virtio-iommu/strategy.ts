@@ -17,7 +17,7 @@ export const virtioStrategy: Strategy = {
   plug: (vm, endpoint) => [{ do: 'virtio.plug', vm, endpoint }],
   unplug: unplugFrames,
   reset: resetFrames,
-  boot: (vm) => [{ do: 'vdriver.boot', vm }],
+  boot: (vm, platform) => [{ do: 'vdriver.boot', vm, platform }],
   found: (context, vm, endpoint, after) => {
     const virtio = findVirtio(context.state, vm);
     const id = virtio && endpointIdOf(virtio, endpoint);

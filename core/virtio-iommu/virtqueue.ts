@@ -13,6 +13,28 @@ export interface QueueMemory {
   write(gpa: number, bytes: Uint8Array): boolean;
 }
 
+/** Memory of which a range is written at once, when all is done; `flush` says whether it could be. */
+export function batched(
+  memory: QueueMemory,
+  gpa: number,
+  size: number,
+): { readonly memory: QueueMemory; flush(): boolean } {
+  const bytes = memory.read(gpa, size) ?? new Uint8Array(size);
+  const inside = (at: number, count: number): boolean => at >= gpa && at + count <= gpa + size;
+  return {
+    memory: {
+      read: (at, count) =>
+        inside(at, count) ? bytes.slice(at - gpa, at - gpa + count) : memory.read(at, count),
+      write: (at, data) => {
+        if (!inside(at, data.length)) return memory.write(at, data);
+        bytes.set(data, at - gpa);
+        return true;
+      },
+    },
+    flush: () => memory.write(gpa, bytes),
+  };
+}
+
 /** Where a queue stands, in guest-physical addresses. */
 export interface QueuePlace {
   /** Entries, a power of two. */

@@ -266,7 +266,7 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} })
     ...Object.keys(owner.smmus).flatMap((smmu) => [
       ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...platform } }),
     ]),
-    ...(strategy.boot?.(vm) ?? []),
+    ...(strategy.boot?.(vm, { vhe: false, ...platform }) ?? []),
     { do: 'guest.booted', vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);

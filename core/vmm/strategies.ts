@@ -1,4 +1,5 @@
 /** The strategies: what each does at the points where VMMs differ. A point that a strategy leaves out is not its business. */
+import type { Platform } from '../driver/features.ts';
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { SmmuState } from '../smmu/state.ts';
@@ -27,7 +28,7 @@ export interface Strategy {
    * The guest's drivers of what it has besides SMMUs: at power-on, for a new device, and before one goes.
    * `after` is what the VMM does then; nothing is the answer where it is to go on at once.
    */
-  boot?(vm: string): readonly Frame[];
+  boot?(vm: string, platform: Partial<Platform>): readonly Frame[];
   found?(context: Context, vm: string, endpoint: string, after: readonly Frame[]): Next;
   lost?(context: Context, vm: string, endpoint: string, after: readonly Frame[]): Next;
   /** Makes an assigned device ready, after its file is bound. */

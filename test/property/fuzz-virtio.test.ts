@@ -95,5 +95,5 @@ describe.each(['virtio-1.3', 'qemu-9.2'] satisfies DeviceProfile[])('%s', (profi
       expect(met.get(`${name} OK`) ?? 0).toBeGreaterThan(100);
     for (const status of ['INVAL', 'NOENT']) expect(met.get(`MAP ${status}`) ?? 0).toBeGreaterThan(100);
     expect(met.get('UNMAP RANGE') ?? 0).toBeGreaterThan(100);
-  });
+  }, 240_000);
 });

@@ -24,13 +24,18 @@ export interface VirtioVm extends Host {
   begin(frames: readonly Frame[], cpu?: number): void;
 }
 
-/** A VM that is made and not booted, with devices `nvme0`, `nvme1`, ... plugged. @param silent forgets how */
+export interface VmOptions {
+  /** How it was made is told too. */
+  readonly loud?: true;
+  readonly ram?: object;
+}
+
+/** A VM that is made and not booted, with devices `nvme0`, `nvme1`, ... plugged. */
 export function virtioVm(
   policies: Readonly<Record<string, unknown>> = {},
   devices = 1,
   machine: object = {},
-  silent = true,
-  ram: object | undefined = undefined,
+  { loud, ram }: VmOptions = {},
 ): VirtioVm {
   const endpoints = Array.from({ length: devices }, (_, at) => ({
     name: `nvme${at}`,
@@ -41,7 +46,7 @@ export function virtioVm(
   made.line({ op: 'vm.create', vm: VM, profile: 'virtio-iommu', policies, cpus: 2, ...(ram && { ram }) });
   for (const { name } of endpoints) made.line({ op: 'vm.plug', vm: VM, endpoint: name });
   made.line({ op: 'run' });
-  if (silent) made.look();
+  if (loud !== true) made.look();
   const begin = (frames: readonly Frame[], cpu = 0): void => {
     const unit = `${VM}.cpu${cpu}`;
     const event = { actor: unit, type: 'task.begun', unit, what: 'DMA', frames };
@@ -63,9 +68,14 @@ export function virtioVm(
 }
 
 /** The same, and its guest runs: its devices are attached to a domain each. */
-export function bootedVm(...made: Parameters<typeof virtioVm>): VirtioVm {
-  const vm = virtioVm(...made);
-  vm.line({ op: 'guest.boot', vm: VM });
+export function bootedVm(
+  policies: Readonly<Record<string, unknown>> = {},
+  devices = 1,
+  machine: object = {},
+  platform: object = {},
+): VirtioVm {
+  const vm = virtioVm(policies, devices, machine);
+  vm.line({ op: 'guest.boot', vm: VM, platform });
   vm.line({ op: 'run' });
   vm.look();
   return vm;

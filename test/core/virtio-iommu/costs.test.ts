@@ -33,7 +33,7 @@ function chunks(iova: number, pages: number): number {
 
 describe('power-on', () => {
   it('tells of the device, of its queues, and of each endpoint', () => {
-    const vm = virtioVm({}, 1, {}, false);
+    const vm = virtioVm({}, 1, {}, { loud: true });
     const facts = (entries: readonly Entry[]) =>
       entries.map(({ type }) => type).filter((type) => /^(virtio|virtqueue|vdriver)\./.test(type));
     expect(facts(vm.look())).toEqual(['virtio.made', 'virtio.plugged', 'virtio.hosted']);
@@ -63,7 +63,7 @@ describe('power-on', () => {
   });
 
   it('fails where the guest has no memory for the queues', () => {
-    const vm = virtioVm({}, 0, {}, true, [{ base: RAM, size: 0x4000 }]);
+    const vm = virtioVm({}, 0, {}, { ram: [{ base: RAM, size: 0x4000 }] });
     vm.line({ op: 'guest.boot', vm: VM });
     expect(of(vm.look(), 'vdriver.failed')).toMatchObject([{ what: 'probe', why: 'ENOMEM' }]);
     expect(vm.virtio.driver).toBeUndefined();
@@ -148,5 +148,5 @@ describe('costs, lazy', () => {
     const unmaps = [...Array(300).keys()].flatMap((page) => unmap(0x100_0000 + page * 2 * PAGE, 1, true));
     expect(costOf(vm.task(unmaps))).toMatchObject({ exits: 1, unmaps: 256, requests: 256 });
     expect(costOf(vm.task(flushFrames(VM)))).toMatchObject({ exits: 1, unmaps: 44, requests: 44 });
-  });
+  }, 60_000);
 });

@@ -5,11 +5,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeRequest, statusOf } from '../../../core/virtio-iommu/codec.ts';
-import { alignedPiece } from '../../../core/virtio-iommu/host.ts';
+import { alignedPiece, type HostStep } from '../../../core/virtio-iommu/host.ts';
 import type { DeviceProfile } from '../../../core/virtio-iommu/profiles.ts';
+import type { IommuDevice } from '../../../core/virtio-iommu/state.ts';
 import type { StatusName } from '../../../core/virtio-iommu/structs.ts';
 import { showFault, translateAccess } from '../../../core/virtio-iommu/translate.ts';
-import { deviceOf, serveRequest } from '../../support/virtio.ts';
+import { deviceOf, serveRequest, showStep } from '../../support/virtio.ts';
 
 const PAGES = 48;
 const PAGE = 0x1000n;
@@ -59,6 +60,27 @@ function modelOf(profile: DeviceProfile) {
   };
 }
 
+/** Does a step in the host: pages by address. What is wrong with it, if anything. */
+function applied(host: Map<bigint, bigint>, step: HostStep): readonly string[] {
+  if (step.do === 'switch') return [];
+  const { iova, size } = step;
+  const wrong = iova % size === 0n && (size & (size - 1n)) === 0n ? [] : [`${showStep(step)} is not aligned`];
+  for (let at = 0n; at < size; at += PAGE) {
+    if (host.has(iova + at) !== (step.do === 'unmap')) wrong.push(`${showStep(step)} at ${iova + at}`);
+    if (step.do === 'map') host.set(iova + at, step.gpa + at);
+    else host.delete(iova + at);
+  }
+  return wrong;
+}
+
+/** The guest-physical page behind an address, where device and host agree. */
+function reached(device: IommuDevice, host: ReadonlyMap<bigint, bigint>, iova: bigint): string {
+  const found = translateAccess(device, { endpoint: 9, iova: iova + 0x123n, access: 'read' });
+  const here = found.kind === 'gpa' ? `${found.gpa - 0x123n}` : 'none';
+  const there = `${host.get(iova) ?? 'none'}`;
+  return here === there ? here : `${here}, in the host ${there}`;
+}
+
 describe.each(['virtio-1.3', 'qemu-9.2'] satisfies DeviceProfile[])('mappings of %s', (profile) => {
   it('are those of an array of pages, in the device and in the host', () => {
     const met = new Set<string>();
@@ -82,28 +104,17 @@ describe.each(['virtio-1.3', 'qemu-9.2'] satisfies DeviceProfile[])('mappings of
           const { written, steps } = serveRequest(device, bytes, 4);
           expect(statusOf(written)).toBe(expected);
           met.add(`${name} ${expected}`);
-          for (const step of steps) {
-            if (step.do === 'switch') continue;
-            expect([step.iova % step.size, step.size & (step.size - 1n)]).toEqual([0n, 0n]);
-            for (let at = 0n; at < step.size; at += PAGE) {
-              expect(host.has(step.iova + at)).toBe(step.do === 'unmap');
-              if (step.do === 'map') host.set(step.iova + at, step.gpa + at);
-              else host.delete(step.iova + at);
-            }
-          }
-          for (const [at, page] of model.pages.entries()) {
-            const iova = addressOf(at) + 0x123n;
-            const found = translateAccess(device, { endpoint: 9, iova, access: 'read' });
-            if (page === undefined) expect(found.kind).toBe('fault');
-            else expect(found).toEqual({ kind: 'gpa', gpa: page.gpa * PAGE + 0x123n });
-            expect(host.get(addressOf(at))).toBe(page === undefined ? undefined : page.gpa * PAGE);
-          }
+          expect(steps.flatMap((step) => applied(host, step))).toEqual([]);
+          const found = model.pages.map((_, at) => reached(device, host, addressOf(at)));
+          expect(found).toEqual(
+            model.pages.map((page) => (page === undefined ? 'none' : `${page.gpa * PAGE}`)),
+          );
         }
         expect(device.domains[1]?.count).toBe(
           new Set(model.pages.flatMap((each) => each?.mapping ?? [])).size,
         );
       }),
-      { seed: SEED, numRuns: 150 },
+      { seed: SEED, numRuns: 80 },
     );
     expect([...met].sort()).toEqual(['map INVAL', 'map OK', 'unmap OK', 'unmap RANGE']);
   });
@@ -118,12 +129,14 @@ describe('pieces for the host', () => {
         const [start, last] = one < other ? [one, other] : [other, one];
         let at = start;
         let pieces = 0;
+        const odd: bigint[] = [];
         while (at <= last) {
           const size = alignedPiece(at, last);
-          expect([at % size, size & (size - 1n)]).toEqual([0n, 0n]);
+          if (at % size !== 0n || (size & (size - 1n)) !== 0n) odd.push(at);
           at += size;
           pieces += 1;
         }
+        expect(odd).toEqual([]);
         expect(at).toBe(last + 1n);
         expect(pieces).toBeLessThanOrEqual(2 * (last - start + 1n).toString(2).length);
       }),

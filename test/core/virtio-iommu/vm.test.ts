@@ -58,7 +58,7 @@ describe('runs of the driver', () => {
       }),
       { seed: SEED, numRuns: 12 },
     );
-  });
+  }, 60_000);
 
   it('an address twice, a device without a domain, and one that bypasses', () => {
     const vm = bootedVm();
@@ -168,7 +168,7 @@ describe('the request lock', () => {
       }),
       { seed: SEED, numRuns: 10 },
     );
-  });
+  }, 60_000);
 });
 
 describe('DMA', () => {
