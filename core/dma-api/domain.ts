@@ -47,7 +47,8 @@ export function emitOpened(
   kind: DmaKind,
 ): void {
   const { name, setup } = driver;
-  const bits = opsOf(driver).inputBits(state, driver, domain) ?? 0;
+  const reach = state.endpoints[endpoint]?.config.dmaBits ?? 64;
+  const bits = Math.min(opsOf(driver).inputBits(state, driver, domain) ?? 0, reach);
   const { magazine, depotMax } = behavioursOf({ setup });
   const limit = 2 ** bits / PAGE_BYTES - 1;
   emit(setup.actor, { type: 'dma.opened', driver: name, domain, endpoint, kind, limit, magazine, depotMax });

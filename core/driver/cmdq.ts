@@ -57,7 +57,9 @@ export function isStuck(state: State, driver: DriverState): boolean {
 function batchOf(
   driver: DriverState,
   { commands, sync }: IssueFrame,
-): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean } {
+): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean; more?: boolean } {
+  if (driver.setup.platform.tlbiOnMap !== undefined && commands.length > 0 && sync)
+    return single(driver, commands);
   const forced = driver.features?.forceSync === true;
   const size = forced ? BATCH - 1 : BATCH;
   const last = commands.length <= size;
@@ -69,6 +71,15 @@ function batchOf(
   };
 }
 
+/** One command for each write of PROD, the CMD_SYNC last and alone: as drivers were in 2017. */
+function single(
+  driver: DriverState,
+  [first, ...left]: readonly Cmd[],
+): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean; more: boolean } {
+  const now = first === undefined ? [] : spoiled([first], driver.quirks);
+  return { now, left, sync: false, more: true };
+}
+
 export const issueRow: FrameRow<IssueFrame> = {
   ready: (state, frame) => {
     const driver = driverOf(state, frame.driver);
@@ -78,7 +89,7 @@ export const issueRow: FrameRow<IssueFrame> = {
   },
   run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
-    const { now, left, sync } = batchOf(driver, frame);
+    const { now, left, sync, more } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);
     if (count > 0 && !hasRoom(cmdqOf(driver), count)) {
       refreshCons(context, driver);
@@ -89,7 +100,7 @@ export const issueRow: FrameRow<IssueFrame> = {
       }
     }
     const shared = count > 0 && (isCpuUnit(task.unit) || (driver.runs?.length ?? 0) > 0);
-    const rest = left.length === 0 ? [] : [{ ...frame, commands: left }];
+    const rest = left.length === 0 && more !== true ? [] : [{ ...frame, commands: left }];
     if (shared) return [...share(context, driver, { now, sync }, task), ...rest];
     const index = count > 0 ? insert(context, driver, now, sync) : 0;
     return [...waitFor(driver, sync, index), ...rest];

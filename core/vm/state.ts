@@ -57,6 +57,8 @@ export interface VmDevice {
   readonly vdevice: number;
   /** StreamID that the vDEVICE was made with. */
   readonly boundSid: number;
+  /** Its own IOAS, where the VMM shadows the guest's mappings. */
+  readonly ioas: number;
   /** Its own nested HWPT. */
   readonly hwpt: number;
   readonly attached: VmAttachment;

@@ -66,6 +66,23 @@ describe('guest.map and guest.unmap', () => {
   });
 });
 
+describe('a workload', () => {
+  it('loses and mixes up nothing, assigned or emulated, and each unmap is an exit', () => {
+    const vm = bootedVm();
+    vm.line({ op: 'vm.plug', vm: VM, endpoint: 'net0', kind: 'emulated', streamId: 32 });
+    vm.line({ op: 'run' });
+    for (const endpoint of ['nvme0', 'net0']) {
+      vm.look();
+      const outcome = vm.line({ op: 'guest.work', vm: VM, endpoint, kind: 'nvme', count: 12 });
+      expect(outcome).toMatchObject({ done: 24, refused: 0, failed: 0, corrupt: 0 });
+      const entries = vm.look();
+      const { exits, maps, unmaps } = costOf(entries);
+      expect([exits, of(entries, 'dma.unmapped').length]).toEqual([24, 12]);
+      expect(maps > 0 && maps === unmaps).toBe(endpoint === 'nvme0');
+    }
+  });
+});
+
 describe('lazy', () => {
   it('255 unmaps wait in the flush queue, and their requests in the ring; the next flushes', () => {
     const vm = bootedVm();
