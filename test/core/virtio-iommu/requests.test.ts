@@ -3,11 +3,14 @@
  * the specification and QEMU's answer and have the host do; all lines act on one device each, in order.
  */
 import { describe, expect, it } from 'vitest';
+import { encodeStruct } from '../../../core/kernel/uapi/struct.ts';
+import { hexOf } from '../../../core/schema.ts';
 import { decodeProperties, showAnswer, showRequest } from '../../../core/virtio-iommu/codec.ts';
+import { configOf } from '../../../core/virtio-iommu/config-space.ts';
 import type { DeviceProfile } from '../../../core/virtio-iommu/profiles.ts';
 import { spaceOf } from '../../../core/virtio-iommu/space.ts';
 import type { IommuDevice } from '../../../core/virtio-iommu/state.ts';
-import { names } from '../../../core/virtio-iommu/structs.ts';
+import { CONFIG, type FeatureName, names } from '../../../core/virtio-iommu/structs.ts';
 import { bytesOfHex, deviceOf, msiWindow, serveRequest, showStep } from '../../support/virtio.ts';
 
 interface Line {
@@ -169,6 +172,19 @@ describe('properties', () => {
     const device = deviceOf({ profile: 'virtio-1.3' });
     const { written } = serveRequest(device, bytesOfHex(`0500000008000000${zeros(64)}`), 516);
     expect(decodeProperties(written)).toEqual([msiWindow]);
+  });
+});
+
+describe('the configuration space', () => {
+  const bytes = (offered: readonly FeatureName[]): string =>
+    hexOf(encodeStruct(CONFIG, configOf(deviceOf({ profile: 'virtio-1.3', offered, config: limits }))));
+  const pages = u64(BigInt.asUintN(64, -0x1000n));
+
+  it('shows what the device offers, and zeros for the rest', () => {
+    expect(bytes(['MAP_UNMAP'])).toBe(pages + zeros(32));
+    expect(bytes(['INPUT_RANGE', 'DOMAIN_RANGE', 'PROBE', 'BYPASS_CONFIG'])).toBe(
+      `${pages}${range(0n, 2n ** 48n - 1n)}${u32(0)}${u32(0xffff)}${u32(512)}01${zeros(3)}`,
+    );
   });
 });
 
