@@ -76,6 +76,18 @@ describe('runs of the driver', () => {
   });
 });
 
+describe('an unmap with a hole in it', () => {
+  it('is forgotten by the driver and not told to the device, which then refuses the address: as in Linux', () => {
+    const vm = bootedVm();
+    vm.task(map(0x10_0000, 1));
+    expect(costOf(vm.task(unmap(0x10_0000, 2)))).toMatchObject({ requests: 0 });
+    expect(vm.virtio.driver!.domains[0]!.mappings.size).toBe(0);
+    expect(hostPages(vm, 'nvme0').size).toBe(1);
+    expect(talk(vm.task(map(0x10_0000, 2, RAM + 0x8000)))).toEqual(['MAP INVAL']);
+    expect([...hostPages(vm, 'nvme0').values()]).toEqual([BigInt(RAM + 0x10_0000)]);
+  });
+});
+
 describe('statuses', () => {
   it("of MAP are lost, whatever they are: beyond the guest's memory", () => {
     for (const [virtioDevice, answer] of [
