@@ -89,10 +89,11 @@ export function addChain(
 type Written = Part & { readonly write: boolean };
 
 /** Returns the next free descriptor. */
-function putDirect(memory: QueueMemory, { desc, free }: DriverQueue, parts: readonly Written[]): number {
+function putDirect(memory: QueueMemory, queue: DriverQueue, parts: readonly Written[]): number {
+  const { desc, free } = queue;
   let index = free;
   for (const [at, part] of parts.entries()) {
-    const next = nextOf(memory, desc, index);
+    const next = nextOf(memory, queue, index);
     const last = at + 1 === parts.length;
     putDescriptor(memory, desc, index, { ...part, next: last ? undefined : next, indirect: false });
     index = next;
@@ -102,10 +103,11 @@ function putDirect(memory: QueueMemory, { desc, free }: DriverQueue, parts: read
 
 function putIndirect(
   memory: QueueMemory,
-  { desc, free }: DriverQueue,
+  queue: DriverQueue,
   parts: readonly Written[],
   table: number,
 ): number {
+  const { desc, free } = queue;
   const bytes = parts.length * DESC_BYTES;
   const content = new Uint8Array(bytes);
   for (const [at, part] of parts.entries()) {
@@ -113,14 +115,15 @@ function putIndirect(
     content.set(encodeDescriptor({ ...part, next, indirect: false }), at * DESC_BYTES);
   }
   memory.write(table, content);
-  const next = nextOf(memory, desc, free);
+  const next = nextOf(memory, queue, free);
   putDescriptor(memory, desc, free, { gpa: table, bytes, next: undefined, write: false, indirect: true });
   return next;
 }
 
 /** The descriptor behind a free one; behind the last one there is none, and nobody asks for it. */
-function nextOf(memory: QueueMemory, desc: number, index: number): number {
-  return readDescriptor(memory, desc, index)?.next ?? 0;
+function nextOf(memory: QueueMemory, { desc, size }: QueuePlace, index: number): number {
+  // Whatever somebody wrote over the table, it leads to a descriptor.
+  return (readDescriptor(memory, desc, index)?.next ?? 0) % size;
 }
 
 function putDescriptor(memory: QueueMemory, table: number, index: number, descriptor: Descriptor): void {
@@ -193,7 +196,7 @@ function release(memory: QueueMemory, { desc, free, size, freeCount }: DriverQue
   let last = head;
   for (; count <= size; count += 1) {
     const next = readDescriptor(memory, desc, last)?.next;
-    if (next === undefined) break;
+    if (next === undefined || next >= size) break;
     last = next;
   }
   const held = present(readDescriptor(memory, desc, last), 'descriptor');

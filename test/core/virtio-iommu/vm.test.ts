@@ -302,6 +302,31 @@ describe('what goes wrong', () => {
     expect(vm.state.tasks.map(({ unit }) => unit)).toEqual(['vm0.cpu0']);
   });
 
+  it('whatever stands in the queues, nobody asserts', () => {
+    const write = fc.record({
+      at: fc.nat(0x1ff0),
+      bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
+      part: fc.constantFrom('queue', 'queue', 'buffers'),
+    });
+    const broken = new Set<string>();
+    fc.assert(
+      fc.property(fc.array(fc.tuple(write, fc.boolean()), { minLength: 4, maxLength: 12 }), (writes) => {
+        const vm = bootedVm({}, 1, { schedule: 'manual' });
+        const { buffers, queues } = vm.virtio.driver!;
+        for (const [index, [{ at, bytes, part }, late]] of writes.entries()) {
+          vm.begin(map(0x10_0000 + index * PAGE, 1, RAM, 'nvme0'), index % 2);
+          if (late) vm.line({ op: 'turn', unit: `vm0.cpu${index % 2}` });
+          const base = part === 'queue' ? queues.request.desc : buffers.gpa;
+          vm.line({ op: 'mem.write', vm: VM, gpa: base + at, hex: Buffer.from(bytes).toString('hex') });
+          vm.line({ op: 'run', turnsMax: 500 });
+        }
+        broken.add((vm.virtio.device.broken ?? 'no').replaceAll(/[0-9]+/g, 'n'));
+      }),
+      { seed: SEED, numRuns: 25 },
+    );
+    expect(broken.size).toBeGreaterThan(2);
+  }, 60_000);
+
   it('an unplugged device takes its IOAS along; the VM that ends takes all', () => {
     const vm = bootedVm({}, 2);
     vm.task(map(0x10_0000, 4));
