@@ -92,6 +92,11 @@ export interface Finding {
   /** Rows of the map around the input address. */
   readonly map?: readonly string[];
   readonly notes: readonly string[];
+  /**
+   * Positions of the commands and changes it is about. A stale use or a reuse whose blame or nearest miss is one
+   * of them says the same, and more: then this one is not told.
+   */
+  readonly lost?: readonly Position[];
   readonly twin?: string;
   readonly next: readonly string[];
   readonly reproduce: string;

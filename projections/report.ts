@@ -81,9 +81,20 @@ function entry({ entry: used }: Finding): readonly string[] {
   return used === undefined ? [] : section('Entry was filled:', used.rests.map(step));
 }
 
-function broken({ access: used, blame, after }: Finding): readonly string[] {
-  const title = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
-  return section(title, [...told(blame), ...after.flatMap(told)]);
+/** Of a finding without an access: what its class says was done. */
+function titleOf({ title }: Finding): string {
+  if (title.startsWith('memory-released')) return 'Memory was released:';
+  if (title.startsWith('memory-reused')) return 'Memory was reused:';
+  if (title.startsWith('remade')) return 'Descriptor was made:';
+  return 'What was done:';
+}
+
+function broken(finding: Finding): readonly string[] {
+  const { access: used, blame, after } = finding;
+  return section(used === undefined ? titleOf(finding) : 'Mapping was broken:', [
+    ...told(blame),
+    ...after.flatMap(told),
+  ]);
 }
 
 function told(blame: Blame): readonly string[] {
@@ -130,11 +141,12 @@ function verdict({ verdict: name, consequence, rule, dirtyEvents }: Finding): st
 }
 
 /** The key by which reports of one bug are one. */
-function summary({ title, blame, missing }: Finding): string {
+function summary({ title, blame, missing, access: used, verdict: name }: Finding): string {
   const kind = title.split(/[ :]/, 1)[0] ?? title;
   const place =
     blame.pc ?? (blame.line === undefined ? (blame.what.split(' -> ')[0] ?? '') : `line ${blame.line}`);
-  const lost = missing.commands[0]?.command ?? 'entry outlived its invalidation';
+  const lost =
+    missing.commands[0]?.command ?? (used === undefined ? name : 'entry outlived its invalidation');
   return `SUMMARY: ${kind} by ${blame.actor} at ${place}: ${lost}`;
 }
 

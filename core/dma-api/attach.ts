@@ -18,6 +18,8 @@ interface Asked extends Frame {
 export interface AttachFrame extends Asked {
   readonly do: 'dma.attach';
   readonly to: DefaultKind;
+  /** SubstreamID; 0 for the endpoint itself. */
+  readonly ssid: number;
   readonly what: string;
 }
 
@@ -46,7 +48,7 @@ export const answerRow: FrameRow<AnswerFrame> = {
 };
 
 export const attachRow: FrameRow<AttachFrame> = {
-  run: (context, { driver: name, endpoint, call, to, what }) => {
+  run: (context, { driver: name, endpoint, call, to, ssid, what }) => {
     const driver = dmaDriverOf(context.state, name);
     const answer = (errno?: Errno): Frame => ({
       do: 'guest.answer',
@@ -59,12 +61,17 @@ export const attachRow: FrameRow<AttachFrame> = {
     if (typeof old === 'object' && 'errno' in old && old.errno === 'EBUSY') return [answer('EBUSY')];
     const domain = typeof old === 'object' && 'domain' in old ? old.domain : undefined;
     const now = domain === undefined ? undefined : findDmaDriver(context.state, name)?.dma?.[domain];
+    if (ssid !== 0) {
+      const plan = opsOf(driver).attachSubstream(context, driver, { endpoint, ssid }, to, now);
+      return 'errno' in plan ? [answer(plan.errno)] : [...plan, answer()];
+    }
     if (now !== undefined && now.kind === to) return [answer()];
     if (now?.kind === 'dma' && to === 'dma-fq') {
       context.emit(driver.setup.actor, { type: 'dma.kind', driver: name, domain: now.domain, kind: to });
       return [answer()];
     }
-    if (now !== undefined && now.maps.size > 0) return [answer('EBUSY')];
+    const substreams = opsOf(driver).hasSubstreams(driver, endpoint);
+    if (now !== undefined && (now.maps.size > 0 || substreams)) return [answer('EBUSY')];
     const plan = opsOf(driver).attach(context, driver, endpoint, to);
     if ('errno' in plan) return [answer(plan.errno)];
     if (plan.domain !== undefined) emitOpened(context, driver, endpoint, plan.domain, to as DmaKind);

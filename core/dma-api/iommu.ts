@@ -18,6 +18,7 @@ import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
 import { virtioOps } from '../virtio-iommu/dma-ops.ts';
 import type { VirtioDriver } from '../virtio-iommu/guest-state.ts';
+import type { DmaDomain } from './state.ts';
 
 /** What both kinds of driver have. */
 export type DmaDriver = Pick<DriverState, 'name' | 'setup' | 'quirks' | 'dma'>;
@@ -58,6 +59,15 @@ export interface IommuOps<D> {
     endpoint: string,
     to: DefaultKind,
   ): { readonly frames: readonly Frame[]; readonly domain?: number } | { readonly errno: Errno };
+  /** A SubstreamID shares the default domain (linux: iommu_attach_device_pasid), or has none. */
+  attachSubstream(
+    context: Context,
+    driver: D,
+    of: { readonly endpoint: string; readonly ssid: number },
+    to: DefaultKind,
+    now: DmaDomain | undefined,
+  ): readonly Frame[] | { readonly errno: Errno };
+  hasSubstreams(driver: D, endpoint: string): boolean;
   /** The domain goes: nothing is attached to it. */
   free(state: State, driver: D, domain: number): readonly Frame[];
 }
@@ -83,6 +93,14 @@ const smmuOps: IommuOps<DriverState> = {
     if ('errno' in frames) return frames;
     return made === undefined ? { frames } : { frames, domain: made.domain };
   },
+  attachSubstream: (context, { setup }, { endpoint, ssid: pasid }, to, now) => {
+    const options = { pasid, owner: setup.owner };
+    if (to === 'blocked') return planAttach(context, endpoint, 'blocked', options);
+    if (now === undefined || now.kind !== to) return { errno: 'EINVAL' };
+    return planAttach(context, endpoint, { domain: now.domain }, options);
+  },
+  hasSubstreams: ({ masters }, endpoint) =>
+    Object.keys(masters[endpoint]?.attached ?? {}).some((ssid) => ssid !== '0'),
   free: (state, _, domain) => [{ do: 'domain.free', driver: findDomain(state, domain).driver.name, domain }],
 };
 

@@ -50,5 +50,8 @@ export const virtioOps: IommuOps<VirtioDriver> = {
     const frames: readonly Frame[] = [{ do: 'vdriver.attach', vm, endpoint, to: domain }];
     return bypass ? { frames } : { frames, domain };
   },
+  // It has no domains for PASIDs.
+  attachSubstream: () => ({ errno: 'EOPNOTSUPP' }),
+  hasSubstreams: () => false,
   free: (_, { setup }, domain) => [{ do: 'vdriver.close', vm: setup.owner, domain }],
 };

@@ -15,13 +15,13 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     [
       'frobnicate',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "frobnicate"',
+      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, help), found "frobnicate"',
     ],
     [
       'shwo',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
+      'expected a verb (run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
     ],
-    ['why @3', 'why is not in this version of Backwalk'],
+    ['cost @3', 'cost is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
     ['run', "missing required argument 'file'"],
     ['show main@99', 'expected a position of main (0 to 66), found main@99'],
@@ -55,7 +55,7 @@ describe('command lines', () => {
     ['log -n x', '-n: expected a count, found "x"'],
     [
       'log --touching frob:1',
-      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, found "frob:1"',
+      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, actor:, cache:, record:, errno:, object:, rule:, found "frob:1"',
     ],
     ['fork main @3', 'expected a new branch name, found "main", which there is already'],
     ['fork 3x @3', 'expected a branch name (letters, digits, _ . / -, a letter first), found "3x"'],
@@ -66,7 +66,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
+      'expected one of run, import, log, show, diff, last, watch, search, why, bisect, fork, branch, rerun, compare, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
