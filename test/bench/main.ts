@@ -20,6 +20,7 @@ const parts: Readonly<Record<string, () => Promise<Part>>> = {
   import: () => import('./import.ts'),
   iommufd: () => import('./iommufd.ts'),
   rules: () => import('./rules.ts'),
+  actors: () => import('./actors.ts'),
 };
 
 const RESULT = 'rows ';
