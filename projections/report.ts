@@ -142,10 +142,9 @@ function needed({ missing }: Finding): readonly string[] {
   });
 }
 
-function nearest(finding: Finding): readonly string[] {
-  const { position, why, command } = finding.missing.nearest;
-  if (position === null && isDeed(finding)) return [];
-  if (position === null) return [` none: ${why}`];
+function nearest({ missing }: Finding): readonly string[] {
+  const { position, why, command } = missing.nearest;
+  if (position === null) return why === '' ? [] : [` none: ${why}`];
   return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
 }
 

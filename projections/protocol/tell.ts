@@ -49,7 +49,7 @@ export function tell(world: World, broken: Broken): Finding {
       commands: [],
       nearest: {
         position: nearest === undefined || nearest.seq === null ? null : at(nearest.seq),
-        why: nearest?.why ?? 'nothing like it was done',
+        why: nearest?.why ?? '',
       },
     },
     obligations: [],
