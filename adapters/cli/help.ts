@@ -41,6 +41,11 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-kernels.ts')).kernelsHelp(),
     rows: async () => (await import('./help-kernels.ts')).kernelRows(),
   },
+  prices: {
+    summary: 'what `cost` counts, and what each costs',
+    lines: async () => (await import('./help-prices.ts')).pricesHelp(),
+    rows: async () => (await import('./help-prices.ts')).priceRows(),
+  },
   choices: {
     summary: 'where the architecture leaves freedom, and what is taken',
     lines: async () => (await import('./help-smmu.ts')).choicesHelp(),
