@@ -28,9 +28,16 @@ export interface Platform {
   /** PCI writes of the path are coherent whatever the attributes (firmware's CANWBS). */
   readonly canwbs: boolean;
   /** What an endpoint that no driver has taken is attached to. */
-  readonly defaultDomain: 'dma' | 'identity' | 'blocked';
+  readonly defaultDomain: 'dma' | 'dma-fq' | 'identity' | 'blocked';
+  /** Endpoints are probed when their own drivers come (modules), each by a `guest.probe`; at once when absent. */
+  readonly lateProbe?: boolean;
   /** The PREFETCH_CFG after an STE is left out (HiSilicon). */
   readonly skipPrefetch: boolean;
+  /**
+   * Firmware says that mappings are invalidated too (RFC of August 2017): by page, or with the command that the RFC
+   * invented. Each command is told to PROD for itself.
+   */
+  readonly tlbiOnMap?: 'page' | 'mask';
 }
 
 export const defaultPlatform: Platform = {

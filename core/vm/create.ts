@@ -7,12 +7,13 @@ import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
 import { beginTask } from '../tasks/begin.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { answerOf, call, open } from '../vmm/call.ts';
-import { policiesOf, vmmProfiles } from '../vmm/profiles.ts';
+import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
-import { cpuUnit, type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
+import { type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
 import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
 
 /** Register pages of emulated SMMUs begin here; nothing else of the machine does. */
@@ -74,6 +75,7 @@ export const plugDevice: Decider<'vm.plug'> = (context, { vm, endpoint, device: 
     deviceId: 0,
     vdevice: 0,
     boundSid: 0,
+    ioas: 0,
     hwpt: 0,
     attached: 'none',
   };
@@ -244,10 +246,11 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} })
   const owner = findVm(state, vm);
   if (owner === undefined || owner.booted) return;
   const strategy = strategyOf(policiesOf(owner.config).strategy);
+  const { platform: told }: VmmProfile = vmmProfiles[owner.config.profile];
   const frames = [
     ...(strategy.reset?.(state, vm) ?? []),
     ...Object.keys(owner.smmus).flatMap((smmu) => [
-      ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...platform } }),
+      ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...told, ...platform } }),
     ]),
     { do: 'guest.booted', vm },
   ];

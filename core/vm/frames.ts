@@ -4,6 +4,7 @@ import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
   allocatedRow,
@@ -70,6 +71,11 @@ export const vmFrames = {
   'vste.install':        installRow,
   'vste.allocated':      allocatedRow,
   'vste.attached':       attachedRow,
+  'shadow.plug':         shadowPlugRow,
+  'shadow.ioas':         shadowIoasRow,
+  'shadow.attached':     shadowAttachedRow,
+  'shadow.renew':        renewRow,
+  'shadow.fill':         fillRow,
   'veventq.made':        veventqMadeRow,
   'vevents.read':        readRow,
 } as const;

@@ -56,6 +56,8 @@ export interface VmDevice {
   readonly vdevice: number;
   /** StreamID that the vDEVICE was made with. */
   readonly boundSid: number;
+  /** Its own IOAS, where the VMM shadows the guest's mappings. */
+  readonly ioas: number;
   /** Its own nested HWPT. */
   readonly hwpt: number;
   readonly attached: VmAttachment;
@@ -100,9 +102,4 @@ export interface VmState {
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */
 export function vmmUnit(vm: string): string {
   return `${vm}.vmm`;
-}
-
-/** The unit of a CPU: of a VM by its name, or of the `host`. */
-export function cpuUnit(owner: string, cpu: number): string {
-  return `${owner}.cpu${cpu}`;
 }

@@ -7,6 +7,7 @@ import type { VmDevice } from '../vm/state.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { nestedStrategy } from './nested.ts';
 import type { StrategyName } from './profiles.ts';
+import { shadowStrategy } from './shadow.ts';
 
 export interface Strategy {
   /** What a device is, where the scenario does not say. */
@@ -36,6 +37,7 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
       'an emulated SMMUv3 has no MAP notifications: a device of the host cannot stand behind it',
   },
   nested: nestedStrategy,
+  'tlbi-on-map': shadowStrategy,
 };
 
 /** The strategy of a name; what is not built yet does nothing. */
