@@ -2,7 +2,7 @@
 import type { Cost, CountRow, OperationCost, OperationSum } from '../../projections/cost/cost.ts';
 import { type Counts, countOf, ofKinds, quantities } from '../../projections/cost/counts-of.ts';
 import { type Ns, nothing, type Prices, plus, priced } from '../../projections/cost/prices.ts';
-import { clip } from './io.ts';
+import { clip, wrap } from './io.ts';
 
 /** How costs are summed up for a table. */
 export type View = 'kind' | 'actor' | 'op';
@@ -18,8 +18,8 @@ export interface Shown {
 
 /** The lines of a table, its sum last. */
 export function costLines(cost: Cost, view: View, shown: Shown): string[] {
-  const lines = view === 'kind' ? kindLines(cost, shown) : view === 'actor' ? actorLines(cost, shown) : opLines(cost, shown);
-  return lines;
+  const lines = { kind: kindLines, actor: actorLines, op: opLines }[view];
+  return lines(cost, shown);
 }
 
 /** Nanoseconds as people say them: three digits and a unit. */
@@ -35,13 +35,11 @@ export function showNs(ns: number): string {
 }
 
 /** The sum of a history: the four counts that designs are compared by, and the time. */
-export function totalLine({ rows, total }: Cost, head: string, width: number | undefined): string {
+export function totalLines({ rows, total }: Cost, head: string, width: number | undefined): string[] {
   const counts: Counts = sumOf(rows);
   const told = quantities.map((each) => `${countOf(counts, each)} ${ofKinds[each].short}`);
-  return clip(
-    `${head}  ${told.join(', ')}; ${showNs(total.typical)} (${showNs(total.low)} to ${showNs(total.high)})`,
-    width,
-  );
+  const range = `${showNs(total.typical)} (${showNs(total.low)} to ${showNs(total.high)})`;
+  return wrap(head, '', `${told.join(', ')}; ${range}`, width);
 }
 
 function sumOf(rows: readonly CountRow[]): Counts {

@@ -3,7 +3,7 @@ import { type CostOptions, cost, type OperationCost } from '../../projections/co
 import { defaultPrices } from '../../projections/cost/prices.ts';
 import { openPass } from '../../projections/projection.ts';
 import { InputError } from '../input-error.ts';
-import { costLines, eachLines, type Shown, totalLine, type View, views } from './cost-text.ts';
+import { costLines, eachLines, type Shown, totalLines, type View, views } from './cost-text.ts';
 import { type ExitCode, exitCodes, printAll } from './io.ts';
 import { type Opened, withStore } from './open.ts';
 import { type Range, showPosition } from './position.ts';
@@ -29,8 +29,11 @@ export const verb: Verb = {
       const { compareCosts } = await import('./cost-compare.ts');
       return compareCosts(context, scenario, { prices, vmms: textOption(options, 'vmm') });
     }
-    if (textOption(options, 'vmm') !== undefined) throw new InputError('--vmm: expected --compare SCENARIO with it');
-    return withStore(context, (opened) => tellCost(context, opened, opened.range(text), { prices, view, each: options['each'] === true }));
+    if (textOption(options, 'vmm') !== undefined)
+      throw new InputError('--vmm: expected --compare SCENARIO with it');
+    return withStore(context, (opened) =>
+      tellCost(context, opened, opened.range(text), { prices, view, each: options['each'] === true }),
+    );
   },
 };
 
@@ -60,7 +63,11 @@ async function tellCost(
     position: (seq) => showPosition({ branch: to.branch, seq }),
   };
   const done: OperationCost[] = [];
-  const options: CostOptions = { prices, after: from.seq, ...(each ? { each: (cost) => done.push(cost) } : {}) };
+  const options: CostOptions = {
+    prices,
+    after: from.seq,
+    ...(each ? { each: (cost) => done.push(cost) } : {}),
+  };
   const pass = openPass([cost(options)]);
   await printAll(
     io,
@@ -72,7 +79,7 @@ async function tellCost(
       const [answer] = pass.answers();
       if (each) for (const one of answer.open) yield* eachLines(one, shown);
       else yield* costLines(answer, view, shown);
-      if (!json) yield totalLine(answer, showPosition(to), io.width);
+      if (!json) yield* totalLines(answer, showPosition(to), io.width);
       else yield JSON.stringify({ summary: { head: showPosition(to), ns: answer.total } });
     })(),
   );

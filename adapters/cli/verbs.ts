@@ -26,12 +26,4 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = [
-  'why',
-  'bisect',
-  'caps',
-  'gc',
-  'export',
-  'serve',
-  'dap',
-];
+export const laterVerbs: readonly string[] = ['why', 'bisect', 'caps', 'gc', 'export', 'serve', 'dap'];

@@ -3,13 +3,13 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
-import { defaultPlatform } from '../../core/driver/features.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
 import { machineFields } from './machine.ts';
+import { platformFields } from './platform.ts';
 import {
   anything,
   count,
@@ -218,7 +218,7 @@ export const vocabulary = {
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
-    fields: { vm: ofVm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' } },
+    fields: { vm: ofVm, platform: { kind: objectOf(platformFields), optional: true, doc: 'firmware and CPUs of the guest, where they differ' } },
   },
   'guest.dma': {
     summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',

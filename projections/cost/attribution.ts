@@ -42,7 +42,14 @@ const nobody: Operation = { seq: 0, what: 'before', about: '', open: 0 };
 
 /** Before the first entry. */
 export function openAttribution(): Attribution {
-  return { current: nobody, last: nobody, units: new Map(), published: new Map(), sizes: new Map(), fetched: new Map() };
+  return {
+    current: nobody,
+    last: nobody,
+    units: new Map(),
+    published: new Map(),
+    sizes: new Map(),
+    fetched: new Map(),
+  };
 }
 
 /** A stimulus begins: a new operation, or a turn of an old one. Returns the new one. */

@@ -8,7 +8,7 @@ import { type Projection, type ProjectionHandlers, projection } from '../project
 import { beginStimulus, type Operation, openAttribution } from './attribution.ts';
 import { type Counting, countHandlers, type What, walked } from './counts.ts';
 import type { Counts } from './counts-of.ts';
-import { type CountedKind, defaultPrices, type Ns, nothing, type Prices, priced, plus } from './prices.ts';
+import { type CountedKind, defaultPrices, type Ns, nothing, type Prices, plus, priced } from './prices.ts';
 
 /** How often one thing was counted. */
 export interface CountRow {

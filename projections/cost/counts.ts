@@ -74,7 +74,13 @@ function invalidated(state: Counting, entry: EntryOf<'cache.invalidated'>): void
   const { seq, smmu, cache, fetched: command, removed } = entry;
   if (removed.length === 0) return;
   const kind = cache === 'tlb' || cache === 'walk' ? 'drop.tlb' : 'drop.config';
-  state.count(seq, { kind, who: smmu, detail: cache, amount: removed.length, by: ownerOf(state.at, command) });
+  state.count(seq, {
+    kind,
+    who: smmu,
+    detail: cache,
+    amount: removed.length,
+    by: ownerOf(state.at, command),
+  });
 }
 
 /** What read descriptors has ended: together they were a walk. */
@@ -100,8 +106,7 @@ export const countHandlers: ProjectionHandlers<Counting> = {
   'ioctl.begun': called,
   'vevents.read': (state, { seq }) => {
     // The stimulus `read` has been counted itself.
-    if (state.at.current.what !== 'read')
-      state.count(seq, { kind: 'syscall', who: 'vmm', detail: 'read' });
+    if (state.at.current.what !== 'read') state.count(seq, { kind: 'syscall', who: 'vmm', detail: 'read' });
   },
   'register.written': ({ at }, entry) => queueWritten(at, entry),
   'command.fetched': fetched,
