@@ -46,6 +46,11 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-prices.ts')).pricesHelp(),
     rows: async () => (await import('./help-prices.ts')).priceRows(),
   },
+  rules: {
+    summary: 'the rules of check, their verdicts and sections',
+    lines: async () => (await import('./help-rules.ts')).rulesHelp(),
+    rows: async () => (await import('./help-rules.ts')).ruleRows(),
+  },
   choices: {
     summary: 'where the architecture leaves freedom, and what is taken',
     lines: async () => (await import('./help-smmu.ts')).choicesHelp(),

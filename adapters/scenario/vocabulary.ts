@@ -3,12 +3,13 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
+import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
-import { machineFields } from './machine.ts';
+import { driverFields, machineFields } from './machine.ts';
 import { platformFields } from './platform.ts';
 import {
   anything,
@@ -218,7 +219,7 @@ export const vocabulary = {
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
-    fields: { vm: ofVm, platform: { kind: objectOf(platformFields), optional: true, doc: 'firmware and CPUs of the guest, where they differ' } },
+    fields: { vm: ofVm, platform: { kind: objectOf(platformFields), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
   },
   'guest.dma': {
     summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',
@@ -258,6 +259,15 @@ export const vocabulary = {
   'guest.probe': {
     summary: 'The driver of an endpoint comes (kernel.driver.lateProbe)', outcome: '{}, or {pending}',
     fields: { vm, endpoint, cpu },
+  },
+  'guest.work': {
+    summary: 'A device of an operating system is kept busy: buffers are mapped, used, compared and unmapped', outcome: '{done, refused, failed, corrupt}, or {errno}, {pending}',
+    fields: {
+      vm, endpoint, cpu,
+      kind: { kind: oneOf(...(Object.keys(workloads) as WorkloadName[])), doc: Object.entries(workloads).map(([of, { about }]) => `${of}: ${about}`).join('; ') },
+      seed: { kind: count(0, 0xffff_ffff), optional: true, doc: 'what it draws from; 1 when left out' },
+      count: { kind: count(1, 1_000_000), doc: 'buffers' },
+    },
   },
   'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm } },
   dma: {

@@ -85,6 +85,17 @@ export function driverBehind(state: State, owner: string, endpoint: string): Dri
   );
 }
 
+export const askWork: Decider<'guest.work'> = (
+  context,
+  { vm = HOST, endpoint, cpu = 0, kind, seed, count },
+) => {
+  const of = about(context, vm, endpoint);
+  if (of === undefined) return;
+  const nothing = { held: [], done: 0, refused: 0, failed: 0, corrupt: 0 };
+  const step = { do: 'work.step', ...of, cpu, kind, left: count, random: seed, ...nothing };
+  work(context, vm, cpu, 'work', [step]);
+};
+
 export const askShutdown: Decider<'guest.shutdown'> = (context, { vm = HOST }) => {
   const all = Object.values(context.state.drivers).filter(({ setup }) => setup.owner === vm);
   const call = context.state.outside;

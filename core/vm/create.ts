@@ -1,15 +1,18 @@
 /** What scenarios ask of a VM: made, a device plugged or unplugged, its guest started, the VM ended. */
 
+import type { DriverConfig } from '../config.ts';
 import { planAttach } from '../driver/attach.ts';
-import { bootFrames } from '../driver/probe.ts';
+import type { Platform } from '../driver/features.ts';
+import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
+import { endProcess } from '../kernel/work.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { answerOf, call, open } from '../vmm/call.ts';
+import { answerOf, call, close, open } from '../vmm/call.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
@@ -23,13 +26,17 @@ const EMULATED_BASE = 0x9050_0000;
 export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
   const { emit, state } = context;
   if (state.kernel === undefined || own(state.vms, vm) !== undefined) return;
-  emit(vm, { type: 'vm.made', vm, config });
   const slots: Slot[] = [];
   for (const { base, size } of config.ram) {
     const va = allocate(context, vm, size, 'contiguous');
-    if (va === undefined) return answer(context, vm, { errno: 'ENOMEM' });
+    if (va === undefined) {
+      // A VMM without memory for its guest ends.
+      endProcess(context, vm);
+      return answer(context, vm, { errno: 'ENOMEM' });
+    }
     slots.push({ gpa: base, bytes: size, va });
   }
+  emit(vm, { type: 'vm.made', vm, config });
   backMemory(context, vm, slots);
   for (const name of config.smmus)
     emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(vm, name, config) });
@@ -134,7 +141,7 @@ export const refusedRow: FrameRow<Frame & { readonly vm: string; readonly why: s
     if (end === undefined) return { instead: [] };
     const { endpoint, about } = end;
     const fd = state.kernel?.names[deviceOf(vmOf(state, vm), endpoint).fd];
-    const closing = fd === undefined ? [] : [{ do: 'file.close', fd }];
+    const closing = close(vm, fd);
     const answering = { do: 'vm.answer', vm, about, refused };
     return { instead: [...closing, { do: 'device.gone', vm, endpoint }, answering] };
   },
@@ -208,7 +215,7 @@ export const unplugBeginRow: FrameRow<OfDevice & { readonly about: number }> = {
     const fd = assigned ? context.state.kernel?.names[device.fd] : undefined;
     beginTask(context, vmmUnit(vm), 'unplug', [
       ...(assigned ? [{ do: 'unplug.go', vm, endpoint }] : []),
-      ...(fd === undefined ? [] : [{ do: 'file.close', fd }]),
+      ...close(vm, fd),
       { do: 'device.gone', vm, endpoint },
       ...(assigned ? (strategyOf(policiesOf(owner.config).strategy).unplugged?.(vm, device.smmu) ?? []) : []),
       { do: 'vm.answer', vm, about },
@@ -218,8 +225,12 @@ export const unplugBeginRow: FrameRow<OfDevice & { readonly about: number }> = {
 
 /** The strategy's part of an unplug, decided when the guest has let go of the device. */
 export const unplugRow: FrameRow<OfDevice> = {
-  run: ({ state }, { vm, endpoint }) =>
-    strategyOf(policiesOf(vmOf(state, vm).config).strategy).unplug?.(state, vm, endpoint) ?? [],
+  run: ({ state }, { vm, endpoint }) => {
+    const owner = findVm(state, vm);
+    // It may have gone by another request.
+    if (owner?.devices[endpoint] === undefined) return [];
+    return strategyOf(policiesOf(owner.config).strategy).unplug?.(state, vm, endpoint) ?? [];
+  },
 };
 
 export const goneRow: FrameRow<OfDevice> = {
@@ -241,7 +252,7 @@ export const lostRow: FrameRow<OfDevice> = {
 };
 
 /** Power-on: the VMM resets its devices, and the guest's driver probes each SMMU. */
-export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} }) => {
+export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, driver }) => {
   const { state } = context;
   const owner = findVm(state, vm);
   if (owner === undefined || owner.booted) return;
@@ -250,12 +261,18 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} })
   const frames = [
     ...(strategy.reset?.(state, vm) ?? []),
     ...Object.keys(owner.smmus).flatMap((smmu) => [
-      ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...told, ...platform } }),
+      ...bootFrames(smmu, guestOptions(vm, { ...told, ...platform }, driver)),
     ]),
     { do: 'guest.booted', vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);
 };
+
+/** There is no EL2 in a guest. */
+function guestOptions(vm: string, platform: Partial<Platform>, driver: DriverConfig = {}): BootOptions {
+  const { platform: more, ...release } = bootOptions(driver);
+  return { owner: vm, platform: { vhe: false, ...more, ...platform }, ...release };
+}
 
 export const bootedRow: FrameRow<Frame & { readonly vm: string }> = {
   run: ({ emit }, { vm }) => {

@@ -1,5 +1,5 @@
 /** The frames of virtual machines and their VMMs, by name. */
-import { callRow, openRow, returnedRow } from '../vmm/call.ts';
+import { callRow, closedRow, closeRow, openRow, returnedRow } from '../vmm/call.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
@@ -49,6 +49,8 @@ export const vmFrames = {
   'vmm.call':            callRow,
   'vmm.returned':        returnedRow,
   'vmm.open':            openRow,
+  'vmm.close':           closeRow,
+  'vmm.closed':          closedRow,
   'slot.answered':       slotAnsweredRow,
   'slots.mapped':        slotsMappedRow,
 

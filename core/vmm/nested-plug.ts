@@ -9,7 +9,7 @@ import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
-import { answerOf, call } from './call.ts';
+import { answerOf, call, close } from './call.ts';
 import { idrProblem } from './idr.ts';
 import { mapSlots } from './map-slots.ts';
 import { policiesOf } from './profiles.ts';
@@ -185,12 +185,11 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
   const { smmu, vdevice } = deviceOf(owner, endpoint);
   const { parent: held, abortHwpt, bypassHwpt, viommu: id, veventFd, veventq } = virtualSmmuOf(owner, smmu);
   const last = assignedBehind(state, vm, smmu) === 1;
-  const closing = veventFd < 0 ? [] : [{ do: 'file.close', fd: veventFd }];
   const shared = last ? [veventq, bypassHwpt, abortHwpt, id] : [];
   return [
     ...(held === 0 ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
     ...destroy(state, vm, [vdevice]),
-    ...(last ? closing : []),
+    ...(last ? close(vm, veventFd) : []),
     ...destroy(state, vm, shared),
   ];
 }
