@@ -10,7 +10,7 @@ import { devicesBehind, findVm } from '../core/vm/vm.ts';
 import { policiesOf, type VmmProfileName } from '../core/vmm/profiles.ts';
 import { type Cost, cost } from '../projections/cost/cost.ts';
 import type { Counts } from '../projections/cost/counts-of.ts';
-import { type Design, type FormulaOp, hasFormula, type Sizes } from '../projections/cost/formulas.ts';
+import { commandsFor, type Design, type FormulaOp, hasFormula, type Sizes } from '../projections/cost/formulas.ts';
 import type { Ns, Prices } from '../projections/cost/prices.ts';
 import { openPass } from '../projections/projection.ts';
 import { InputError, type Place } from './input-error.ts';
@@ -131,17 +131,21 @@ function formulaOf(state: State, raw: Raw): LineCost['formula'] {
   if (guest?.features === undefined || master === undefined || domain?.kind === 'dma-fq') return undefined;
   const design = designOf(policiesOf(owner.config), guest.setup.platform.tlbiOnMap);
   if (design === undefined) return undefined;
+  const { rangeInv: ril, cmdqLog2 } = guest.features;
+  const n = Math.ceil(Number(bytes) / 0x1000);
+  // A queue that fills up is polled for room as well.
+  if (commandsFor(n, ril) + 1 > 2 ** cmdqLog2) return undefined;
   const assigned = devicesBehind(owner, device.smmu).filter(({ kind }) => kind === 'assigned');
   return {
     op,
     design,
     sizes: {
-      n: Math.ceil(Number(bytes) / 0x1000),
+      n,
       a: master.atsEnabled ? 1 : 0,
       k: 1,
       d: assigned.length,
       e: 1,
-      ril: guest.features.rangeInv,
+      ril,
     },
   };
 }

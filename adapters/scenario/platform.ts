@@ -1,6 +1,7 @@
 /** What a `guest.boot` line may say of the guest's firmware and CPUs; see `core/driver/features.ts`. */
 import type { Platform } from '../../core/driver/features.ts';
-import { count, type Fields, flag, oneOf } from './values.ts';
+import type { SmmuProperties } from '../../core/vm/state.ts';
+import { count, type Fields, flag, kindOf, oneOf } from './values.ts';
 
 // biome-ignore format: a table
 export const platformFields = {
@@ -18,3 +19,28 @@ export const platformFields = {
   skipPrefetch:   { kind: flag, optional: true, doc: 'the PREFETCH_CFG after an STE is left out' },
   tlbiOnMap:      { kind: oneOf('page', 'mask'), optional: true, doc: 'mappings are invalidated too, by page or by mask' },
 } as const satisfies Fields & Readonly<Record<keyof Platform, unknown>>;
+
+const orAuto = kindOf('true, false or "auto"', (raw) =>
+  typeof raw === 'boolean' || raw === 'auto' ? raw : undefined,
+);
+const OAS = [32, 36, 40, 42, 44, 48, 52, 'auto'] as const;
+
+/** Properties of an emulated SMMU; `auto` is as the host has it. */
+export const smmuProperties = {
+  ril: { kind: orAuto, optional: true, doc: 'IDR3.RIL' },
+  ats: { kind: orAuto, optional: true, doc: 'IDR0.ATS' },
+  ssidsize: {
+    kind: kindOf('0 to 20 or "auto"', (raw): number | 'auto' | undefined =>
+      raw === 'auto' || (typeof raw === 'number' && Number.isInteger(raw) && raw >= 0 && raw <= 20)
+        ? raw
+        : undefined,
+    ),
+    optional: true,
+    doc: 'IDR1.SSIDSIZE',
+  },
+  oas: {
+    kind: kindOf('32, 36, 40, 42, 44, 48, 52 or "auto"', (raw) => OAS.find((each) => each === raw)),
+    optional: true,
+    doc: 'bits of IDR5.OAS',
+  },
+} as const satisfies Fields & Readonly<Record<keyof SmmuProperties, unknown>>;

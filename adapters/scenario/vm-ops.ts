@@ -35,6 +35,7 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
       ram: checkedRam(ram, context, line.op),
       smmus: names,
       ...(line.idr === undefined ? {} : { idr: numbersOf(line.idr) }),
+      ...(line.properties === undefined ? {} : { properties: defined(line.properties) }),
       ...defined({ vmid }),
     };
     return dispatch(context, { type: 'vm.create', vm, config });

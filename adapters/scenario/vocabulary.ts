@@ -10,7 +10,7 @@ import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
 import { driverFields, machineFields } from './machine.ts';
-import { platformFields } from './platform.ts';
+import { platformFields, smmuProperties } from './platform.ts';
 import {
   anything,
   count,
@@ -200,6 +200,7 @@ export const vocabulary = {
       smmus: { kind: count(1, 8), optional: true, doc: 'emulated SMMUs: smmu, smmu1, ...; 1 when left out' },
       idr: { kind: mapOf(undefined, count(0, 0xffff_ffff)), optional: true, doc: 'ID registers of the emulated SMMU that differ from the profile' },
       vmid: { kind: count(0, 0xffff), optional: true, doc: 'VMID of KVM' },
+      properties: { kind: objectOf(smmuProperties), optional: true, doc: 'of the emulated SMMUs, as QEMU has them: over idr and the profile' },
     },
   },
   'vm.plug': {

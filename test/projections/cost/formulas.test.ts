@@ -96,7 +96,9 @@ describe('each formula is what the machine counts', () => {
     it(`${vmm} (${name})`, { timeout: 120_000 }, () => {
       for (const n of sizes)
         for (const line of lastTwo(vmm, { ...shape, n })) {
-          expect(line.formula?.sizes, `n=${n}`).toMatchObject({ n, a: shape.ats ? 1 : 0 });
+          // More commands than OpenVMM's queue of 256 holds: the driver polls for room too.
+          if (vmm === 'openvmm' && n > 255) expect(line.formula).toBeUndefined();
+          else expect(line.formula?.sizes, `n=${n}`).toMatchObject({ n, a: shape.ats ? 1 : 0 });
           expect(
             formulaRows(line).filter(({ equal }) => !equal),
             `${line.op} n=${n}`,
