@@ -10,7 +10,13 @@ import { devicesBehind, findVm } from '../core/vm/vm.ts';
 import { policiesOf, type VmmProfileName } from '../core/vmm/profiles.ts';
 import { type Cost, cost } from '../projections/cost/cost.ts';
 import type { Counts } from '../projections/cost/counts-of.ts';
-import { commandsFor, type Design, type FormulaOp, hasFormula, type Sizes } from '../projections/cost/formulas.ts';
+import {
+  commandsFor,
+  type Design,
+  type FormulaOp,
+  hasFormula,
+  type Sizes,
+} from '../projections/cost/formulas.ts';
 import type { Ns, Prices } from '../projections/cost/prices.ts';
 import { openPass } from '../projections/projection.ts';
 import { InputError, type Place } from './input-error.ts';
