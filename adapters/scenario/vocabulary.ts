@@ -209,7 +209,7 @@ export const vocabulary = {
     fields: {
       vm: ofVm, endpoint: { kind: name, doc: 'of the host, or a new name for an emulated one' },
       kind: { kind: oneOf('assigned', 'emulated'), optional: true, doc: 'as the strategy has them when left out' },
-      smmu: { kind: name, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
+      smmu: { kind: smmuName, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
       streamId: { kind: count(0, 0xffff_ffff), optional: true, doc: 'that the guest knows; the endpoint\'s own when left out' },
       ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits that the guest sees' },
       ats: { kind: flag, optional: true, doc: 'the guest sees an ATS capability' },

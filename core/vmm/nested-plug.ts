@@ -96,9 +96,28 @@ function parent(state: State, vm: string, endpoint: string): readonly Frame[] {
   const { parent: held } = virtualSmmuOf(owner, smmu);
   const attaches = policiesOf(owner.config).parent === 'attached';
   if (held !== 0) return attaches ? [attach(state, { vm, smmu, endpoint }, held, 's2', 0)] : [];
+  const other = parentOfAnother(state, owner, endpoint);
+  if (other !== undefined) return [{ do: 'nested.adopt', vm, endpoint, parent: other }];
   const fields = { flags: numbers.IOMMU_HWPT_ALLOC_NEST_PARENT, dev_id: deviceId, pt_id: owner.ioas };
   return [ask(state, vm, 'IOMMU_HWPT_ALLOC', fields, 'nested.parent', { endpoint })];
 }
+
+/** The nesting parent of another emulated SMMU before the same SMMU of the host, where the VMM shares it. */
+function parentOfAnother(state: State, owner: VmState, endpoint: string): number | undefined {
+  if (policiesOf(owner.config).parents === 'own') return undefined;
+  const physical = state.endpoints[endpoint]?.config.smmu;
+  return Object.values(owner.smmus).find((each) => each.parent !== 0 && each.physical === physical)?.parent;
+}
+
+export const adoptRow: FrameRow<PlugAnswer & { readonly parent: number }> = {
+  run: ({ state, emit }, { vm, endpoint, parent: held }) => {
+    const { smmu } = deviceOf(vmOf(state, vm), endpoint);
+    const physical = present(state.endpoints[endpoint], `endpoint ${endpoint}`).config.smmu;
+    emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { parent: held, physical } });
+    const attaches = policiesOf(vmOf(state, vm).config).parent === 'attached';
+    return attaches ? [attach(state, { vm, smmu, endpoint }, held, 's2', 0)] : [];
+  },
+};
 
 function viommu(state: State, vm: string, endpoint: string): readonly Frame[] {
   const owner = vmOf(state, vm);
@@ -254,6 +273,7 @@ export const restRow: FrameRow<OfSmmu> = {
     const { parent: held } = virtualSmmuOf(owner, smmu);
     if (held === 0) return;
     emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { ...NOTHING, veventSeen: -1, physical: '' } });
-    return destroy(state, vm, [held]);
+    const used = Object.values(owner.smmus).some((each) => each.name !== smmu && each.parent === held);
+    return used ? [] : destroy(state, vm, [held]);
   },
 };

@@ -21,6 +21,8 @@ export const policies = {
                    meaning: 'which ID registers of the host are compared with those of the guest when a device is plugged' },
   parent:        { values: ['attached', 'allocated'],
                    meaning: 'a new device is attached to the nesting parent first, or never' },
+  parents:       { values: ['shared', 'own'],
+                   meaning: 'emulated SMMUs before one SMMU of the host have one nesting parent, and so one VMID; or each its own' },
   shared:        { values: ['abort-first', 'bypass-first'],
                    meaning: 'which of the two shared nested HWPTs is made first' },
   veventq:       { values: ['eventqen', 'depth-64', 'depth-256'],
@@ -82,6 +84,7 @@ const QEMU: VmmPolicies = {
   ids: 'own', // smmuv3_accel_idr_override
   checks: 'qemu', // smmuv3_accel_check_hw_compatible
   parent: 'attached', // hw/vfio/iommufd.c: iommufd_cdev_autodomains_get
+  parents: 'shared', // hw/vfio/iommufd.c: iommufd_cdev_autodomains_get
   shared: 'abort-first', // smmuv3_accel_alloc_viommu
   veventq: 'eventqen', // smmuv3_writel, CR0
   vdevice: 'cfgi', // smmuv3_accel_alloc_vdev, called by smmuv3_accel_install_ste
@@ -108,6 +111,7 @@ const OPENVMM: VmmPolicies = {
   ids: 'oas', // SmmuSharedState::resolve_host_caps, oas=auto
   checks: 'openvmm', // SmmuSharedState::resolve_host_caps
   parent: 'allocated', // NestingParent::new
+  parents: 'shared', // NestingParent::alloc_viommu
   shared: 'abort-first', // SmmuAccelState::new
   veventq: 'depth-256', // spawn_veventq
   vdevice: 'plug', // AccelStream::bind, when the guest gives the device its bus number
@@ -134,6 +138,7 @@ const CLOUD_HYPERVISOR: VmmPolicies = {
   ids: 'host', // Smmuv3::set_host_id_regs
   checks: 'none', // Smmuv3::initialize compares nothing
   parent: 'allocated', // IommufdVIommu::new
+  parents: 'own', // IommufdVIommu::new
   shared: 'bypass-first', // IommufdVIommu::new
   veventq: 'depth-64', // IommufdIommu::allocate_veventq
   vdevice: 'plug', // IommufdIommu::register_endpoint
