@@ -4,22 +4,17 @@
  * newest to the oldest, decodes the segments that may hold the key, and gives out exact seqs; so a
  * hash that two keys share costs time and nothing else.
  *
- * A run is written when a branch has 64 more segments that will not change; the rest is indexed in
- * memory when it is asked for. A run is bound to the log by the chained hash of its last segment, and
+ * A run is written when a branch has 64 more segments that will not change. The complete segments after the
+ * last run are its tail: they are kept in a record of their own when the store is closed, and the open segment
+ * is looked through when it is asked for. A run is bound to the log by the chained hash of its last segment, and
  * made again when that is another.
  */
-import type { IndexStore } from '../core/history/store.ts';
+import type { Entry } from '../core/event.ts';
+import type { IndexStore, Keys, SeqRange } from '../core/history/store.ts';
+import { keyTest } from '../core/history/touch.ts';
 import { CACHE_TAG, type CacheFile } from './cache-file.ts';
 import { keyParts, storeKey } from './lmdb.ts';
-import {
-  contains,
-  hashesOf,
-  hashKey,
-  joinPostings,
-  keysOf,
-  type Postings,
-  segmentsWith,
-} from './postings.ts';
+import { contains, hashesOf, hashKey, joinPostings, type Postings, segmentsWithAll } from './postings.ts';
 import { sealRecord } from './records.ts';
 import { sameBytes } from './segment.ts';
 
@@ -52,6 +47,19 @@ interface Indexed {
   loose: Loose[];
   /** seq of the first entry that is in neither. */
   next: number;
+  /** `next` when the tail was last kept. */
+  kept: number;
+}
+
+/** The tail as it is kept: the hashes of its segments one behind the other, and how many each has. */
+interface Tail {
+  readonly start: number;
+  readonly firsts: readonly number[];
+  readonly ends: readonly number[];
+  readonly counts: readonly number[];
+  readonly hashes: Uint8Array;
+  /** Chained hash of its last segment. */
+  readonly hash: Uint8Array;
 }
 
 export class DiskIndex implements IndexStore {
@@ -64,16 +72,21 @@ export class DiskIndex implements IndexStore {
   }
 
   *touching(branch: number, key: string, before: number): Iterable<number> {
+    for (const { seq } of this.matching(branch, [[key]], { from: 0, to: before }, 'newest')) yield seq;
+  }
+
+  *matching(branch: number, groups: readonly Keys[], { from, to }: SeqRange, order: Order): Iterable<Entry> {
     const { log } = this.#cache;
-    const hash = hashKey(key);
-    const last = Math.min(before, log.head(branch));
-    for (const span of log.lineage(branch, last).reverse()) {
+    const tests = groups.map((keys) => keys.map(keyTest));
+    const wanted = (entry: Entry): boolean => tests.every((any) => any.some((test) => test(entry)));
+    const hashes = groups.map((keys) => keys.map(hashKey));
+    for (const span of inOrder(log.lineage(branch, Math.min(to, log.head(branch))), order)) {
+      if (span.last <= from) continue;
       const indexed = this.grow(span.branch);
-      for (const first of this.#candidates(indexed, hash, span.last)) {
-        const { entries } = log.segment(span.branch, first);
-        for (let at = entries.length - 1; at >= 0; at -= 1) {
-          const entry = entries[at];
-          if (entry !== undefined && entry.seq <= span.last && keysOf(entry).includes(key)) yield entry.seq;
+      const within = { from: Math.max(from, span.from - 1), to: span.last };
+      for (const first of this.#candidates(indexed, hashes, within, order)) {
+        for (const entry of inOrder(log.segment(span.branch, first).entries, order)) {
+          if (entry.seq > within.from && entry.seq <= within.to && wanted(entry)) yield entry;
         }
       }
     }
@@ -91,6 +104,37 @@ export class DiskIndex implements IndexStore {
       before = { first, end: first + entries.length, entries };
     }
     return indexed;
+  }
+
+  /** Keeps the tails of the branches that were looked at or written, so that the next to open need not make them. */
+  keep(): void {
+    for (const indexed of this.#branches.values()) {
+      const [start, last] = [indexed.loose[0], indexed.loose.at(-1)];
+      if (start === undefined || last === undefined || indexed.kept === indexed.next) continue;
+      const hash = this.#cache.log.segmentHash(indexed.branch, last.first);
+      if (hash === undefined) continue;
+      const key = tailKey(indexed.branch);
+      const sealed = sealRecord(key, tailOf(indexed.loose, start.first, hash));
+      if (this.#cache.write(sealed.length, (put) => put(key, sealed))) indexed.kept = indexed.next;
+    }
+  }
+
+  /** Takes the kept tail, where it follows the runs and fits the log. */
+  #resumeTail(indexed: Indexed): void {
+    const tail = this.#cache.record(tailKey(indexed.branch)) as Tail | undefined;
+    const last = tail?.firsts.at(-1);
+    if (tail === undefined || last === undefined || tail.start !== indexed.next) return;
+    const hash = this.#cache.log.segmentHash(indexed.branch, last);
+    if (hash === undefined || !sameBytes(hash, tail.hash)) return;
+    const hashes = new Uint32Array(Uint8Array.from(tail.hashes).buffer);
+    let at = 0;
+    for (const [segment, first] of tail.firsts.entries()) {
+      const count = tail.counts[segment] ?? 0;
+      indexed.loose.push({ first, end: tail.ends[segment] ?? 0, hashes: hashes.slice(at, at + count) });
+      at += count;
+    }
+    indexed.next = indexed.loose.at(-1)?.end ?? indexed.next;
+    indexed.kept = indexed.next;
   }
 
   #add(
@@ -119,22 +163,46 @@ export class DiskIndex implements IndexStore {
     indexed.loose = [];
   }
 
-  /** First seqs of segments up to `last` that may touch the key, newest first. */
-  *#candidates(indexed: Indexed, hash: number, last: number): Generator<number> {
+  /** First seqs of segments that may hold what is looked for, as they are asked for. */
+  *#candidates(
+    indexed: Indexed,
+    groups: readonly (readonly number[])[],
+    { from, to }: SeqRange,
+    order: Order,
+  ): Generator<number> {
     const { branch, runs, loose, next } = indexed;
-    const { log } = this.#cache;
-    const open = Array.from(last >= next ? log.segments(branch, next) : [], ({ first }) => first);
-    yield* open.filter((first) => first <= last).reverse();
-    for (const { first, hashes } of loose.toReversed()) {
-      if (first <= last && contains(hashes, hash)) yield first;
-    }
-    for (const start of runs.toReversed()) {
-      if (start > last) continue;
+    const within = (first: number, end: number): boolean => first <= to && end > from + 1;
+    const fromRuns = (): Generator<number> => this.#runCandidates(branch, runs, groups, within, order);
+    const fromLoose = (): number[] =>
+      loose
+        .filter(({ first, end, hashes }) => within(first, end) && holdsAll(hashes, groups))
+        .map(({ first }) => first);
+    const open = (): number[] =>
+      to < next
+        ? []
+        : Array.from(this.#cache.log.segments(branch, next), ({ first, entries }) =>
+            within(first, first + entries.length) ? first : 0,
+          ).filter((first) => first > 0);
+    if (order === 'oldest') yield* fromRuns();
+    yield* inOrder(order === 'oldest' ? fromLoose() : open(), order);
+    yield* inOrder(order === 'oldest' ? open() : fromLoose(), order);
+    if (order === 'newest') yield* fromRuns();
+  }
+
+  *#runCandidates(
+    branch: number,
+    runs: readonly number[],
+    groups: readonly (readonly number[])[],
+    within: (first: number, end: number) => boolean,
+    order: Order,
+  ): Generator<number> {
+    for (const [at, start] of inOrder([...runs.entries()], order)) {
+      if (!within(start, runs[at + 1] ?? Number.POSITIVE_INFINITY)) continue;
       const run = this.#run(branch, start);
       if (run === undefined) continue;
-      for (const segment of segmentsWith(run, hash).reverse()) {
+      for (const segment of inOrder(segmentsWithAll(run, groups), order)) {
         const first = run.firsts[segment];
-        if (first !== undefined && first <= last) yield first;
+        if (first !== undefined && within(first, run.firsts[segment + 1] ?? run.end)) yield first;
       }
     }
   }
@@ -143,7 +211,7 @@ export class DiskIndex implements IndexStore {
   #resume(branch: number): Indexed {
     const { log, environment } = this.#cache;
     const fork = log.branches().find(({ id }) => id === branch)?.parent?.at ?? 0;
-    const indexed: Indexed = { branch, runs: [], loose: [], next: fork + 1 };
+    const indexed: Indexed = { branch, runs: [], loose: [], next: fork + 1, kept: 0 };
     for (const key of environment?.keys(runKey(branch, 0), runKey(branch + 1, 0)) ?? []) {
       const start = keyParts(key).number;
       const run = start === indexed.next ? this.#run(branch, start) : undefined;
@@ -151,6 +219,7 @@ export class DiskIndex implements IndexStore {
       indexed.runs.push(start);
       indexed.next = run.end;
     }
+    this.#resumeTail(indexed);
     return indexed;
   }
 
@@ -176,6 +245,38 @@ export class DiskIndex implements IndexStore {
       return;
     }
   }
+}
+
+type Order = 'oldest' | 'newest';
+
+function holdsAll(hashes: Uint32Array, groups: readonly (readonly number[])[]): boolean {
+  return groups.every((keys) => keys.some((hash) => contains(hashes, hash)));
+}
+
+/** A list in the order it has, or the other way round. */
+function inOrder<T>(list: readonly T[], order: 'oldest' | 'newest'): readonly T[] {
+  return order === 'oldest' ? list : list.toReversed();
+}
+
+function tailOf(loose: readonly Loose[], start: number, hash: Uint8Array): Tail {
+  const hashes = new Uint32Array(loose.reduce((sum, each) => sum + each.hashes.length, 0));
+  let at = 0;
+  for (const each of loose) {
+    hashes.set(each.hashes, at);
+    at += each.hashes.length;
+  }
+  return {
+    start,
+    firsts: loose.map(({ first }) => first),
+    ends: loose.map(({ end }) => end),
+    counts: loose.map((each) => each.hashes.length),
+    hashes: new Uint8Array(hashes.buffer),
+    hash,
+  };
+}
+
+function tailKey(branch: number): Uint8Array {
+  return storeKey(CACHE_TAG.tail, branch, 0);
 }
 
 function runKey(branch: number, first: number): Uint8Array {

@@ -61,6 +61,10 @@ export const policies = {
                    meaning: 'lost vEVENTs are a line of the VMM\'s log, or toggle EVENTQ_PROD.OVFLG too' },
   eventqFull:    { values: ['abt-err', 'ovflg'],
                    meaning: 'a record that finds the guest\'s Event queue full activates EVENTQ_ABT_ERR, or toggles OVFLG' },
+  virtioDevice:  { values: ['qemu-9.2', 'virtio-1.3'],
+                   meaning: 'what a virtio-iommu does where the specification leaves it a choice: as QEMU, or its strictest reading' },
+  bootBypass:    { values: [true, false],
+                   meaning: 'devices behind a virtio-iommu reach all of the guest\'s memory before a driver attaches them, or nothing' },
 } as const satisfies Readonly<Record<string, PolicyRow>>;
 
 export type PolicyName = keyof typeof policies;
@@ -103,6 +107,8 @@ const QEMU: VmmPolicies = {
   syncMsi: 'ignored',
   eventLoss: 'told',
   eventqFull: 'abt-err', // smmuv3_write_eventq, smmuv3_record_event
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
 };
 
 /** OpenVMM: vm/devices/iommu/smmu/src and vm/devices/pci/vfio_assigned_device/src/iommufd_nesting.rs. */
@@ -130,6 +136,8 @@ const OPENVMM: VmmPolicies = {
   syncMsi: 'always', // handle_cmd_sync
   eventLoss: 'told', // forward_veventq
   eventqFull: 'ovflg', // signal_evtq_overflow
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
 };
 
 /** Cloud Hypervisor: devices/src/smmuv3.rs and devices/src/iommu/iommufd.rs; its crate iommufd-ioctls. */
@@ -157,6 +165,8 @@ const CLOUD_HYPERVISOR: VmmPolicies = {
   syncMsi: 'ignored', // Smmuv3::complete_sync
   eventLoss: 'ovflg', // FaultForwarder::forward_record
   eventqFull: 'ovflg', // Smmuv3::push_event
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
 };
 
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */

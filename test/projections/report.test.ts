@@ -91,7 +91,7 @@ describe('the report of a stale use', () => {
        V valid  U broken, not clean  q queued  c performed, no SYNC  . clean
 
       Verdict: used-stale (isolation)   rule I3   dirty for N events
-      SUMMARY: stale-translation-used by guest at 0xffff8000088b3f00: CMD_TLBI_NH_VA
+      SUMMARY: stale-translation-used I3 used-stale leaf by guest: TLBI_NH_VA
       Next:      backwalk show main@11 smmu0.tlb
                  backwalk fork fix main@9_
       Reproduce: backwalk check main@12..main@1_ --explain
@@ -120,5 +120,45 @@ describe('the report of reused memory', () => {
     expect(text).toContain('BUG: backwalk: memory-reused-dirty: 0x1000000/4K became a translation table');
     expect(text).toContain('no CMD_SYNC has completed after it');
     expect(text).toContain('Verdict: could-be-used (isolation)   rule I2');
+  });
+});
+
+describe('the report of broken protocol', () => {
+  const text = textOf({ ...dma(0x9000) }, dma(0xa000), {
+    type: 'mmio.write',
+    smmu: 'smmu0',
+    offset: 0x100ac,
+    size: 4,
+    value: 1n,
+    actor: 'cpu0',
+    line: 12,
+  });
+
+  it('reads like this', () => {
+    expect(relabelled(text)).toMatchInlineSnapshot(`
+      "==================================================================
+      BUG: backwalk: idle-with-records: 1 left in smmu0.EVENTQ
+       position main@1_   rule I7
+
+      What was done:
+       main@1_        cpu0       EVENTQ_CONS = 0x1, and no look at EVENTQ_PROD after
+                                 it
+                                 line 12
+
+      Needed:
+       EVENTQ_PROD loaded again after draining; rest only when it equals EVENTQ_CONS
+
+      Notes:
+       the interrupt comes when the queue goes from empty to non-empty: none is to
+           come now
+
+      Verdict: protocol (availability)   rule I7
+      SUMMARY: idle-with-records I7 protocol by cpu0
+      Next:      backwalk show main@1_
+                 backwalk fork fix main@2_
+      Reproduce: backwalk check main@3..main@1_ --explain
+      ==================================================================
+      "
+    `);
   });
 });
