@@ -24,14 +24,14 @@ import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
-import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
 import { accessAny } from './virtio-iommu/emulated-dma.ts';
 import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
+import { readAccess, writeAccess } from './vmm/guest-access.ts';
 
 export const deciders: Deciders = {
-  'mmio.write': writeRegister,
-  'mmio.read': readRegister,
+  'mmio.write': writeAccess,
+  'mmio.read': readAccess,
   'mem.write': writeMemory,
   'mem.read': readMemory,
   dma: accessAny,

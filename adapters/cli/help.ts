@@ -49,6 +49,16 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-kernels.ts')).kernelsHelp(),
     rows: async () => (await import('./help-kernels.ts')).kernelRows(),
   },
+  vmms: {
+    summary: 'VMM profiles, their policies and quirks, with their sources',
+    lines: async () => (await import('./help-vmms.ts')).vmmsHelp(),
+    rows: async () => (await import('./help-vmms.ts')).vmmRows(),
+  },
+  prices: {
+    summary: 'what `cost` counts, and what each costs',
+    lines: async () => (await import('./help-prices.ts')).pricesHelp(),
+    rows: async () => (await import('./help-prices.ts')).priceRows(),
+  },
   rules: {
     summary: 'the rules of check, their verdicts and sections',
     lines: async () => (await import('./help-rules.ts')).rulesHelp(),

@@ -1,8 +1,8 @@
 /** The part of the vocabulary about virtual machines, and about operating systems and their devices. */
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
-import { defaultPlatform } from '../../core/driver/features.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
 import { driverFields } from './machine.ts';
+import { platformFields, smmuProperties } from './platform.ts';
 import {
   anything,
   BYTES_MAX,
@@ -17,6 +17,7 @@ import {
   objectOf,
   oneOf,
   pa,
+  smmuName,
 } from './values.ts';
 
 /** Most bytes that one line maps. */
@@ -49,6 +50,7 @@ export const guestVocabulary = {
       smmus: { kind: count(1, 8), optional: true, doc: 'emulated SMMUs: smmu, smmu1, ...; 1 when left out' },
       idr: { kind: mapOf(undefined, count(0, 0xffff_ffff)), optional: true, doc: 'ID registers of the emulated SMMU that differ from the profile' },
       vmid: { kind: count(0, 0xffff), optional: true, doc: 'VMID of KVM' },
+      properties: { kind: objectOf(smmuProperties), optional: true, doc: 'of the emulated SMMUs, as QEMU has them: over idr and the profile' },
     },
   },
   'vm.plug': {
@@ -56,7 +58,7 @@ export const guestVocabulary = {
     fields: {
       vm: ofVm, endpoint: { kind: name, doc: 'of the host, or a new name for an emulated one' },
       kind: { kind: oneOf('assigned', 'emulated'), optional: true, doc: 'as the strategy has them when left out' },
-      smmu: { kind: name, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
+      smmu: { kind: smmuName, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
       streamId: { kind: count(0, 0xffff_ffff), optional: true, doc: 'that the guest knows; the endpoint\'s own when left out' },
       ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits that the guest sees' },
       ats: { kind: flag, optional: true, doc: 'the guest sees an ATS capability' },
@@ -68,7 +70,7 @@ export const guestVocabulary = {
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
-    fields: { vm: ofVm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
+    fields: { vm: ofVm, platform: { kind: objectOf(platformFields), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
   },
   'guest.dma': {
     summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',

@@ -26,6 +26,7 @@ import {
   type ObjectOf,
   oneOf,
   pa,
+  smmuName,
   text,
   u64,
   yes,
@@ -43,7 +44,7 @@ export interface OpRow {
 /** Largest offset of a register: the last that IDR2.BA_VATOS can put the VATOS page to (6.3.3). */
 const OFFSET_MAX = 0x401_ffff;
 
-const smmu = { kind: name, doc: 'name of the SMMU' } as const;
+const smmu = { kind: smmuName, doc: 'name of the SMMU; VM.smmu is an access of the VM' } as const;
 const register = {
   kind: kindOf(
     'a register name such as CR0 or CMDQ_PROD',

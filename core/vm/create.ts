@@ -13,6 +13,7 @@ import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow, Task } from '../tasks/task.ts';
 import { answerOf, call, close, open } from '../vmm/call.ts';
+import { withProperties } from '../vmm/idr.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
@@ -46,12 +47,22 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config: given }) =
   answer(context, vm, {});
 };
 
-function emulatedConfig(vm: string, name: string, { profile, idr = {}, policies }: VmConfig) {
+function emulatedConfig(
+  vm: string,
+  name: string,
+  { profile, idr = {}, policies, properties = {} }: VmConfig,
+) {
   const { hardware, idr: told } = vmmProfiles[profile];
-  const emulates = policiesOf({ profile, policies }).strategy === 'trap-emulate';
+  const { strategy, eventqFull, syncMsi } = policiesOf({ profile, policies });
+  const emulates = strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: { ...told, ...idr }, ...caches });
-  return { ...made, space: vm };
+  const shown = withProperties({ ...told, ...idr }, properties);
+  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: shown, ...caches });
+  const emulator = {
+    ...(eventqFull === 'abt-err' ? { eventqFull } : {}),
+    ...(syncMsi === 'always' ? { syncMsi } : {}),
+  };
+  return { ...made, space: vm, ...(Object.keys(emulator).length === 0 ? {} : { emulator }) };
 }
 
 /** What the stimulus came to: said at once, or by the last frame of its task. */

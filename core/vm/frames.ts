@@ -3,7 +3,7 @@ import { callRow, closedRow, closeRow, openRow, returnedRow } from '../vmm/call.
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
-import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { adoptRow, infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
 import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
@@ -63,6 +63,7 @@ export const vmFrames = {
   'nested.plug':         plugRow,
   'nested.ioas':         ioasRow,
   'nested.parent':       parentRow,
+  'nested.adopt':        adoptRow,
   'nested.info':         infoRow,
   'nested.made':         madeRow,
   'nested.rest':         restRow,

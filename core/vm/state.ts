@@ -23,10 +23,21 @@ export interface VmConfig {
   readonly ram: readonly { readonly base: number; readonly size: number }[];
   /** ID registers of the emulated SMMUs that differ from the profile's. */
   readonly idr?: Readonly<Record<string, number>>;
+  /** Properties of the emulated SMMUs, as QEMU has them. */
+  readonly properties?: SmmuProperties;
   /** Names of the emulated SMMUs. */
   readonly smmus: readonly string[];
   /** VMID that KVM gives it. */
   readonly vmid?: number;
+}
+
+/** `auto`: as the host has it, from the first device on. */
+export interface SmmuProperties {
+  readonly ril?: boolean | 'auto';
+  readonly ats?: boolean | 'auto';
+  /** Bits. */
+  readonly ssidsize?: number | 'auto';
+  readonly oas?: 32 | 36 | 40 | 42 | 44 | 48 | 52 | 'auto';
 }
 
 /** How a device is served: by hardware behind iommufd, or by the VMM. */
@@ -61,6 +72,8 @@ export interface VmDevice {
   readonly ioas: number;
   /** Its own nested HWPT. */
   readonly hwpt: number;
+  /** A CMD_CFGI_STE of the guest has named its StreamID. */
+  readonly seen?: boolean;
   readonly attached: VmAttachment;
 }
 

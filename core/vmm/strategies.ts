@@ -40,8 +40,8 @@ export interface Strategy {
   unplugged?(vm: string, smmu: string): readonly Frame[];
   /** Power-on of the guest. */
   reset?(state: State, vm: string): readonly Frame[];
-  /** GBPA or SMMUEN changed: where the devices of the SMMU are attached then. */
-  reattach?(vm: string, smmu: string): readonly Frame[];
+  /** GBPA or SMMUEN changed: where the devices of the SMMU are attached then, or only those that the guest has named. */
+  reattach?(vm: string, smmu: string, only?: 'seen'): readonly Frame[];
   /** CR0 was written. */
   enabled?(state: State, vm: string, smmu: string): readonly Frame[];
   /** What comes before the next command of the guest, and perhaps those behind it, are consumed. */
