@@ -34,7 +34,6 @@ describe('rerun --quirk', () => {
     const own = out.slice(out.findIndex((line) => line.includes('iova='))).join('\n');
     expect(`\n${own}\n`).toMatchInlineSnapshot(`
       "
-      broken@890  beside main@924, which share 610 entries
       main@650  nic0 read 8B iova=0x4000  abort F_TRANSLATION: level 3 descriptor is
       main@650    invalid
       broken@642  nic0 read 8B iova=0x4000  ok 0x7fc00000
