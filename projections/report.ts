@@ -137,8 +137,9 @@ function needed({ missing }: Finding): readonly string[] {
   });
 }
 
-function nearest({ missing }: Finding): readonly string[] {
-  const { position, why, command } = missing.nearest;
+function nearest(finding: Finding): readonly string[] {
+  const { position, why, command } = finding.missing.nearest;
+  if (position === null && isDeed(finding)) return [];
   if (position === null) return [` none: ${why}`];
   return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
 }
@@ -169,9 +170,16 @@ function owners({ access: used, owners: steps }: Finding): readonly string[] {
   return section(`PA ${used.pa} meanwhile:`, steps.map(step));
 }
 
-function verdict({ verdict: name, consequence, rule, dirtyEvents, dirtyTicks }: Finding): string {
+/** Nothing is owed and nothing was reached: what was done is the matter. */
+const isDeed = ({ obligations, access: used }: Finding): boolean =>
+  obligations.length === 0 && used === undefined;
+
+function verdict(finding: Finding): string {
+  const { verdict: name, consequence, rule, dirtyEvents, dirtyTicks } = finding;
+  const line = `Verdict: ${name} (${consequence})   rule ${rule}`;
+  if (isDeed(finding)) return line;
   const ticks = dirtyTicks === undefined ? '' : `, ${dirtyTicks} ticks`;
-  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events${ticks}`;
+  return `${line}   dirty for ${dirtyEvents} events${ticks}`;
 }
 
 /** Breaks a line that is too long at blanks; what goes on is indented. */
