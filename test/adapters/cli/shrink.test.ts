@@ -20,7 +20,7 @@ const file = shell.file('story.jsonl', jsonl(lines));
 
 beforeAll(async () => {
   await shell.backwalk('run', file);
-});
+}, 60_000);
 
 /** What `check` says of a shrunk file that is run into a store of its own. */
 async function findingsOf(path: string): Promise<readonly (string | undefined)[]> {
