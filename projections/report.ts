@@ -89,10 +89,11 @@ function entry({ entry: used }: Finding): readonly string[] {
 }
 
 /** Of a finding without an access: what its class says was done. */
-function titleOf({ title }: Finding): string {
+function titleOf({ title, verdict }: Finding): string {
   if (title.startsWith('memory-released')) return 'Memory was released:';
   if (title.startsWith('memory-reused')) return 'Memory was reused:';
   if (title.startsWith('remade')) return 'Descriptor was made:';
+  if (verdict === 'excess') return 'More was done than needed:';
   return 'What was done:';
 }
 
@@ -103,6 +104,10 @@ function broken(finding: Finding): readonly string[] {
     ...after.flatMap(told),
   ]);
 }
+
+/** Nothing is owed: what was done is the matter, or what it was done for. */
+const isDeed = ({ obligations, access: used }: Finding): boolean =>
+  obligations.length === 0 && used === undefined;
 
 function told(blame: Blame): readonly string[] {
   const place = [
@@ -169,10 +174,6 @@ function owners({ access: used, owners: steps }: Finding): readonly string[] {
   if (used?.pa === undefined || steps === undefined) return [];
   return section(`PA ${used.pa} meanwhile:`, steps.map(step));
 }
-
-/** Nothing is owed and nothing was reached: what was done is the matter. */
-const isDeed = ({ obligations, access: used }: Finding): boolean =>
-  obligations.length === 0 && used === undefined;
 
 function verdict(finding: Finding): string {
   const { verdict: name, consequence, rule, dirtyEvents, dirtyTicks } = finding;

@@ -41,6 +41,11 @@ const expected: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_NH_VA .*ASID=1 Address=0xfffff000/,
     blamed: /0x[0-9a-f]+ff8/,
   },
+  'bad-vm-invalidations-swallowed.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA VMID=1 ASID=1 Address=0xffffc000/,
+    blamed: /0x[0-9a-f]+fe0/,
+  },
   'bad-unmap-without-tlbi.jsonl': {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*Address=0x4000/,
