@@ -50,7 +50,7 @@ export function explainReuse(teller: Teller, { shadow, obligation, pa, by }: Reu
 
 export interface Release {
   readonly shadow: Shadow;
-  readonly entry: EntryOf<'pages.returned'>;
+  readonly entry: Pick<EntryOf<'pages.returned'>, 'pa' | 'bytes' | 'seq' | 'owner'>;
   readonly ways: Ways;
 }
 

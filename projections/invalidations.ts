@@ -39,7 +39,7 @@ import {
 } from './obligations/shadow.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
-import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import { cameTooLate, guestFreed, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
 import { explainRemade } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
@@ -78,6 +78,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     teller,
     findings,
     releases: newReleases(),
+    windows: new Map(),
     tagOf: new Map(),
     stalled: new Map(),
     retried: undefined,
@@ -227,6 +228,10 @@ const handlers: ProjectionHandlers<State> = {
 
   'domain.made': domainMade,
   'domain.freed': domainFreed,
+  'vm.backed': ({ windows }, { vm, windows: now }) => void windows.set(vm, now),
+  'endpoint.made': ({ endpoints }, { endpoint, config }) =>
+    void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
+  'page.freed': guestFreed,
   'pages.returned': pagesReturned,
   'pages.taken': pagesTaken,
 

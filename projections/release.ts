@@ -5,10 +5,12 @@
  * or linked is looked at, by the page.
  */
 import type { EntryOf } from '../core/event.ts';
+import { inSpace, NOWHERE } from '../core/memory/space.ts';
 import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
+import { cleanedBy, culpritsOf } from './obligations/nested-use.ts';
 import type { Change, Obligation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
@@ -67,6 +69,36 @@ export function pagesReturned(state: State, entry: EntryOf<'pages.returned'>): v
     for (const structure of ways.structures) structure.told?.();
     releases.dirty.push({ seq, pa, bytes, owner });
     if (releases.dirty.length > DIRTY_MAX) releases.dirty.shift();
+  }
+}
+
+/**
+ * A guest's kernel gave pages back. What its stage 1 still leads there is judged: the host's stage 2 goes on
+ * mapping them, and its tables are the host's. A guest's tables are not followed, so the entries that were
+ * made of a descriptor which changed since stand for what is owed.
+ */
+export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<'page.freed'>): void {
+  const windows = state.windows.get(vm) ?? [];
+  const pa = inSpace({ spaces: { [vm]: windows } } as Parameters<typeof inSpace>[0], vm, gpa);
+  if (pa === NOWHERE) return;
+  state.releases.seen = true;
+  for (const shadow of state.shadows.values()) {
+    const held = leadingTo(shadow.atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
+    const obligations = [
+      ...leadingTo(shadow.fills.guest, pa, bytes).filter(({ entry }) => entry.stage === 12),
+      ...leadingTo(shadow.fills.guest, gpa, bytes).filter(({ entry }) => entry.stage === 1),
+    ].flatMap((fill) =>
+      culpritsOf(shadow, fill)
+        .filter((culprit) => culprit.through === undefined && cleanedBy(shadow, culprit) === undefined)
+        .map(({ obligation }) => obligation),
+    );
+    if (obligations.length + held.length === 0) continue;
+    for (const each of held) each.reported = true;
+    const ways: Ways = { obligations, held, leaves: [], structures: [] };
+    const entry = { pa, bytes, seq, owner: `${vm} (${what})` };
+    state.findings.push(explainRelease(state.teller, { shadow, entry, ways }));
+    state.releases.dirty.push(entry);
+    if (state.releases.dirty.length > DIRTY_MAX) state.releases.dirty.shift();
   }
 }
 
