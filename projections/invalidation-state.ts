@@ -4,6 +4,7 @@ import type { Window } from '../core/memory/space.ts';
 import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
+import type { Lazy } from './iova-release.ts';
 import type { Change } from './obligations/obligation.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import type { Watch } from './obligations/watch.ts';
@@ -17,6 +18,8 @@ export interface State {
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
+  /** Ranges whose flush is put off by policy. */
+  readonly lazy: Lazy;
   /** Where the memory of VMs lies in the machine's. */
   readonly windows: Map<string, readonly Window[]>;
   /** ASIDs and VMIDs of domains that drivers hold, by the seq of their making. */

@@ -12,6 +12,7 @@ import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { originOf, type State, withShadow } from './invalidation-state.ts';
+import { flushDone, flushPutOff, iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
@@ -78,6 +79,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     teller,
     findings,
     releases: newReleases(),
+    lazy: new Map(),
     windows: new Map(),
     tagOf: new Map(),
     stalled: new Map(),
@@ -231,6 +233,9 @@ const handlers: ProjectionHandlers<State> = {
   'vm.backed': ({ windows }, { vm, windows: now }) => void windows.set(vm, now),
   'endpoint.made': ({ endpoints }, { endpoint, config }) =>
     void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
+  'fq.queued': flushPutOff,
+  'fq.released': flushDone,
+  'iova.freed': iovaFreed,
   'page.freed': guestFreed,
   'pages.returned': pagesReturned,
   'pages.taken': pagesTaken,

@@ -9,6 +9,7 @@ import { inSpace, NOWHERE } from '../core/memory/space.ts';
 import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
+import { isPutOff } from './iova-release.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
 import { cleanedBy, culpritsOf } from './obligations/nested-use.ts';
 import type { Change, Obligation } from './obligations/obligation.ts';
@@ -57,7 +58,7 @@ export function pagesReturned(state: State, entry: EntryOf<'pages.returned'>): v
   const { pa, bytes, seq, owner } = entry;
   const structures = structuresIn(state, pa, bytes);
   for (const shadow of shadows.values()) {
-    const ways = waysTo(shadow, pa, bytes, structures);
+    const ways = waysTo(state, shadow, pa, bytes, structures);
     if (ways === undefined) continue;
     for (const obligation of ways.obligations) obligation.reported = true;
     for (const held of ways.held) held.reported = true;
@@ -90,7 +91,8 @@ export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<
     ].flatMap((fill) =>
       culpritsOf(shadow, fill)
         .filter((culprit) => culprit.through === undefined && cleanedBy(shadow, culprit) === undefined)
-        .map(({ obligation }) => obligation),
+        .map(({ obligation }) => obligation)
+        .filter((each) => !isPutOff(state, each)),
     );
     if (obligations.length + held.length === 0) continue;
     for (const each of held) each.reported = true;
@@ -133,10 +135,18 @@ function structuresIn({ watch }: State, pa: number, bytes: number): readonly Reg
   return regionsIn(watch, pa, bytes).filter((region) => region.held() !== undefined);
 }
 
-function waysTo(shadow: Shadow, pa: number, bytes: number, structures: readonly Region[]): Ways | undefined {
+function waysTo(
+  state: State,
+  shadow: Shadow,
+  pa: number,
+  bytes: number,
+  structures: readonly Region[],
+): Ways | undefined {
   const { ledger, tables, atcs } = shadow;
   const owed = [...leadingTo(ledger.pages, pa, bytes), ...leadingTo(ledger.tables, pa, bytes)];
-  const obligations = owed.filter(({ reported, kind }) => !reported && kind !== 'relaxed');
+  const obligations = owed.filter(
+    (each) => !each.reported && each.kind !== 'relaxed' && !isPutOff(state, each),
+  );
   const held = leadingTo(atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
   const leaves = leadingTo(tables.live, pa, bytes).filter(({ table }) => heldBy(table) !== undefined);
   const own = structures.filter(({ smmu }) => smmu === shadow.name);
