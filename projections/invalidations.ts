@@ -40,7 +40,16 @@ import {
 } from './obligations/shadow.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
-import { cameTooLate, guestFreed, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import {
+  backingHeld,
+  backingMade,
+  cameTooLate,
+  guestFreed,
+  newReleases,
+  pagesReturned,
+  pagesTaken,
+  reuses,
+} from './release.ts';
 import { explainRemade } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
@@ -239,6 +248,8 @@ const handlers: ProjectionHandlers<State> = {
   'page.freed': guestFreed,
   'pages.returned': pagesReturned,
   'pages.taken': pagesTaken,
+  'backing.made': backingMade,
+  'backing.held': backingHeld,
 
   'access.completed': checkAccess,
   'access.terminated': checkAccess,

@@ -216,6 +216,20 @@ const expected: Readonly<
     needed: /^nothing: /,
     blamed: /^CMD_TLBI_NH_ASID VMID=2 ASID=5 covers the entry/,
   },
+  'bad-memory-freed-atc-skipped.jsonl': {
+    rule: 'I2',
+    verdict: 'could-be-used',
+    needed: /^CMD_ATC_INV StreamID=8 .*Address=0x40001000; CMD_SYNC$/,
+    blamed: /returned by memory 2 of processes \(contiguous\)$/,
+    nearest: /^no CMD_ATC_INV covers it$/,
+  },
+  'bad-b15-atc-invalidated-with-the-tlb.jsonl': {
+    rule: 'I2',
+    verdict: 'could-be-used',
+    needed: /^CMD_ATC_INV StreamID=8 .*Address=0x40001000; CMD_SYNC$/,
+    blamed: /^CMD_ATC_INV StreamID=8 .* came before the TLB was clean/,
+    nearest: /^too early: before the CMD_SYNC of the TLB invalidation$/,
+  },
   // The walk ends without reading a descriptor: the entry it began from is found all the same.
   'bad-table-moved-without-tlbi.jsonl': {
     verdict: 'used-stale',
