@@ -12,7 +12,7 @@ import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { originOf, type State, withShadow } from './invalidation-state.ts';
-import { flushDone, flushPutOff, iovaFreed } from './iova-release.ts';
+import { iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
@@ -39,6 +39,15 @@ import {
   walked,
 } from './obligations/shadow.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
+import {
+  domainClosed,
+  domainKind,
+  newWindows,
+  queued,
+  released,
+  taken,
+  unmapping,
+} from './obligations/windows.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
 import {
   backingHeld,
@@ -88,8 +97,8 @@ function initialState(machine: MachineConfig, branch: string): State {
     teller,
     findings,
     releases: newReleases(),
-    lazy: new Map(),
-    windows: new Map(),
+    windows: newWindows(),
+    spaces: new Map(),
     tagOf: new Map(),
     stalled: new Map(),
     retried: undefined,
@@ -118,6 +127,14 @@ const handlers: ProjectionHandlers<State> = {
     noteStimulus(state, entry);
     for (const { fills } of state.shadows.values()) accessEnded(fills);
   },
+
+  'dma.opened': (state, entry) => domainKind(state.windows, entry),
+  'dma.kind': (state, entry) => domainKind(state.windows, entry),
+  'dma.closed': (state, entry) => domainClosed(state.windows, entry),
+  'dma.unmapping': (state, entry) => unmapping(state.windows, entry),
+  'fq.queued': (state, entry) => queued(state.windows, entry),
+  'fq.released': (state, entry) => released(state.windows, entry),
+  'iova.taken': (state, entry) => taken(state.windows, entry),
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
@@ -239,11 +256,9 @@ const handlers: ProjectionHandlers<State> = {
 
   'domain.made': domainMade,
   'domain.freed': domainFreed,
-  'vm.backed': ({ windows }, { vm, windows: now }) => void windows.set(vm, now),
+  'vm.backed': ({ spaces }, { vm, windows }) => void spaces.set(vm, windows),
   'endpoint.made': ({ endpoints }, { endpoint, config }) =>
     void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
-  'fq.queued': flushPutOff,
-  'fq.released': flushDone,
   'iova.freed': iovaFreed,
   'page.freed': guestFreed,
   'pages.returned': pagesReturned,

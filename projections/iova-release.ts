@@ -1,55 +1,15 @@
 /**
  * I2 for input addresses: a range goes back to the allocator of a domain when nothing of it is cached any more.
- * Lazy flushing gives pages back before the flush and holds the range until it (linux: iommu_dma flush queues):
- * a declared trade-off, so the pages are no finding then, and the range is.
+ * Lazy flushing holds the range until the flush (linux: iommu_dma flush queues): what it gives back before that is
+ * told, also where the pages of its window are not.
  */
 import type { EntryOf } from '../core/event.ts';
 import { positions, tellChange, tellMissing, tellOwed } from './explain.ts';
 import type { State } from './invalidation-state.ts';
 import { tlbObligationsIn } from './obligations/ledger.ts';
-import { isTlb, type Obligation } from './obligations/obligation.ts';
 import { hex } from './obligations/tell.ts';
 
-interface Range {
-  readonly start: bigint;
-  readonly end: bigint;
-}
-
-/** Ranges that wait for their flush, by the ring they stand in. */
-export type Lazy = Map<string, Range[]>;
-
 const PAGE = 4096;
-
-function ringOf({ driver, domain, cpu }: Pick<EntryOf<'fq.queued'>, 'driver' | 'domain' | 'cpu'>): string {
-  return `${driver}:${domain}:${cpu}`;
-}
-
-/** A range is unmapped, and its flush put off. */
-export function flushPutOff({ lazy }: State, entry: EntryOf<'fq.queued'>): void {
-  const { iova, pages } = entry;
-  const range = { start: iova, end: iova + BigInt(pages * PAGE) };
-  const ring = lazy.get(ringOf(entry));
-  if (ring === undefined) lazy.set(ringOf(entry), [range]);
-  else ring.push(range);
-}
-
-/** The oldest of a ring are done with. */
-export function flushDone({ lazy }: State, entry: EntryOf<'fq.released'>): void {
-  const ring = lazy.get(ringOf(entry));
-  ring?.splice(0, entry.count);
-  if (ring?.length === 0) lazy.delete(ringOf(entry));
-}
-
-/** Whether policy puts off what is owed for the leaf. */
-export function isPutOff(
-  { lazy }: Pick<State, 'lazy'>,
-  { structure, targets: [target] }: Obligation,
-): boolean {
-  if (lazy.size === 0 || structure !== 'leaf' || !isTlb(target)) return false;
-  const { va } = target;
-  for (const ring of lazy.values()) if (ring.some(({ start, end }) => va >= start && va < end)) return true;
-  return false;
-}
 
 /** A range may be given to anybody: what was mapped there must be clean. */
 export function iovaFreed(state: State, entry: EntryOf<'iova.freed'>): void {

@@ -9,10 +9,9 @@ import { inSpace, NOWHERE } from '../core/memory/space.ts';
 import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
-import { isPutOff } from './iova-release.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
 import { cleanedBy, culpritsOf } from './obligations/nested-use.ts';
-import type { Change, Obligation } from './obligations/obligation.ts';
+import { type Change, isDeferred, type Obligation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
@@ -124,7 +123,7 @@ function noteDirty({ dirty }: Releases, released: Released): void {
  * made of a descriptor which changed since stand for what is owed.
  */
 export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<'page.freed'>): void {
-  const windows = state.windows.get(vm) ?? [];
+  const windows = state.spaces.get(vm) ?? [];
   const pa = inSpace({ spaces: { [vm]: windows } } as Parameters<typeof inSpace>[0], vm, gpa);
   if (pa === NOWHERE) return;
   state.releases.seen = true;
@@ -137,7 +136,7 @@ export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<
       culpritsOf(shadow, fill)
         .filter((culprit) => culprit.through === undefined && cleanedBy(shadow, culprit) === undefined)
         .map(({ obligation }) => obligation)
-        .filter((each) => !isPutOff(state, each)),
+        .filter((each) => !isDeferred(each)),
     );
     if (obligations.length + held.length === 0) continue;
     for (const each of held) each.reported = true;
@@ -182,9 +181,7 @@ export function cameTooLate({ releases, findings }: State, discharged: readonly 
 function waysTo(state: State, shadow: Shadow, pa: number, bytes: number): Ways | undefined {
   const { ledger, tables, atcs } = shadow;
   const owed = [...leadingTo(ledger.pages, pa, bytes), ...leadingTo(ledger.tables, pa, bytes)];
-  const obligations = owed.filter(
-    (each) => !each.reported && each.kind !== 'relaxed' && !isPutOff(state, each),
-  );
+  const obligations = owed.filter((each) => !each.reported && each.kind !== 'relaxed' && !isDeferred(each));
   const held = leadingTo(atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
   const leaves = leadingTo(tables.live, pa, bytes).filter(({ table }) => heldBy(table) !== undefined);
   const own = regionsIn(state.watch, pa, bytes).filter(
@@ -210,6 +207,7 @@ export function reuses(
   const findings: Finding[] = [];
   for (const obligation of [...pages, ...tables]) {
     if (obligation.reported || obligation.kind === 'relaxed' || obligation.where === by.where) continue;
+    if (isDeferred(obligation)) continue;
     // A stale pointer to what stands there again.
     if (obligation.kind === 'config' && obligation.output?.pa === pa && !mapped) continue;
     obligation.reported = true;

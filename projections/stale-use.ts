@@ -11,6 +11,7 @@ import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
+import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
 import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
@@ -43,7 +44,7 @@ export function checkAccess(
   const own = judgeUse(shadow, entry, request);
   const stale = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
-  if (stale === undefined || stale === 'allowed') return;
+  if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =

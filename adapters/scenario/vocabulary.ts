@@ -10,9 +10,12 @@ import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import type { commonFields } from './common-fields.ts';
 import { driverFields, machineFields } from './machine.ts';
+import { rawFields } from './raw-stimulus.ts';
 import {
   anything,
+  BYTES_MAX,
   count,
   type Fields,
   flag,
@@ -41,8 +44,6 @@ export interface OpRow {
   readonly oneOf?: readonly string[];
 }
 
-/** Most bytes that one line stores, reads or transfers. */
-export const BYTES_MAX = 0x100_0000;
 /** Most bytes that one line maps. */
 const MAP_BYTES_MAX = 2 ** 32;
 
@@ -250,7 +251,7 @@ export const vocabulary = {
   },
   'guest.attach': {
     summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
-    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
+    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' }, ssid: { ...ssid, doc: 'a SubstreamID instead: to the default domain, or to nothing' } },
   },
   'guest.detach': {
     summary: 'An endpoint goes: it is blocked and its default domain freed', outcome: '{}, or {errno}, {pending}',
@@ -344,6 +345,7 @@ export const vocabulary = {
       e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },
   },
+  stimulus: { summary: 'Puts any stimulus as the log has it: what `export` says where no other op can', outcome: '{} or what the op of that stimulus answers', fields: rawFields },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
   run: {
     summary: 'Gives turns until all is quiet', outcome: '{turns, quiet}',
@@ -367,16 +369,6 @@ export const vocabulary = {
     },
   },
 } as const satisfies Readonly<Record<string, OpRow>>;
-
-/** Fields that any line may have. */
-export const commonFields = {
-  expect: { kind: mapOf(undefined, anything), optional: true, doc: 'outcome fields that must be equal' },
-  save: {
-    kind: mapOf(undefined, text),
-    optional: true,
-    doc: '{NAME: field of the outcome}: later lines may say "$NAME" for any value',
-  },
-} as const satisfies Fields;
 
 export type Vocabulary = typeof vocabulary;
 export type Op = keyof Vocabulary;

@@ -1,9 +1,10 @@
 /**
- * What parts with errata make of the invalidations that a command obliges them to. The rules of the
- * architecture are not asked here: what a driver may rely on stays what the command says. The exact
- * conditions of most errata are not public; each choice says what is taken instead.
+ * What parts with errata make of the invalidations that a command obliges them to, and of the records of
+ * faults. The rules of the architecture are not asked here: what a driver may rely on stays what the command
+ * says. The exact conditions of most errata are not public; each choice says what is taken instead.
  */
 import type { SmmuConfig } from '../config.ts';
+import type { Fault } from './fault.ts';
 import type { ConfigScope, Scope, TlbScope } from './invalidate.ts';
 
 /** log2 of a range's granule where it names none. */
@@ -76,4 +77,19 @@ function firstWhenCrooked(scope: TlbScope): TlbScope {
   while (size < range.end - range.start) size *= 2n;
   if (range.start % size === 0n) return scope;
   return { ...scope, range: { start: range.start, end: range.start + granule } };
+}
+
+/** A record as it comes to memory. */
+export function asStored(words: Uint8Array, choices: SmmuConfig['choices']): Uint8Array {
+  if (choices['erratumEventBlank'] !== true) return words;
+  const blank = words.slice();
+  blank[0] = 0; // EventID
+  return blank;
+}
+
+/** What a record tells of a fault. */
+export function asTold(fault: Fault, choices: SmmuConfig['choices']): Fault {
+  if (choices['erratumEventStage2'] !== true || fault.s2 !== true) return fault;
+  const { ipa: _lost, ...rest } = fault;
+  return { ...rest, class: 'CD' };
 }
