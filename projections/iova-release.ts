@@ -26,6 +26,7 @@ export function iovaFreed(state: State, entry: EntryOf<'iova.freed'>): void {
   const at = positions(state.teller);
   const [change] = obligation.changes;
   const what = `IOVA ${hex(iova)}, ${pages} page${pages === 1 ? '' : 's'}, given back`;
+  const release = { position: at(seq), actor, what };
   state.findings.push({
     rule: 'I2',
     verdict: 'could-be-used',
@@ -33,8 +34,8 @@ export function iovaFreed(state: State, entry: EntryOf<'iova.freed'>): void {
     title: `iova-released-dirty: ${what} by ${driver}`,
     actor,
     consequence: 'isolation',
-    blame: { position: at(seq), actor, what },
-    after: [tellChange(at, change)],
+    blame: tellChange(at, change),
+    after: [release],
     missing: tellMissing(state.teller, shadow, obligation, seq),
     obligations: [tellOwed(at, shadow, obligation)],
     dirtyEvents: seq - change.seq,

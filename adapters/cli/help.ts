@@ -27,6 +27,10 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'how moments are named',
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
+  questions: {
+    summary: 'why, why not, bisect, what if: what can be asked of a history',
+    lines: async () => (await import('./help-topics.ts')).questionsHelp,
+  },
   findings: {
     summary: 'reports, repairs, and files of suppressions and baselines',
     lines: async () => (await import('./help-findings.ts')).findingsHelp(),

@@ -3,6 +3,7 @@
  * is a driver like the host's (`core/driver/state.ts`), over a port that leads into the VM.
  */
 import type { Radix } from '../memory/radix.ts';
+import type { VirtioIommu } from '../virtio-iommu/guest-state.ts';
 import type { VmmPolicies, VmmProfileName } from '../vmm/profiles.ts';
 
 /** A range of guest physical addresses backed by memory of the VMM. */
@@ -97,6 +98,8 @@ export interface VmState {
   /** Deliberate faults of the VMM, by name. */
   quirks: Readonly<Record<string, boolean>>;
   booted: boolean;
+  /** Its virtio-iommu, where its strategy is that. */
+  virtio?: VirtioIommu;
 }
 
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */

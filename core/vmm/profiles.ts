@@ -32,6 +32,10 @@ export const policies = {
                    meaning: 'commands of EL2, EL3, PRI and stalls, and CMD_ATC_INV without IDR0.ATS, are passed over, or CERROR_ILL' },
   checks:        { values: ['qemu', 'openvmm', 'none'],
                    meaning: 'which ID registers of the host are compared with those of the guest when a device is plugged' },
+  virtioDevice:  { values: ['qemu-9.2', 'virtio-1.3'],
+                   meaning: 'what a virtio-iommu does where the specification leaves it a choice: as QEMU, or its strictest reading' },
+  bootBypass:    { values: [true, false],
+                   meaning: 'devices behind a virtio-iommu reach all of the guest\'s memory before a driver attaches them, or nothing' },
 } as const satisfies Readonly<Record<string, PolicyRow>>;
 
 export type PolicyName = keyof typeof policies;
@@ -60,6 +64,8 @@ const QEMU: VmmPolicies = {
   vsid: 'frozen',
   unhandled: 'consumed',
   checks: 'qemu',
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
 };
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */
 const STAGE1 = { IDR0: 0x0d44101a, IDR1: 0x02730010, IDR3: 0x1404, IDR5: 0x74 } as const;

@@ -71,3 +71,13 @@ function placeOf({ stimulus }: World, { seq }: Deed): { readonly line?: number }
 export function deed({ seq, actor }: Pick<Entry, 'seq' | 'actor'>, what: string): Deed {
   return { seq, actor, what };
 }
+
+/** A write of a register, which the SMMU states, as the deed of who wrote it. */
+export function byWriter(
+  { stimulus, machine }: World,
+  { seq, cause }: Pick<Entry, 'seq' | 'cause'>,
+  what: string,
+): Deed {
+  if (stimulus?.type === 'mmio.write' && stimulus.seq === cause) return { seq, actor: stimulus.actor, what };
+  return { seq, actor: machine.kernel == null ? 'software' : 'kernel', what };
+}

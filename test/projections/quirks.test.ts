@@ -38,7 +38,7 @@ describe.each(['dma', 'dma-fq'] as const)('the DMA API with default domains of k
   it('gives ranges back dirty with iova-early-free (N2: the reuse is the defect, not the delay)', () => {
     const findings = play(kind, 'iova-early-free');
     expect(told(findings)).toContain('I2 could-be-used iova-released-dirty');
-    expect(findings[0]?.blame.what).toContain('given back');
+    expect(findings[0]?.after[0]?.what).toContain('given back');
   });
 });
 
