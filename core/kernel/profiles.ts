@@ -162,8 +162,19 @@ export function knownFlags(profile: ProfileName, set: EnumName): number {
 
 /** The switches of a kernel, those that a scenario sets otherwise included. */
 export function switchesOf(profile: ProfileName, overrides: Partial<SwitchValues> = {}): SwitchValues {
+  return { ...ownSwitches(profile), ...overrides };
+}
+
+const remembered = new Map<ProfileName, SwitchValues>();
+
+/** The switches of a profile as it is. */
+export function ownSwitches(profile: ProfileName): SwitchValues {
+  const known = remembered.get(profile);
+  if (known !== undefined) return known;
   const { release, switches }: KernelProfile = kernelProfiles[profile];
-  return { ...switchesIn(release), ...switches, ...overrides };
+  const made = { ...switchesIn(release), ...switches };
+  remembered.set(profile, made);
+  return made;
 }
 
 /** The first of these that is no switch, or no value of it, as text; undefined when all are good. */
