@@ -66,6 +66,18 @@ const OAS_BITS: readonly number[] = [32, 36, 40, 42, 44, 48, 52, 56];
 const GATED = ['COHACC', 'ASID16', 'VMID16', 'CD2L'] as const;
 const GRANULES = ['GRAN4K', 'GRAN16K', 'GRAN64K'] as const;
 
+/** Whether a policy lets a field (`IDR5.OAS`) of the guest go by what the host has. */
+export function followsHost(policy: VmmPolicies['ids'], name: string): boolean {
+  if (policy === 'own') return false;
+  if (policy === 'oas') return name === 'IDR5.OAS';
+  return [
+    ...GATED.map((field) => `IDR0.${field}`),
+    ...GRANULES.map((field) => `IDR5.${field}`),
+    'IDR1.SSIDSIZE',
+    'IDR5.OAS',
+  ].includes(name);
+}
+
 type Change = { readonly register: RegisterName; readonly field: string; readonly value: number };
 
 /** The registers with the properties that say a value; those that say `auto` take the host's, when it is known. */

@@ -1,0 +1,223 @@
+/** `caps`: the history of capabilities: who has an identification field, who let it through, who relied on it. */
+import { writeFileSync } from 'node:fs';
+import { meant } from '../../core/path/near.ts';
+import { cellChanges, changesOf, keyOf } from '../../projections/caps/changes.ts';
+import { fieldNames } from '../../projections/caps/fields.ts';
+import { ledger } from '../../projections/caps/ledger.ts';
+import type { LedgerRow } from '../../projections/caps/row.ts';
+import { judge } from '../../projections/caps/verdict.ts';
+import { openPass } from '../../projections/projection.ts';
+import { messageOf } from '../../snapshots/store-error.ts';
+import { InputError } from '../input-error.ts';
+import {
+  auditLines,
+  cellChangeLine,
+  cellLines,
+  changeLines,
+  countsText,
+  csvOf,
+  explainLines,
+  type JudgedRow,
+  judgedRows,
+  rowJson,
+  rowLine,
+  type Shown,
+} from './caps-text.ts';
+import { type ExitCode, exitCodes, printAll } from './io.ts';
+import { type Opened, withStore } from './open.ts';
+import { type Position, showPosition } from './position.ts';
+import { type Options, textOption, type Verb, type VerbContext } from './verb.ts';
+
+type Action = (context: VerbContext, args: readonly string[], options: Options) => Promise<ExitCode>;
+
+const actions: Readonly<Record<string, Action>> = {
+  audit: (context, [text], options) =>
+    withStore(context, (opened) => audit(context, opened, opened.position(text), options)),
+  explain: (context, [name, text]) =>
+    withStore(context, (opened) => explain(context, opened, fieldOf(name), opened.position(text))),
+  log: (context, [name, text]) =>
+    withStore(context, (opened) => changes(context, opened, fieldOf(name), opened.position(text))),
+  at: (context, [text, ...names]) =>
+    withStore(context, (opened) => at(context, opened, opened.position(text), names.map(fieldOf))),
+  diff: (context, [a, b]) =>
+    withStore(context, (opened) => {
+      if (a === undefined) throw new InputError('caps diff: expected two positions, found none');
+      return diff(context, opened, opened.position(a), opened.position(b));
+    }),
+};
+
+export const verb: Verb = {
+  define(command) {
+    command
+      .argument('<action>', `${Object.keys(actions).join(', ')}`)
+      .argument('[args...]', 'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B')
+      .option('--all', 'audit: fields that are ok or unused too')
+      .option('--csv <file>', 'audit: writes every row there');
+  },
+  run(context, [action = '', ...args], options) {
+    const known = Object.keys(actions);
+    const found = Object.hasOwn(actions, action) ? actions[action] : undefined;
+    if (found === undefined)
+      throw new InputError(`caps: expected ${known.join(', ')}, found "${action}"${meant(action, known)}`);
+    return found(context, args, options);
+  },
+};
+
+/** The field that a word names, in any case. */
+function fieldOf(name: string | undefined): string {
+  const found = fieldNames.find((each) => each.toLowerCase() === name?.toLowerCase());
+  if (found !== undefined) return found;
+  const near = meant(name ?? '', fieldNames);
+  throw new InputError(
+    `expected a field, as IDR0.BTM or hw_info.DIRTY_TRACKING, found "${name ?? ''}"${near}`,
+  );
+}
+
+const shownAt = ({ io }: VerbContext, { branch }: Position): Shown => ({
+  position: (seq) => showPosition({ branch, seq }),
+  width: io.width,
+});
+
+/** The ledger at a position; undefined where there is no guest yet. */
+function rowsAt({ io }: VerbContext, { session: { log } }: Opened, { branch, seq }: Position) {
+  const pass = openPass([ledger(branch.machine)]);
+  for (const entry of log.read(branch.id, 1, seq)) pass.take(entry);
+  const [rows] = pass.answers();
+  if (rows.length > 0) return rows;
+  io.err(
+    `backwalk: ${showPosition({ branch, seq })}: no guest has an SMMU there: nothing was offered to one`,
+  );
+  return undefined;
+}
+
+/** Verdicts that are told without being asked. */
+const QUIET: readonly string[] = ['ok', 'unused'];
+
+async function audit(
+  context: VerbContext,
+  opened: Opened,
+  to: Position,
+  options: Options,
+): Promise<ExitCode> {
+  const rows = rowsAt(context, opened, to);
+  if (rows === undefined) return exitCodes.cannotJudge;
+  const shown = shownAt(context, to);
+  const all = judgedRows(rows);
+  const file = textOption(options, 'csv');
+  if (file !== undefined) writeCsv(file, csvOf(all, shown.position));
+  const told = options['all'] === true ? all : all.filter(({ judged }) => !QUIET.includes(judged.verdict));
+  if (context.json)
+    await printAll(
+      context.io,
+      all.map((row) => JSON.stringify(rowJson(row, shown.position))),
+    );
+  else {
+    await printAll(
+      context.io,
+      told.flatMap((row) => auditLines(row, shown)),
+    );
+    context.io.out(`${showPosition(to)}  ${countsText(all)}`);
+  }
+  return isBad(all) ? exitCodes.found : exitCodes.clean;
+}
+
+function isBad(rows: readonly JudgedRow[]): boolean {
+  return rows.some(({ judged: { verdict } }) => verdict === 'leak' || verdict === 'mismatch');
+}
+
+function writeCsv(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new InputError(`--csv: cannot write ${file}: ${messageOf(error)}`);
+  }
+}
+
+async function explain(context: VerbContext, opened: Opened, field: string, to: Position): Promise<ExitCode> {
+  const rows = rowsAt(context, opened, to)?.filter((row) => row.field === field);
+  if (rows === undefined) return exitCodes.cannotJudge;
+  const shown = shownAt(context, to);
+  const lines = context.json
+    ? rows.map((row) => JSON.stringify(rowJson({ row, judged: judge(row) }, shown.position)))
+    : explainLines(field, rows, to.seq, shown);
+  await printAll(context.io, lines);
+  return exitCodes.clean;
+}
+
+async function changes(
+  context: VerbContext,
+  { session: { log } }: Opened,
+  field: string,
+  to: Position,
+): Promise<ExitCode> {
+  const shown = shownAt(context, to);
+  const { branch, seq } = to;
+  await printAll(
+    context.io,
+    (function* () {
+      for (const change of changesOf(branch.machine, log.read(branch.id, 1, seq), field)) {
+        const { seq: at, cause, ...rest } = change;
+        if (!context.json) yield* changeLines(change, shown);
+        else
+          yield JSON.stringify({
+            position: shown.position(at),
+            cause: cause === 0 ? null : shown.position(cause),
+            field,
+            ...rest,
+          });
+      }
+    })(),
+  );
+  return exitCodes.clean;
+}
+
+async function at(
+  context: VerbContext,
+  opened: Opened,
+  to: Position,
+  names: readonly string[],
+): Promise<ExitCode> {
+  const rows = rowsAt(context, opened, to);
+  if (rows === undefined) return exitCodes.cannotJudge;
+  const shown = shownAt(context, to);
+  const wanted = names.length === 0 ? rows : rows.filter(({ field }) => names.includes(field));
+  await printAll(
+    context.io,
+    wanted.flatMap((row) => {
+      if (context.json) return [JSON.stringify(rowJson({ row, judged: judge(row) }, shown.position))];
+      return names.length === 0 ? [rowLine(row, shown)] : [rowLine(row, shown), ...cellLines(row, shown)];
+    }),
+  );
+  return exitCodes.clean;
+}
+
+async function diff(context: VerbContext, opened: Opened, a: Position, b: Position): Promise<ExitCode> {
+  const rowsOf = (to: Position): ReadonlyMap<string, LedgerRow> =>
+    new Map((rowsAt(context, opened, to) ?? []).map((row) => [keyOf(row), row]));
+  const [before, after] = [rowsOf(a), rowsOf(b)];
+  const keys = new Set([...before.keys(), ...after.keys()]);
+  let differs = false;
+  await printAll(
+    context.io,
+    (function* () {
+      for (const key of keys) {
+        const [from, to] = [before.get(key), after.get(key)];
+        const row = to ?? from;
+        if (row === undefined) continue;
+        for (const change of cellChanges(from, to)) {
+          differs = true;
+          const shown = shownAt(context, change.to === undefined ? a : b);
+          if (!context.json) yield cellChangeLine(row, change, shown);
+          else {
+            const { field, smmu, host } = row;
+            const { column, from: old, to: now } = change;
+            const position = shown.position((now ?? old)?.seq ?? 0);
+            const values = { before: old?.value ?? null, after: now?.value ?? null };
+            yield JSON.stringify({ position, field, smmu, host, column, ...values });
+          }
+        }
+      }
+    })(),
+  );
+  return differs ? exitCodes.found : exitCodes.clean;
+}

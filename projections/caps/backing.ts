@@ -1,0 +1,43 @@
+/** How much of a field stands behind what a guest is told, by hardware, firmware and kernel; and whether it is enough. */
+import type { HostSmmu, Report, Vm, Way } from './chain.ts';
+import { type FieldFacts, hwInfoFlags, valueIn } from './fields.ts';
+
+export interface Behind {
+  readonly host: HostSmmu;
+  readonly way: Way | undefined;
+  readonly vm: Vm;
+}
+
+/** What a guest can rely on: a value of the field; undefined where nothing can be said. */
+export function backedValue(name: string, facts: FieldFacts, { host, way, vm }: Behind): number | undefined {
+  if (facts.backing === 'vmm' || facts.backing === 'any') return undefined;
+  const hardware = valueIn(host.idr, name);
+  const platform = host.platform?.value;
+  if (name === 'IDR0.COHACC') return platform?.coherent === false ? 0 : hardware;
+  if (name === 'IDR0.ATS') {
+    if (platform?.rootAts === false || isAtsDenied(way?.report)) return 0;
+    return hardware;
+  }
+  if (name === 'IDR0.BTM') return hardware !== 0 && !host.ptm.value && vm.pinned?.value === true ? 1 : 0;
+  return facts.backing === 'never' ? 0 : hardware;
+}
+
+function isAtsDenied(report: Report | undefined): boolean {
+  const flag = hwInfoFlags['PCI_ATS_NOT_SUPPORTED'] ?? 0;
+  return report !== undefined && (report.capabilities & flag) !== 0;
+}
+
+/** Whether what stands behind is enough for what the guest is told. */
+export function isBacked({ backing }: FieldFacts, guest: number, backed: number | undefined): boolean {
+  if (backed === undefined || backing === 'vmm' || backing === 'any') return true;
+  if (backing === 'exact or 0') return backed === guest || backed === 0;
+  if (backing === 'bits') return (guest & ~backed) === 0;
+  return backing === 'most' ? backed <= guest : guest <= backed;
+}
+
+/** Whether more stands behind than the guest is told. */
+export function isWithheld({ backing }: FieldFacts, guest: number, backed: number | undefined): boolean {
+  if (backed === undefined) return false;
+  if (backing === 'bits') return (backed & ~guest) !== 0;
+  return (backing === 'least' || backing === 'never') && guest < backed;
+}

@@ -1,0 +1,161 @@
+/** How entries change what a ledger remembers. Constant work for each entry. */
+import type { EntryOf } from '../../core/event.ts';
+import type { ProjectionHandlers } from '../projection.ts';
+import {
+  type Chains,
+  type DriverView,
+  type GuestSmmu,
+  type HostSmmu,
+  hostOf,
+  newView,
+  type Report,
+} from './chain.ts';
+import { type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
+import { type Used, usesOfCd, usesOfCommand, usesOfRejected } from './uses.ts';
+
+const ID_REGISTERS: ReadonlySet<string> = new Set(idRegisters);
+/** Words of struct iommu_hw_info_arm_smmuv3 after flags and a reserved word. */
+const WORDS = ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IIDR', 'AIDR'] as const;
+const ARM_SMMUV3 = 2;
+const PTM = 4n;
+const REFUSAL = /^((?:IDR\d|IIDR|AIDR)\.\w+): /;
+
+const viewOf = ({ guests, hosts }: Chains, name: string): DriverView | undefined =>
+  guests.get(name) ?? hosts.get(name);
+
+/** Drivers put SIG_SEV into each CMD_SYNC, and CPUs broadcast for their own MMUs: without the field, that asks for nothing. */
+const ALWAYS: ReadonlySet<string> = new Set(['IDR0.SEV', 'IDR0.BTM']);
+
+function use(guest: GuestSmmu, { field, what, failed }: Used, seq: number): void {
+  if (ALWAYS.has(field) && guest.fields.get(field)?.value === 0) return;
+  const known = guest.uses.get(field);
+  const bad = failed === undefined ? undefined : { value: failed, seq };
+  if (known === undefined) guest.uses.set(field, { first: seq, last: seq, count: 1, what, failed: bad });
+  else {
+    known.last = seq;
+    known.count += 1;
+    known.failed ??= bad;
+  }
+}
+
+function made(state: Chains, { smmu, config, seq, actor }: EntryOf<'smmu.made'>): void {
+  const known = state.guests.get(smmu);
+  const vm = config.space ?? actor;
+  const guest: GuestSmmu = known ?? {
+    name: smmu,
+    vm,
+    fields: new Map(),
+    uses: new Map(),
+    refused: undefined,
+    ...newView(),
+  };
+  for (const name of idRegisters.flatMap((register: IdRegister) => namesIn(register))) {
+    const value = valueIn(config.idr, name);
+    if (guest.fields.get(name)?.value !== value) guest.fields.set(name, { value, seq });
+  }
+  state.guests.set(smmu, guest);
+}
+
+function reportOf({ words, dataType, capabilities, maxPasidLog2, seq }: EntryOf<'hwinfo.reported'>): Report {
+  const idr = Object.fromEntries(WORDS.map((name, at) => [name, words[at + 2] ?? 0]));
+  return {
+    idr: dataType === ARM_SMMUV3 ? idr : undefined,
+    capabilities: Number(capabilities),
+    maxPasidLog2,
+    seq,
+  };
+}
+
+/** Guests whose VMID a broadcast carries. */
+function guestsOf({ guests, vms }: Chains, vmid: number | undefined): readonly GuestSmmu[] {
+  return [...guests.values()].filter(({ vm }) => vmid !== undefined && vms.get(vm)?.vmid === vmid);
+}
+
+/** Whether a device of the guest's SMMU stands behind one of the host. */
+const standsBehind = (state: Chains, guest: GuestSmmu, host: string): boolean =>
+  [...state.ways.values()].some(
+    ({ smmu, endpoint }) => smmu === guest.name && hostOf(state, endpoint) === host,
+  );
+
+/** The handlers of a ledger. */
+export const ledgerHandlers: ProjectionHandlers<Chains> = {
+  'driver.made': (state, { driver, setup, seq }) => {
+    const view = viewOf(state, driver);
+    if (view !== undefined) view.platform = { value: setup.platform, seq };
+  },
+  'driver.probed': (state, { driver, features, seq }) => {
+    const view = viewOf(state, driver);
+    if (view !== undefined) view.features = { value: features, seq };
+  },
+  'register.read': (state, { smmu, register, seq }) => {
+    if (!ID_REGISTERS.has(register)) return;
+    const view = viewOf(state, smmu);
+    if (view !== undefined && !view.reads.has(register)) view.reads.set(register, seq);
+  },
+  'register.written': (state, { smmu, register, value, seq }) => {
+    const host: HostSmmu | undefined = register === 'CR2' ? state.hosts.get(smmu) : undefined;
+    if (host !== undefined) host.ptm = { value: (value & PTM) !== 0n, seq };
+  },
+  'vm.made': (state, { vm, config, seq }) => {
+    state.vms.set(vm, { config, seq, booted: 0, vmid: config.vmid ?? 0, pinned: undefined });
+  },
+  'vm.changed': (state, { vm, set, seq }) => {
+    const found = state.vms.get(vm);
+    if (found !== undefined && set.booted === true) found.booted = seq;
+  },
+  'smmu.made': made,
+  'device.plugged': (state, { vm, endpoint, device, seq }) => {
+    if (device.kind !== 'assigned') return;
+    state.ways.set(endpoint, {
+      vm,
+      endpoint,
+      smmu: device.smmu,
+      ats: device.ats,
+      seq,
+      report: undefined,
+    });
+  },
+  'hwinfo.reported': (state, entry) => {
+    const way = state.ways.get(entry.endpoint);
+    if (way !== undefined) way.report = reportOf(entry);
+  },
+  'vm.answered': (state, { vm, refused, seq }) => {
+    const field = REFUSAL.exec(refused ?? '')?.[1];
+    if (field === undefined || refused === undefined) return;
+    const last = [...state.ways.values()].findLast((way) => way.vm === vm);
+    const guest = state.guests.get(last?.smmu ?? '');
+    if (guest !== undefined) guest.refused = { field, seq, why: refused };
+  },
+  'command.fetched': (state, entry) => {
+    const guest = state.guests.get(entry.smmu);
+    if (guest !== undefined) for (const used of usesOfCommand(entry)) use(guest, used, entry.seq);
+  },
+  'command.rejected': (state, entry) => {
+    const guest = state.guests.get(entry.smmu);
+    if (guest !== undefined) for (const used of usesOfRejected(entry)) use(guest, used, entry.seq);
+  },
+  'structure.fetched': (state, { smmu, structure, streamId, words, ipa, seq }) => {
+    if (structure !== 'CD') return;
+    const guest = state.guests.get(smmu) ?? (ipa === undefined ? undefined : behind(state, smmu, streamId));
+    if (guest !== undefined) for (const used of usesOfCd(words)) use(guest, used, seq);
+  },
+  'cpu.tlbi': (state, { vmid, operation, seq }) => {
+    for (const guest of guestsOf(state, vmid))
+      use(guest, { field: 'IDR0.BTM', what: `TLBI ${operation}` }, seq);
+  },
+  'broadcast.received': (state, { smmu, vmid, operation, why, seq }) => {
+    if (why === undefined) return;
+    for (const guest of guestsOf(state, vmid))
+      if (standsBehind(state, guest, smmu))
+        use(guest, { field: 'IDR0.BTM', what: `TLBI ${operation}`, failed: `${smmu}: ${why}` }, seq);
+  },
+};
+
+/** The guest's SMMU whose CD hardware fetched through stage 2. */
+function behind(state: Chains, host: string, streamId: number): GuestSmmu | undefined {
+  const endpoint = state.machine.endpoints.find(
+    (each) => each.smmu === host && each.streamId === streamId,
+  )?.name;
+  const way = endpoint === undefined ? undefined : state.ways.get(endpoint);
+  return way && state.guests.get(way.smmu);
+}

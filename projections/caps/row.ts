@@ -1,0 +1,42 @@
+/** What a ledger of capabilities says: a row for each field on the way from one SMMU of the host to one of a guest. */
+import type { FieldFacts } from './fields.ts';
+
+/** The links of the chain, in their order. */
+export const columns = ['hardware', 'driver', 'report', 'decision', 'guest', 'enabled', 'used'] as const;
+export type Column = (typeof columns)[number];
+
+/** A value, and the entry that set it: 0 is the header of the history. */
+export interface Cell {
+  readonly value: number | string;
+  readonly seq: number;
+  /** What kind of entry, and what else is to be said. */
+  readonly by: string;
+}
+
+/** What a VMM does with a field. */
+export type Decision = 'forward' | 'mask' | 'require' | 'emulate' | 'opt-in' | 'freeze';
+
+export interface LedgerRow {
+  readonly field: string;
+  readonly vm: string;
+  /** SMMU of the guest. */
+  readonly smmu: string;
+  /** SMMU of the host; empty while no device leads to one. */
+  readonly host: string;
+  readonly facts: FieldFacts | undefined;
+  /** What the VMM decided, in which step of the analysis (1 to 5); its cell says why. */
+  readonly decision: Decision | undefined;
+  readonly step: number;
+  readonly cells: Readonly<Partial<Record<Column, Cell>>>;
+  /** A device was refused for this field. */
+  readonly refused: Cell | undefined;
+  /** It was used, and that did not do what it was for. */
+  readonly failed: Cell | undefined;
+  /** How much of the field stands behind the guest's value; undefined: not known yet. */
+  readonly backed: number | undefined;
+}
+
+/** The value of a cell as a number; undefined for a text or none. */
+export function numberIn(cell: Cell | undefined): number | undefined {
+  return typeof cell?.value === 'number' ? cell.value : undefined;
+}
