@@ -59,6 +59,18 @@ export interface KernelConfig {
   readonly profile: string;
   /** Switches that differ from the profile, by name. */
   readonly switches?: Readonly<Record<string, boolean | number | string>>;
+  /** What differs from a usual driver of its SMMUs. */
+  readonly driver?: DriverConfig;
+}
+
+/** A driver of an SMMU, of the host or of a VM. */
+export interface DriverConfig {
+  /** Name of its release; see `core/driver/releases.ts`. */
+  readonly release?: string;
+  /** What an endpoint that nobody has taken is attached to. */
+  readonly defaultDomain?: 'dma' | 'dma-fq' | 'identity' | 'blocked';
+  /** Endpoints are probed when their own drivers come. */
+  readonly lateProbe?: boolean;
 }
 
 export interface MachineConfig {

@@ -1,5 +1,6 @@
 /** Joins the deciders of the parts: what each stimulus asks for. */
 
+import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
 import { accessMemory } from './endpoint/translated.ts';
@@ -58,6 +59,12 @@ export const deciders: Deciders = {
   'vm.unplug': unplugDevice,
   'vm.end': endVm,
   'guest.boot': bootGuest,
+  'guest.map': askMap,
+  'guest.unmap': askUnmap,
+  'guest.attach': askAttach,
+  'guest.detach': askDetach,
+  'guest.probe': askProbe,
+  'guest.shutdown': askShutdown,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

@@ -1,4 +1,5 @@
 /** Joins the event tables of the parts. */
+import { dmaApiEvents } from './dma-api/events.ts';
 import { driverEvents } from './driver/events.ts';
 import { endpointEvents } from './endpoint/events.ts';
 import { kernelEvents } from './kernel/events.ts';
@@ -22,6 +23,7 @@ export const events = {
   ...endpointEvents,
   ...taskEvents,
   ...driverEvents,
+  ...dmaApiEvents,
   ...kernelEvents,
   ...vmEvents,
 } as const satisfies Record<string, Schema>;

@@ -1,4 +1,5 @@
 /** Joins the handlers of the parts: how each event evolves the state. No decisions here. */
+import { dmaApiHandlers } from './dma-api/handlers.ts';
 import { driverHandlers, latchInterrupt } from './driver/handlers.ts';
 import { endpointHandlers } from './endpoint/handlers.ts';
 import { kernelHandlers } from './kernel/handlers.ts';
@@ -17,6 +18,7 @@ export const handlers: Handlers = {
   ...endpointHandlers,
   ...taskHandlers,
   ...driverHandlers,
+  ...dmaApiHandlers,
   ...kernelHandlers,
   ...vmHandlers,
   'interrupt.raised': latchInterrupt,

@@ -3,6 +3,7 @@
  * register read, `{hex}` of a memory read, `{result, pa, event}` of a DMA, `{result, pa, bytes, perms}` of a
  * Translation Request.
  */
+import { guestOutcome, isGuestCall } from './dma-api/outcome.ts';
 import type { AtsStatus } from './endpoint/events.ts';
 import type { Entry } from './event.ts';
 import { ioctlOutcome, isSyscall, syscallOutcome } from './kernel/outcome.ts';
@@ -25,12 +26,13 @@ export interface Piece {
 
 /** Whether the answer may come in a later step: under the `eager` schedule when its turns are done. */
 export function answersLate({ type }: Stimulus): boolean {
-  return type === 'ioctl' || isSyscall(type) || isVmStimulus(type);
+  return type === 'ioctl' || isSyscall(type) || isGuestCall(type) || isVmStimulus(type);
 }
 
 /** @param entries of the stimulus' step, the stimulus first; those of its turns too, where it answers late. */
 export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly Entry[]): Outcome {
   if (stimulus.type === 'ioctl') return ioctlOutcome(state, entries);
+  if (isGuestCall(stimulus.type)) return guestOutcome(entries);
   if (isVmStimulus(stimulus.type)) return vmOutcome(entries);
   if (isSyscall(stimulus.type)) return syscallOutcome(stimulus.type, entries);
   if (stimulus.type === 'mmio.read') {

@@ -4,6 +4,7 @@
  * needs no schedule.
  */
 
+import { runningTimers } from './dma-api/timers.ts';
 import type { Entry } from './event.ts';
 import type { Session } from './machine.ts';
 import { draw } from './random.ts';
@@ -34,14 +35,24 @@ export function mayWake(entries: readonly Entry[]): boolean {
   return false;
 }
 
-/** The units that could take a turn now, in the fixed order of the `eager` schedule. */
+/**
+ * The units that could take a turn now, in the fixed order of the `eager` schedule; then timers, which run out
+ * under `seeded` alone, or when a turn names them.
+ */
 export function readyUnits(state: State): readonly string[] {
   const ready: string[] = [];
   for (const [name, smmu] of Object.entries(state.smmus)) {
     for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
   }
-  ready.push(...readyTasks(state));
+  const tasks = readyTasks(state);
+  ready.push(...tasks);
+  for (const unit of runningTimers(state))
+    if (!tasks.includes(unit) && !hasTask(state, unit)) ready.push(unit);
   return ready;
+}
+
+function hasTask({ tasks }: State, unit: string): boolean {
+  return tasks.some((task) => task.unit === unit);
 }
 
 /** The unit whose turn it is, or undefined when all is quiet. */

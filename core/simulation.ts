@@ -6,6 +6,7 @@
  * emitted, once for each dispatch or batch.
  */
 import { type Observable, Subject } from 'rxjs';
+import { isGuestAnswer } from './dma-api/outcome.ts';
 import type { Entry } from './event.ts';
 import { isAnswer } from './kernel/outcome.ts';
 import { openSession, type Session } from './machine.ts';
@@ -70,7 +71,7 @@ export class Simulation {
   #lateOutcome(stimulus: Stimulus, entries: readonly Entry[], eager: boolean): Outcome {
     const all = [...entries];
     const sub = this.#entries.subscribe((more) => {
-      for (const entry of more) if (isAnswer(entry)) all.push(entry);
+      for (const entry of more) if (isAnswer(entry) || isGuestAnswer(entry)) all.push(entry);
     });
     if (eager && mayWake(entries)) this.#run();
     sub.unsubscribe();

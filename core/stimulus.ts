@@ -132,6 +132,40 @@ export const stimuli = {
   'vm.end': { vm: text(), ...origin },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
   'guest.boot': { vm: text(), platform: optional(json<Partial<Platform>>()), ...origin },
+  /** The operating system of a VM, or the host's, maps memory for a device; without `pa` it takes some. */
+  'guest.map': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    pa: optional(pa()),
+    /** Or a scatter list: whole pages, one behind the other in the mapping. */
+    sg: optional(json<readonly { readonly pa: number; readonly size: number }[]>()),
+    bytes: int(),
+    access: optional(text<'read' | 'write' | 'read-write'>()),
+    /** Registers of a device, as the doorbell of interrupts: not executable, not cached. */
+    device: optional(flag()),
+    iova: optional(iova()),
+    ...origin,
+  },
+  'guest.unmap': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    iova: iova(),
+    bytes: int(),
+    ...origin,
+  },
+  /** Changes the default domain of an endpoint. */
+  'guest.attach': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    to: text<'dma' | 'dma-fq' | 'identity' | 'blocked'>(),
+    ...origin,
+  },
+  /** The endpoint goes: it is blocked, and its default domain is freed. */
+  'guest.detach': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
+  /** The driver of an endpoint comes: the SMMU's driver probes the endpoint, where it has not. */
+  'guest.probe': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
+  /** The operating system goes down: its drivers turn their SMMUs off. */
+  'guest.shutdown': { vm: optional(text()), ...origin },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

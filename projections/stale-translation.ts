@@ -205,7 +205,7 @@ function withShadow({ shadows }: State, name: string, work: (shadow: Shadow) => 
 /** Who made the change: the entry, and what its stimulus tells of the place. */
 function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
   const { seq, actor } = entry;
-  if (stimulus === undefined || stimulus.seq !== entry.cause || !('cpu' in stimulus || 'line' in stimulus))
+  if (stimulus === undefined || stimulus.seq !== entry.cause || !('pc' in stimulus || 'line' in stimulus))
     return { seq, actor };
   const { line, cpu, pc } = stimulus;
   return {

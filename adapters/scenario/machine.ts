@@ -1,5 +1,12 @@
 /** The first line of a scenario: what the machine is made of, with everything left out filled in. */
-import type { EndpointConfig, KernelConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
+import type {
+  DriverConfig,
+  EndpointConfig,
+  KernelConfig,
+  MachineConfig,
+  SmmuConfig,
+} from '../../core/config.ts';
+import { defaultRelease, releaseNames } from '../../core/driver/releases.ts';
 import { defaultKernelProfile, isKernelProfile, wrongSwitch } from '../../core/kernel/profiles.ts';
 import { type SwitchName, switches } from '../../core/kernel/switches.ts';
 import { choices } from '../../core/smmu/choices.ts';
@@ -67,9 +74,17 @@ const endpointFields = {
 } as const satisfies Fields;
 
 // biome-ignore format: a table
+export const driverFields = {
+  release:       { kind: oneOf(...releaseNames), optional: true, doc: `release of the SMMU's driver; ${defaultRelease} when left out` },
+  defaultDomain: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'what an endpoint has that nobody has taken; dma when left out' },
+  lateProbe:     { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
+} as const satisfies Fields;
+
+// biome-ignore format: a table
 const kernelFields = {
   profile:  { kind: KERNEL_PROFILE, optional: true, doc: `release or proposal; ${defaultKernelProfile} when left out` },
   switches: { kind: mapOf(SWITCH_NAMES, anything), optional: true, doc: 'rules that differ from the profile (`help kernels`)' },
+  driver:   { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver of its SMMUs' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -120,7 +135,16 @@ function kernelOf(given: GivenKernel): { readonly kernel?: KernelConfig } {
   if (!given) return {};
   const { profile = defaultKernelProfile } = given;
   const switched = switchesOf(given);
-  return { kernel: { profile, ...(Object.keys(switched).length > 0 ? { switches: switched } : {}) } };
+  const switches = Object.keys(switched).length > 0 ? { switches: switched } : {};
+  return { kernel: { profile, ...switches, ...(given.driver ? { driver: driverOf(given.driver) } : {}) } };
+}
+
+function driverOf({ release, defaultDomain, lateProbe }: ObjectOf<typeof driverFields>): DriverConfig {
+  return {
+    ...(release === undefined ? {} : { release }),
+    ...(defaultDomain === undefined ? {} : { defaultDomain }),
+    ...(lateProbe === undefined ? {} : { lateProbe }),
+  };
 }
 
 function switchesOf({ switches: given }: NonNullable<GivenKernel>): NonNullable<KernelConfig['switches']> {

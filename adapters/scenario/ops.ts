@@ -4,6 +4,7 @@
  */
 
 import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
+import { timerUnit } from '../../core/dma-api/timers.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
 import { meant } from '../../core/path/near.ts';
 import { isPathProblem, resolvePath } from '../../core/path.ts';
@@ -14,10 +15,12 @@ import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { cpuUnit, vmmUnit } from '../../core/vm/state.ts';
+import { isCpuUnit } from '../../core/tasks/cpu.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
+import { guestOps } from './guest-ops.ts';
 import { kernelIn, kernelOps } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
@@ -111,7 +114,8 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;
     const tasks = taskUnits(context.simulation.glance);
-    if (findUnit(smmus, unit) === undefined && !tasks.includes(unit)) {
+    const known = tasks.includes(unit) || isCpu(context.simulation.glance, unit);
+    if (findUnit(smmus, unit) === undefined && !known) {
       const units = Object.entries(smmus).flatMap(([name, smmu]) =>
         unitsOf(smmu).map((unit) => `${name}.${unit.name}`),
       );
@@ -135,6 +139,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   },
   ...kernelOps,
   ...vmOps,
+  ...guestOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);
@@ -195,17 +200,23 @@ function ofGuest(
   return guestPlace(context, op, vm, gpa);
 }
 
-/** Units that work on tasks: the kernel, handlers of a driver's interrupts, VMMs and vCPUs. */
+/** A CPU of an operating system that has a driver; there are as many as are named. */
+function isCpu({ drivers }: State, unit: string): boolean {
+  return isCpuUnit(unit) && Object.values(drivers).some(({ setup }) => unit.startsWith(`${setup.owner}.cpu`));
+}
+
+/** Units that work on tasks: the kernel, handlers of a driver's interrupts, timers, VMMs and vCPUs. */
 function taskUnits({ kernel, drivers, vms, tasks }: State): readonly string[] {
-  if (kernel === undefined) return [];
+  const working = tasks.map(({ unit }) => unit);
+  const timers = Object.keys(drivers).map(timerUnit);
+  if (kernel === undefined) return [...new Set([...working, ...timers])];
   const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
   const machines = Object.values(vms).flatMap(({ name, config }) => [
     vmmUnit(name),
     ...Array.from({ length: config.cpus }, (_, cpu) => cpuUnit(name, cpu)),
   ]);
-  const working = tasks.map(({ unit }) => unit);
-  const ofDrivers = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
-  return [...new Set([KERNEL_UNIT, ...ofDrivers, ...machines, ...working])];
+  const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
+  return [...new Set([KERNEL_UNIT, ...irqs, ...timers, ...machines, ...working])];
 }
 
 interface RegisterAccess {

@@ -42,6 +42,8 @@ export interface OpRow {
 
 /** Most bytes that one line stores, reads or transfers. */
 export const BYTES_MAX = 0x100_0000;
+/** Most bytes that one line maps. */
+const MAP_BYTES_MAX = 2 ** 32;
 
 /** Largest offset of a register: the last that IDR2.BA_VATOS can put the VATOS page to (6.3.3). */
 const OFFSET_MAX = 0x401_ffff;
@@ -89,10 +91,21 @@ const fd = {
   ),
   doc: 'name that opened it, or its number',
 } as const;
+const os = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
+const cpu = {
+  kind: count(0, 255),
+  optional: true,
+  doc: 'CPU that does it, a unit of its own; 0 when left out',
+} as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const vm = { kind: name, doc: 'name of the VM' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
+
+const pieceFields = {
+  pa: { kind: pa, doc: 'where it begins' },
+  bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'its size' },
+} as const satisfies Fields;
 
 // biome-ignore format: a table
 export const vocabulary = {
@@ -218,6 +231,35 @@ export const vocabulary = {
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'data written, as many bytes as `bytes`' },
     },
   },
+  'guest.map': {
+    summary: 'An operating system maps memory for a device through the DMA API', outcome: '{iova, pa}, or {errno}; {pending} where turns are due',
+    fields: {
+      vm: os, endpoint, cpu,
+      pa: { kind: pa, optional: true, doc: 'the memory, as the operating system sees it; it takes some itself when left out' },
+      sg: { kind: listOf(objectOf(pieceFields)), optional: true, doc: 'its pieces, whole pages of `bytes` together, in place of pa' },
+      bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'how many; whole pages are mapped' },
+      access: { kind: oneOf('read', 'write', 'read-write'), optional: true, doc: 'what the device may do; read-write when left out' },
+      device: { kind: flag, optional: true, doc: 'registers of a device, as the doorbell of interrupts' },
+      iova: { kind: iova, optional: true, doc: 'at this address; the allocator chooses when left out' },
+    },
+  },
+  'guest.unmap': {
+    summary: 'It takes a mapping away; a lazy domain flushes later', outcome: '{}, or {errno}, {pending}',
+    fields: { vm: os, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'as they were mapped' } },
+  },
+  'guest.attach': {
+    summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
+    fields: { vm: os, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
+  },
+  'guest.detach': {
+    summary: 'An endpoint goes: it is blocked and its default domain freed', outcome: '{}, or {errno}, {pending}',
+    fields: { vm: os, endpoint, cpu },
+  },
+  'guest.probe': {
+    summary: 'The driver of an endpoint comes (kernel.driver.lateProbe)', outcome: '{}, or {pending}',
+    fields: { vm: os, endpoint, cpu },
+  },
+  'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm: os } },
   dma: {
     summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
     fields: {
@@ -336,7 +378,6 @@ export type Line = { [O in Op]: LineOf<O> }[Op];
 /** Ops of the design that later versions will have. */
 // biome-ignore format: a table
 export const laterOps: readonly string[] = [
-  'guest.attach', 'guest.map', 'guest.unmap',
 ];
 
 /** Fields of the design that later versions will have, by op. */

@@ -10,15 +10,18 @@ import type { Context } from '../machine.ts';
 import type { Ste } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import { planThroughAbort } from './attach-through-abort.ts';
 import { emptyCd, extendCdTable, masterOf, stage1Cd } from './cd.ts';
 import { issueAndSync } from './cmdq.ts';
 import { findDomain, findPaging } from './domains.ts';
 import type { Entry } from './entry-writer.ts';
-import { flushTag, invsOf, mergeInvs, unrefInvs } from './invalidations.ts';
+import { invsOf, mergeInvs, unrefInvs } from './invalidations.ts';
 import { driverOf, portOf } from './port.ts';
 import { atcCommand } from './ranges.ts';
+import { behavioursOf } from './releases.ts';
 import type { Attachment, Domain, DriverState, Inv, Master, PagingDomain, Vmaster } from './state.ts';
 import { abortSte, bypassSte, cdTableSte, nestedSte, stage2Ste } from './ste.ts';
+import { flushTag } from './tags.ts';
 
 export type Target = { readonly domain: number } | 'blocked' | 'identity';
 
@@ -79,6 +82,9 @@ export function planAttach(
   const errno =
     pasid === 0 ? refusal(master, domain) : pasidRefusal(context.state, driver, master, domain, to);
   if (errno !== undefined) return { errno };
+  const { attach: way, substreams } = behavioursOf(driver);
+  if (pasid !== 0 && !substreams) return { errno: 'EOPNOTSUPP' };
+  if (way === 'through-abort') return planThroughAbort(driver, endpoint, to, domain);
   if (pasid >= 2 ** master.ssidBits && pasid !== 0) return { errno: 'EINVAL' };
   if (pasid !== 0 && to === 'blocked') return removePasid(driver, endpoint, pasid);
   // The place for the CD comes before all else; it may need a command of its own.

@@ -12,11 +12,12 @@ import { issueAndSync } from './cmdq.ts';
 import { cmdOf, doublewords } from './commands.ts';
 import { carelessSteps, type Entry, type UsedBits, writeSteps } from './entry-writer.ts';
 import { driverOf, loadDoublewords, portOf, storeDoublewords } from './port.ts';
+import type { Behaviours } from './releases.ts';
 import { granuleName, sizeCode } from './stage2-fields.ts';
 import type { DriverState, Master, Stage1Domain } from './state.ts';
 import { storeFrame } from './stream-table.ts';
 
-const CD_BYTES = 64;
+export const CD_BYTES = 64;
 const LEAF_LOG2 = 10;
 
 const VALID = doublewords(mask(CD, ['V']));
@@ -35,13 +36,18 @@ export const usedOfCd: UsedBits = (entry) => {
 
 /** Memory attributes of page tables: non-cacheable, write-back, device, incoming with write-back outside. */
 const MAIR0 = 0xf404_ff44;
+const MAIR_SIGN = 0xffff_ffff_0000_0000n;
 
 /** No context. */
 export const emptyCd: Entry = new Array<bigint>(8).fill(0n);
 
 /** The CD of a stage 1 domain. */
-export function stage1Cd(master: Master, { asid, table }: Stage1Domain): Entry {
-  return doublewords(
+export function stage1Cd(
+  master: Master,
+  { asid, table }: Stage1Domain,
+  mair: Behaviours['mair'] = 'plain',
+): Entry {
+  const cd = doublewords(
     encode(CD, {
       T0SZ: 64 - table.ias,
       TG0: granuleName(table.granuleLog2),
@@ -63,6 +69,8 @@ export function stage1Cd(master: Master, { asid, table }: Stage1Domain): Entry {
       MAIR0,
     }),
   );
+  // linux: its attributes are put together as a signed 32-bit number.
+  return mair === 'plain' ? cd : cd.map((value, at) => (at === 3 ? value | MAIR_SIGN : value));
 }
 
 /** Makes the endpoint's CD table and the leaf for a SubstreamID. Returns frames, or undefined without memory. */

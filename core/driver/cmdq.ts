@@ -1,12 +1,15 @@
 /**
  * Putting commands into the Command queue (linux: arm_smmu_cmdq_issue_cmdlist): batches of 64, space first,
- * the stores, then one write of PROD; with a CMD_SYNC, a wait until it is consumed. The wait ends with a
+ * the stores, then one write of PROD; with a CMD_SYNC, a wait until it is consumed. Several CPUs at once share
+ * writes of PROD: see `cmdq-runs.ts`. The wait ends with a
  * time-out when the SMMU can do nothing more and no handler of its interrupts has anything to do.
  */
 import { present } from '../assert.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
-import type { Frame, FrameRow } from '../tasks/task.ts';
+import { isCpuUnit, pause } from '../tasks/cpu.ts';
+import type { Frame, FrameRow, Task } from '../tasks/task.ts';
+import { type FillFrame, reserve } from './cmdq-runs.ts';
 import { bytesOfCmds, type Cmd, cmdOf } from './commands.ts';
 import { driverOf, portOf, tell } from './port.ts';
 import { spoiled } from './quirks.ts';
@@ -46,6 +49,8 @@ export function issue(driver: string, commands: readonly Cmd[]): IssueFrame {
 /** The SMMU of the driver can do nothing by itself, and no handler of its interrupts has work. */
 export function isStuck(state: State, driver: DriverState): boolean {
   if (driver.interrupts.length > 0 || portOf(driver).isBusy(state, driver)) return false;
+  // Who has slots will tell PROD of them.
+  if ((driver.runs?.length ?? 0) > 0) return false;
   return !state.tasks.some(({ unit }) => unit.startsWith(`${driver.name}.`) && unit.endsWith('-irq'));
 }
 
@@ -71,7 +76,7 @@ export const issueRow: FrameRow<IssueFrame> = {
     if (roomFor(state, driver, now.length + (sync ? 1 : 0))) return true;
     return frame.told !== true && isStuck(state, driver);
   },
-  run: (context, frame) => {
+  run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
     const { now, left, sync } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);
@@ -83,9 +88,20 @@ export const issueRow: FrameRow<IssueFrame> = {
         return [{ ...frame, told: true }];
       }
     }
+    const shared = count > 0 && (isCpuUnit(task.unit) || (driver.runs?.length ?? 0) > 0);
+    const rest = left.length === 0 ? [] : [{ ...frame, commands: left }];
+    if (shared) return [...share(context, driver, { now, sync }, task), ...rest];
     const index = count > 0 ? insert(context, driver, now, sync) : 0;
-    const wait: readonly Frame[] = sync ? [{ do: 'cmdq.wait', driver: driver.name, index }] : [];
-    return left.length === 0 ? wait : [...wait, { ...frame, commands: left }];
+    return [...waitFor(driver, sync, index), ...rest];
+  },
+};
+
+/** Stores what slots were reserved for. */
+export const fillRow: FrameRow<FillFrame> = {
+  run: (context, { driver: name, task, index, commands }) => {
+    const driver = driverOf(context.state, name);
+    storeCommands(context, driver, index, commands);
+    context.emit(driver.setup.actor, { type: 'cmdq.filled', driver: name, task, index });
   },
 };
 
@@ -112,17 +128,43 @@ function insert(context: Context, driver: DriverState, commands: readonly Cmd[],
   const queue = cmdqOf(driver);
   const index = next(queue, queue.prod, commands.length);
   const all = sync ? [...commands, syncAt(driver, queue, index)] : commands;
+  storeCommands(context, driver, queue.prod, all);
+  const prod = next(queue, queue.prod, all.length);
+  moved(context, driver, prod, queue.cons);
+  portOf(driver).write(context, driver, 'CMDQ_PROD', BigInt(prod));
+  return index;
+}
+
+/** The same where several CPUs issue: slots first, then what `cmdq-runs.ts` does with them, and the wait. */
+function share(
+  context: Context,
+  driver: DriverState,
+  { now, sync }: Pick<ReturnType<typeof batchOf>, 'now' | 'sync'>,
+  task: Task,
+): readonly Frame[] {
+  const queue = cmdqOf(driver);
+  const index = next(queue, queue.prod, now.length);
+  const commands = sync ? [...now, syncAt(driver, queue, index)] : now;
+  const end = next(queue, queue.prod, commands.length);
+  const steps = reserve(context, driver, { index: queue.prod, end, commands }, task.id);
+  moved(context, driver, end, queue.cons);
+  return [pause, ...steps, ...waitFor(driver, sync, index)];
+}
+
+function waitFor({ name }: DriverState, sync: boolean, index: number): readonly WaitFrame[] {
+  return sync ? [{ do: 'cmdq.wait', driver: name, index }] : [];
+}
+
+/** Stores commands into slots from a pointer on. */
+function storeCommands(context: Context, driver: DriverState, index: number, all: readonly Cmd[]): void {
+  const queue = cmdqOf(driver);
   const size = 2 ** queue.sizeLog2;
-  const first = queue.prod % size;
+  const first = index % size;
   const before = all.slice(0, size - first);
   const port = portOf(driver);
   port.store(context, driver, queue.pa + first * ENTRY_BYTES, bytesOfCmds(before));
   if (before.length < all.length)
     port.store(context, driver, queue.pa, bytesOfCmds(all.slice(before.length)));
-  const prod = next(queue, queue.prod, all.length);
-  moved(context, driver, prod, queue.cons);
-  port.write(context, driver, 'CMDQ_PROD', BigInt(prod));
-  return index;
 }
 
 /** A CMD_SYNC that tells of itself by a store of 0 into its own slot, or by an event. */

@@ -20,6 +20,7 @@ const AP_RDONLY = 1n << 7n;
 const HAP_READ = 1n << 6n;
 const HAP_WRITE = 1n << 7n;
 const SH_IS = 3n << 8n;
+const SH_OS = 2n << 8n;
 const AF = 1n << 10n;
 const NG = 1n << 11n;
 const DBM = 1n << 51n;
@@ -35,14 +36,15 @@ const MEM_DEVICE = 1n << 2n;
 /** The bits of a leaf besides its address and type. */
 export function leafBits({ stage, fwb, dirty }: TableShape, prot: Protection): bigint {
   const execute = prot.noExecute === true ? XN : 0n;
+  const shared = prot.device === true ? SH_OS : SH_IS;
   if (stage === 1) {
     const readOnly = prot.write ? (dirty ? DBM : 0n) : AP_RDONLY;
     const attributes = prot.device === true ? ATTR_DEVICE : ATTR_CACHE;
-    return NG | AP_UNPRIV | readOnly | attributes | SH_IS | AF | execute;
+    return NG | AP_UNPRIV | readOnly | attributes | shared | AF | execute;
   }
   const rights = (prot.read ? HAP_READ : 0n) | (prot.write ? HAP_WRITE : 0n);
   const cached = fwb ? MEM_FWB_WB : MEM_WB;
-  return rights | (prot.device === true ? MEM_DEVICE : cached) | SH_IS | AF | execute;
+  return rights | (prot.device === true ? MEM_DEVICE : cached) | shared | AF | execute;
 }
 
 /** A leaf of a level. @param bits of `leafBits` */

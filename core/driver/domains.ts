@@ -9,9 +9,11 @@ import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { freeAsid, freeVmid } from './ids.ts';
 import { driverOf, portOf } from './port.ts';
+import { behavioursOf } from './releases.ts';
 import type { Domain, DriverState, PagingDomain } from './state.ts';
 import { freeTable } from './table-free.ts';
 import { shapeOf } from './table-shape.ts';
+import { flushTag } from './tags.ts';
 
 export interface PagingFlags {
   readonly nestParent?: boolean;
@@ -75,15 +77,29 @@ export interface FreeFrame extends Frame {
   readonly do: 'domain.free';
   readonly driver: string;
   readonly domain: number;
+  /** Its number is flushed already, in releases that do it here. */
+  readonly flushed?: boolean;
 }
 
 /** Gives back the tables and the number of a domain that nobody is attached to. */
 export const freeRow: FrameRow<FreeFrame> = {
-  run: (context, { driver: name, domain: id }) => {
+  run: (context, { driver: name, domain: id, flushed }) => {
     const driver = driverOf(context.state, name);
     const domain = present(driver.domains.get(id), `domain ${id}`);
+    const flush = flushed === true ? [] : flushBeforeFree(driver, domain);
+    if (flush.length > 0) return [...flush, { do: 'domain.free', driver: name, domain: id, flushed: true }];
+    if (domain.kind === 's1' && domain.cdTable !== undefined)
+      portOf(driver).giveBack(context, driver, domain.cdTable.pa, domain.cdTable.bytes);
     if (domain.kind !== 'nested')
       freeTable(context, driver, domain.table, domain.table.startLevel, domain.table.root);
     context.emit(driver.setup.actor, { type: 'domain.freed', driver: name, domain: id });
+    return [];
   },
 };
+
+/** linux before 7.0: io_pgtable_tlb_flush_all when the page table goes. */
+function flushBeforeFree(driver: DriverState, domain: Domain): readonly Frame[] {
+  if (domain.kind === 'nested' || behavioursOf(driver).tagFlush !== 'domain-free') return [];
+  const tag = domain.invs.find(({ type }) => type === 'S1_ASID' || type === 'S2_VMID');
+  return tag === undefined ? [] : flushTag(driver, tag);
+}

@@ -56,6 +56,17 @@ export function writeSteps(
   return steps;
 }
 
+/**
+ * The change as drivers before 6.9 make it, over an entry that hardware does not use: all but the first
+ * doubleword that differ, then the first (linux 6.1: arm_smmu_write_strtab_ent, arm_smmu_write_ctx_desc).
+ */
+export function orderedSteps(current: Entry, target: Entry): readonly Step[] {
+  const rest = target.flatMap((value, at) =>
+    at === 0 || value === current[at] ? [] : [[at, value] as const],
+  );
+  return [rest, [[0, target[0] ?? 0n]]];
+}
+
 /** The change as a careless driver makes it: every doubleword in ascending order, one invalidation at the end. */
 export function carelessSteps(current: Entry, target: Entry): readonly Step[] {
   const step = target.flatMap((value, at) => (value === current[at] ? [] : [[at, value] as const]));

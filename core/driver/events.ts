@@ -32,6 +32,13 @@ export const driverEvents = {
   'queue.placed': { driver, queue: text<DriverQueueName>(), pa: pa(), sizeLog2: int() },
   /** The driver's copies of the pointers moved. */
   'queue.moved': { driver, queue: text<DriverQueueName>(), prod: id(), cons: id() },
+  /** A CPU has slots of the Command queue for itself; the owner of a run of them is to tell PROD. */
+  'cmdq.reserved': { driver, task: int(), index: id(), count: int(), end: id(), owner: flag() },
+  /** Its commands stand there. */
+  'cmdq.filled': { driver, task: int(), index: id() },
+  /** Nobody joins the oldest run any more; PROD has passed it. */
+  'cmdq.gathered': { driver, task: int(), index: id(), end: id() },
+  'cmdq.published': { driver, task: int(), index: id(), end: id() },
   /** A CMD_SYNC was given up, by a task: the SMMU makes no progress. */
   'sync.timedout': { driver, index: int(), task: int() },
 
@@ -48,6 +55,8 @@ export const driverEvents = {
 
   'domain.made': { driver, domain: json<NewDomain>() },
   'domain.freed': { driver, domain },
+  /** Its first attach: it has a CD table of its own from now on. */
+  'domain.finalised': { driver, domain, table: json<CdTable>() },
   /** What must be invalidated when the domain changes. */
   'invalidations.changed': { driver, domain, invs: json<readonly Inv[]>() },
   /** The STE and CD are written; `ats` is what the endpoint is left with. */

@@ -28,7 +28,9 @@ export interface Platform {
   /** PCI writes of the path are coherent whatever the attributes (firmware's CANWBS). */
   readonly canwbs: boolean;
   /** What an endpoint that no driver has taken is attached to. */
-  readonly defaultDomain: 'dma' | 'identity' | 'blocked';
+  readonly defaultDomain: 'dma' | 'dma-fq' | 'identity' | 'blocked';
+  /** Endpoints are probed when their own drivers come (modules), each by a `guest.probe`; at once when absent. */
+  readonly lateProbe?: boolean;
   /** The PREFETCH_CFG after an STE is left out (HiSilicon). */
   readonly skipPrefetch: boolean;
 }

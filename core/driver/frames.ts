@@ -1,13 +1,16 @@
 /** Every kind of frame that drivers have. */
+
 import { atsRow, commitRow, leaveRow, prepareRow } from './attach.ts';
+import { abortEnteredRow, abortEnterRow, abortInstallRow, abortLeaveRow } from './attach-through-abort.ts';
 import { cdRow } from './cd.ts';
-import { issueRow, waitRow } from './cmdq.ts';
+import { fillRow, issueRow, waitRow } from './cmdq.ts';
+import { gatherRow, publishRow } from './cmdq-runs.ts';
 import { freeRow } from './domains.ts';
 import { evtqRow, priqRow } from './event-queues.ts';
 import { gerrorRow } from './interrupts.ts';
 import { rangeRow } from './invalidations.ts';
 import { defaultRow, probeRow } from './masters.ts';
-import { bootRow, registerRow, stepRow } from './probe.ts';
+import { bootRow, registerRow, shutdownRow, stepRow } from './probe.ts';
 import { steRow, storeRow } from './stream-table.ts';
 import { mapRow } from './table-map.ts';
 import { tableRow, unmapRow } from './table-unmap.ts';
@@ -18,16 +21,24 @@ import { invalidateRow } from './viommu.ts';
 export const driverFrames = {
   'driver.boot':       bootRow,
   'driver.step':       stepRow,
+  'driver.shutdown':   shutdownRow,
   'register.wait':     registerRow,
   'endpoint.probe':    probeRow,
   'endpoint.default':  defaultRow,
   'cmdq.issue':        issueRow,
+  'cmdq.fill':         fillRow,
+  'cmdq.gather':       gatherRow,
+  'cmdq.publish':      publishRow,
   'cmdq.wait':         waitRow,
   'entry.store':       storeRow,
   'ste.write':         steRow,
   'cd.write':          cdRow,
   'attach.prepare':    prepareRow,
   'attach.commit':     commitRow,
+  'abort.leave':       abortLeaveRow,
+  'abort.enter':       abortEnterRow,
+  'abort.install':     abortInstallRow,
+  'abort.entered':     abortEnteredRow,
   'ats.switch':        atsRow,
   'pasid.leave':       leaveRow,
   'domain.free':       freeRow,

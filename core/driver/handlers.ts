@@ -4,7 +4,7 @@ import type { Handlers } from '../machine.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import type { State } from '../state.ts';
 import type { driverEvents } from './events.ts';
-import type { Domain, DriverInterrupt, DriverState, Master } from './state.ts';
+import type { Domain, DriverInterrupt, DriverState, Master, Run } from './state.ts';
 
 const nothing = (): void => {};
 
@@ -30,6 +30,29 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
     const held = present(of(state, driver).queues[queue], `queue ${queue}`);
     held.prod = prod;
     held.cons = cons;
+  },
+  'cmdq.reserved': (state, { driver, index, end, owner }) => {
+    const held = of(state, driver);
+    const runs = held.runs ?? [];
+    const part = { index, filled: false };
+    const last = runs.at(-1);
+    held.runs =
+      owner || last === undefined
+        ? [...runs, { start: index, end, gathered: false, parts: [part] }]
+        : [...runs.slice(0, -1), { ...last, end, parts: [...last.parts, part] }];
+  },
+  'cmdq.filled': (state, { driver, index }) => {
+    const held = of(state, driver);
+    const fill = (part: Run['parts'][number]) => (part.index === index ? { ...part, filled: true } : part);
+    held.runs = (held.runs ?? []).map((run) => ({ ...run, parts: run.parts.map(fill) }));
+  },
+  'cmdq.gathered': (state, { driver, index }) => {
+    const held = of(state, driver);
+    held.runs = (held.runs ?? []).map((run) => (run.start === index ? { ...run, gathered: true } : run));
+  },
+  'cmdq.published': (state, { driver, index }) => {
+    const held = of(state, driver);
+    held.runs = (held.runs ?? []).filter(({ start }) => start !== index);
   },
   'sync.timedout': (state, { driver, task }) => {
     of(state, driver).timedOut = task;
@@ -81,6 +104,11 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
       openMap(owner, 'vmids').delete(domain.vmid);
       owner.vmidHint = Math.min(owner.vmidHint, domain.vmid);
     }
+  },
+  'domain.finalised': (state, { driver, domain: number, table }) => {
+    const owner = of(state, driver);
+    const domain = present(owner.domains.get(number), `domain ${number}`);
+    openMap(owner, 'domains').set(number, { ...domain, cdTable: table } as Domain);
   },
   'invalidations.changed': (state, { driver, domain: number, invs }) => {
     const owner = of(state, driver);

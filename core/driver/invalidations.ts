@@ -3,14 +3,15 @@
  * something of a domain, in the order it is invalidated. A CMD_SYNC stands before the first entry that needs
  * what comes before it to be done: guests' stage 1 after stage 2, ATCs after TLBs.
  */
-import type { CommandName } from '../smmu/command-layout.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { issueAndSync } from './cmdq.ts';
 import { type Cmd, cmdOf } from './commands.ts';
 import { findPaging } from './domains.ts';
 import { atcCommand, isTooBig, type Range, rangeCommands } from './ranges.ts';
+import { behavioursOf } from './releases.ts';
 import type { DriverState, Inv, InvType, Master, PagingDomain } from './state.ts';
 import type { RangeFrame } from './table-unmap.ts';
+import { namesOf, tagOf } from './tags.ts';
 
 // biome-ignore format: a table
 const ORDER: Readonly<Record<InvType, number>> = { S1_ASID: 0, S2_VMID: 1, S2_VMID_S1_CLEAR: 2, ATS: 3, ATS_FULL: 4 };
@@ -71,7 +72,7 @@ export function invalidate(driver: DriverState, domain: PagingDomain, range: Ran
   const invs = domain.invs.filter(
     ({ type }) => !(quirks['skip-nested-clear'] === true && type === 'S2_VMID_S1_CLEAR'),
   );
-  const big = isTooBig(range, rangeInv);
+  const big = isTooBig(range, rangeInv, behavioursOf(driver).manyLeaves);
   const frames: Frame[] = [];
   let batch: Cmd[] = [];
   for (const [at, inv] of invs.entries()) {
@@ -95,31 +96,6 @@ export function invalidate(driver: DriverState, domain: PagingDomain, range: Ran
 function endsBatch({ quirks }: DriverState, now: Inv, next: Inv): boolean {
   if (now.type !== 'S2_VMID_S1_CLEAR' && next.type === 'S2_VMID_S1_CLEAR') return true;
   return !isAts(now) && isAts(next) && quirks['atc-before-sync'] !== true;
-}
-
-interface Names {
-  readonly ranged: 'CMD_TLBI_NH_VA' | 'CMD_TLBI_EL2_VA' | 'CMD_TLBI_S2_IPA';
-  readonly all: Extract<CommandName, 'CMD_TLBI_NH_ASID' | 'CMD_TLBI_EL2_ASID' | 'CMD_TLBI_S12_VMALL'>;
-}
-
-function namesOf(type: InvType, e2h: boolean): Names {
-  if (type !== 'S1_ASID') return { ranged: 'CMD_TLBI_S2_IPA', all: 'CMD_TLBI_S12_VMALL' };
-  return e2h
-    ? { ranged: 'CMD_TLBI_EL2_VA', all: 'CMD_TLBI_EL2_ASID' }
-    : { ranged: 'CMD_TLBI_NH_VA', all: 'CMD_TLBI_NH_ASID' };
-}
-
-/** Streams of stage 1 alone have VMID 0; EL2 has none. */
-function tagOf({ type, id }: Inv, e2h: boolean): Readonly<Partial<Record<'ASID' | 'VMID', number>>> {
-  if (type !== 'S1_ASID') return { VMID: id };
-  return e2h ? { ASID: id } : { ASID: id, VMID: 0 };
-}
-
-/** Frames that flush an ASID or VMID that nobody uses any more. */
-export function flushTag(driver: DriverState, inv: Inv): readonly Frame[] {
-  if (driver.quirks['keep-tag'] === true) return [];
-  const e2h = driver.features?.e2h === true;
-  return [issueAndSync(driver.name, [cmdOf(namesOf(inv.type, e2h).all, tagOf(inv, e2h) as never)])];
 }
 
 export const rangeRow: FrameRow<RangeFrame> = {

@@ -9,11 +9,13 @@ import type { Frame, FrameRow } from '../tasks/task.ts';
 import { planAttach, type Target } from './attach.ts';
 import { makePaging } from './domains.ts';
 import { driverOf, portOf, tell } from './port.ts';
+import { behavioursOf } from './releases.ts';
 import type { DriverState, Master } from './state.ts';
 import { extendStreamTable, hasStream } from './stream-table.ts';
 
 /** Probes the endpoints behind the SMMU, in the order of the machine. */
 export function probeEndpoints({ state }: Context, driver: DriverState): readonly Frame[] {
+  if (driver.setup.platform.lateProbe === true) return [];
   return portOf(driver)
     .endpoints(state, driver)
     .map(({ name: endpoint }) => ({ do: 'endpoint.probe', driver: driver.name, endpoint }));
@@ -72,16 +74,22 @@ export const defaultRow: FrameRow<DefaultFrame> = {
     if ('errno' in target) return tell(context, driver, 'no default domain', `${endpoint}: ${target.errno}`);
     const plan = planAttach(context, endpoint, target.to, { owner: driver.setup.owner });
     if ('errno' in plan) return tell(context, driver, 'default attach failed', `${endpoint}: ${plan.errno}`);
-    return plan;
+    return [...plan, ...flushOfDefault(driver, target.to)];
   },
 };
+
+/** linux before 6.4: iommu_create_device_direct_mappings, whether it has mapped anything or not. */
+function flushOfDefault(driver: DriverState, to: Target): readonly Frame[] {
+  if (typeof to === 'string' || !behavioursOf(driver).flushDefault) return [];
+  return [{ do: 'invs.range', domain: to.domain, iova: 0, size: 0, granule: 0, leaf: false }];
+}
 
 function defaultTarget(
   context: Context,
   driver: DriverState,
 ): { readonly to: Target } | { readonly errno: string } {
   const { defaultDomain } = driver.setup.platform;
-  if (defaultDomain !== 'dma') return { to: defaultDomain };
+  if (defaultDomain === 'identity' || defaultDomain === 'blocked') return { to: defaultDomain };
   const made = makePaging(context, driver, {});
   return 'errno' in made ? made : { to: { domain: made.domain } };
 }

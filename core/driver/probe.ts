@@ -3,6 +3,7 @@
  * step a row. A step may wait: for an acknowledgement, for the Command queue. A time-out ends it all.
  */
 import { assert, present } from '../assert.ts';
+import type { DriverConfig } from '../config.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import type { RegisterName } from '../smmu/registers.ts';
@@ -12,6 +13,7 @@ import { cmdOf } from './commands.ts';
 import { decideFeatures, defaultPlatform, type Platform, probedRegisters, probeProblem } from './features.ts';
 import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
+import { isRelease, type ReleaseName } from './releases.ts';
 import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
 import { makeStreamTable, SPLIT } from './stream-table.ts';
 
@@ -21,6 +23,29 @@ export interface BootOptions {
   readonly actor?: string;
   readonly smmu?: string;
   readonly platform?: Partial<Platform>;
+  readonly release?: ReleaseName;
+}
+
+/** Turns the SMMU off, as a shutdown does: nothing is drained, and GBPA stays as it is (linux: arm_smmu_device_shutdown). */
+export function shutdownFrames(driver: string): readonly Frame[] {
+  return [{ do: 'driver.shutdown', driver }];
+}
+
+interface ShutdownFrame extends Frame {
+  readonly do: 'driver.shutdown';
+  readonly driver: string;
+}
+
+export const shutdownRow: FrameRow<ShutdownFrame> = {
+  run: (context, { driver: name }) => {
+    const driver = driverOf(context.state, name);
+    return putAndWait(context, driver, 'CR0', 'CR0ACK', 0n);
+  },
+};
+
+/** What a machine says of a driver, as options. */
+export function bootOptions({ release, ...platform }: DriverConfig = {}): BootOptions {
+  return { platform, ...(isRelease(release) ? { release } : {}) };
 }
 
 interface BootFrame extends Frame {
@@ -31,12 +56,13 @@ interface BootFrame extends Frame {
 
 /** Brings up the driver of an SMMU and probes its endpoints. @param name of the driver, and of the SMMU. */
 export function bootFrames(name: string, options: BootOptions = {}): readonly Frame[] {
-  const { owner = 'host', actor = owner === 'host' ? 'kernel' : owner, smmu = name, platform } = options;
+  const { owner = 'host', actor = owner === 'host' ? 'kernel' : owner, smmu = name, platform, release } = options;
   const setup: DriverSetup = {
     owner,
     actor,
     port: { kind: owner === 'host' ? 'host' : 'guest', smmu },
     platform: { ...defaultPlatform, ...platform },
+    ...(release === undefined ? {} : { release }),
   };
   return [{ do: 'driver.boot', driver: name, setup }];
 }

@@ -50,6 +50,8 @@ export const quirks = {
   'no-break':         { class: 'config-cache',         meaning: 'an STE or CD is stored over a valid one in ascending order, without V=0 or CMD_SYNC between' },
   'ats-late-off':     { class: 'ATS/ATC',              meaning: 'ATS of an endpoint is turned off after its STE has lost EATS' },
   'keep-tag':         { class: 'premature-reuse',      meaning: 'an ASID or VMID without users is not flushed when its last user leaves' },
+  'iova-early-free':  { class: 'premature-reuse',      meaning: 'the DMA API gives an IOVA back before the invalidation, or the flush, of what it mapped' },
+  'fq-no-flush':      { class: 'missing-invalidation', meaning: 'a flush queue is emptied without a flush' },
   'ignore-errors':    { class: 'error-path',           meaning: 'the GERROR handler looks at an error and leaves it: the Command queue stays stopped' },
 } as const satisfies Readonly<Record<string, Quirk>>;
 

@@ -26,9 +26,13 @@ const GRANULE_NAMES = { 12: '4KB', 14: '16KB', 16: '64KB' } as const;
 const NUM_MAX = 31;
 
 /** One command for all of the ASID or VMID is better: Linux's bound without range invalidation. */
-export function isTooBig({ size, granule }: Range, rangeInv: boolean): boolean {
+export function isTooBig(
+  { size, granule }: Range,
+  rangeInv: boolean,
+  manyLeaves: 'all' | 'each' = 'all',
+): boolean {
   if (size === 0) return true;
-  if (rangeInv) return false;
+  if (rangeInv || manyLeaves === 'each') return false;
   const commandsMax = granule / 8;
   return size >= commandsMax * granule;
 }

@@ -2,9 +2,11 @@
  * What one driver of one SMMU remembers (linux: arm-smmu-v3.h). Page tables, STEs, CDs and queues are in
  * memory; here is where they stand, who uses what, and the driver's own copies of queue pointers.
  */
+import type { DmaDomain } from '../dma-api/state.ts';
 import type { Radix } from '../memory/radix.ts';
 import type { DriverFeatures, Platform } from './features.ts';
 import type { Quirks } from './quirks.ts';
+import type { ReleaseName } from './releases.ts';
 import type { TableShape } from './table-shape.ts';
 
 /** Through what the driver reaches its SMMU and its memory; see `port.ts`. */
@@ -21,6 +23,8 @@ export interface DriverSetup {
   readonly actor: string;
   readonly port: PortName;
   readonly platform: Platform;
+  /** Release of the driver; the present one when absent. */
+  readonly release?: ReleaseName;
 }
 
 export type DriverQueueName = 'CMDQ' | 'EVENTQ' | 'PRIQ';
@@ -96,6 +100,8 @@ export interface Stage1Domain extends CommonDomain {
   readonly asid: number;
   readonly table: TableShape;
   readonly invs: readonly Inv[];
+  /** In releases where the domain has it: made at the first attach. */
+  readonly cdTable?: CdTable;
 }
 export interface Stage2Domain extends CommonDomain {
   readonly kind: 's2';
@@ -114,6 +120,17 @@ export interface NestedDomain extends CommonDomain {
 }
 export type PagingDomain = Stage1Domain | Stage2Domain;
 export type Domain = PagingDomain | NestedDomain;
+
+/** Slots of the Command queue that CPUs have reserved, and that one of them, the owner, tells PROD of together. */
+export interface Run {
+  /** Pointers: of the first slot, and behind the last. */
+  readonly start: number;
+  readonly end: number;
+  /** Nobody joins it any more. */
+  readonly gathered: boolean;
+  /** Each CPU's slots, by their first, and whether their commands are stored. */
+  readonly parts: readonly { readonly index: number; readonly filled: boolean }[];
+}
 
 /** Interrupts of an SMMU that a driver handles. */
 export type DriverInterrupt = 'GERROR' | 'EVENTQ' | 'PRIQ';
@@ -141,6 +158,10 @@ export interface DriverState {
   interrupts: readonly DriverInterrupt[];
   /** Task whose wait for a CMD_SYNC timed out last; 0 for none. */
   timedOut: number;
+  /** Reserved slots of the Command queue that PROD has not passed, oldest first; no more than there are CPUs. */
+  runs?: readonly Run[];
+  /** Default domains that the DMA API has opened, by their number. */
+  dma?: Record<number, DmaDomain>;
   /** How often the read of the Command queue was tried again, and where. */
   retried: { readonly cons: number; readonly count: number };
 }

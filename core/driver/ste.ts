@@ -8,8 +8,9 @@ import { STE, type Ste } from '../smmu/ste.ts';
 import { doublewords } from './commands.ts';
 import type { Entry, SafeBits, UsedBits } from './entry-writer.ts';
 import type { DriverFeatures } from './features.ts';
+import { behavioursOf } from './releases.ts';
 import { vtcrOf } from './stage2-fields.ts';
-import type { CdTable, Master, Stage2Domain } from './state.ts';
+import type { CdTable, DriverState, Master, Stage2Domain } from './state.ts';
 
 const bits = (...names: readonly (keyof Ste & string)[]): Entry => doublewords(mask(STE, names));
 const union = (...entries: readonly Entry[]): Entry =>
@@ -31,6 +32,8 @@ const configOf = (entry: Entry): bigint => ((entry[0] ?? 0n) >> 1n) & 7n;
 const isValid = (entry: Entry): boolean => ((entry[0] ?? 0n) & 1n) !== 0n;
 const s1dssOf = (entry: Entry): bigint => (entry[1] ?? 0n) & 3n;
 const eatsOf = (entry: Entry): bigint => ((entry[1] ?? 0n) >> 28n) & 3n;
+/** Whether an STE leads to a stage of translation. */
+export const isTranslating = (entry: Entry): boolean => (configOf(entry) & 3n) !== 0n;
 const stallsAtStage2 = (entry: Entry): boolean => (((entry[2] ?? 0n) >> 57n) & 1n) !== 0n;
 
 /** What hardware looks at in an STE. */
@@ -58,12 +61,20 @@ export const safeOfSte: SafeBits = (current, target) => {
 
 const steOf = (fields: Partial<Ste>): Entry => doublewords(encode(STE, fields));
 
+const INCOMING = { SHCFG: 'USE_INCOMING' } as const;
+
 /** Every access ends in an abort. */
 export const abortSte: Entry = steOf({ V: true, Config: 'ABORT' });
+const abortIncoming: Entry = steOf({ V: true, Config: 'ABORT', ...INCOMING });
 
-/** Addresses pass as they are. */
-export function bypassSte({ attrTypesOvr }: DriverFeatures): Entry {
-  return steOf({ V: true, Config: 'BYPASS', ...(attrTypesOvr ? { SHCFG: 'USE_INCOMING' } : {}) });
+/** The same as the driver's release writes it. */
+export function abortSteOf(driver: DriverState): Entry {
+  return behavioursOf(driver).shcfg === 'incoming' ? abortIncoming : abortSte;
+}
+
+/** Addresses pass as they are. @param always SHCFG is there whether it counts or not */
+export function bypassSte({ attrTypesOvr }: DriverFeatures, always = false): Entry {
+  return steOf({ V: true, Config: 'BYPASS', ...(attrTypesOvr || always ? INCOMING : {}) });
 }
 
 /** Stage 1 by the CD table of the endpoint. */

@@ -9,10 +9,11 @@ import { L1STD } from '../smmu/ste.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { issue, issueAndSync } from './cmdq.ts';
 import { cmdOf, doublewords } from './commands.ts';
-import { carelessSteps, type Entry, type Step, writeSteps } from './entry-writer.ts';
+import { carelessSteps, type Entry, orderedSteps, type Step, writeSteps } from './entry-writer.ts';
 import { driverOf, loadDoublewords, portOf, storeDoublewords } from './port.ts';
+import { behavioursOf } from './releases.ts';
 import type { DriverState, StreamTable } from './state.ts';
-import { abortSte, safeOfSte, usedOfSte } from './ste.ts';
+import { abortSteOf, isTranslating, safeOfSte, usedOfSte } from './ste.ts';
 
 const STE_BYTES = 64;
 export const SPLIT = 8;
@@ -25,7 +26,7 @@ export function makeStreamTable(context: Context, driver: DriverState): boolean 
   const bytes = 2 ** sizeLog2 * (twoLevel ? 8 : STE_BYTES);
   const pa = portOf(driver).take(context, driver, bytes, 'stream table');
   if (pa === undefined) return false;
-  if (!twoLevel) storeDoublewords(context, driver, pa, abortEntries(2 ** sizeLog2));
+  if (!twoLevel) storeDoublewords(context, driver, pa, abortEntries(driver, 2 ** sizeLog2));
   context.emit(driver.setup.actor, { type: 'strtab.placed', driver: driver.name, pa, sizeLog2, twoLevel });
   return true;
 }
@@ -38,7 +39,7 @@ export function extendStreamTable(context: Context, driver: DriverState, sid: nu
   const count = 2 ** SPLIT;
   const pa = portOf(driver).take(context, driver, count * STE_BYTES, 'stream table leaf');
   if (pa === undefined) return false;
-  storeDoublewords(context, driver, pa, abortEntries(count));
+  storeDoublewords(context, driver, pa, abortEntries(driver, count));
   const descriptor = doublewords(encode(L1STD, { Span: SPLIT + 1, L2Ptr: pa }));
   storeDoublewords(context, driver, table.pa + window * 8, descriptor);
   context.emit(driver.setup.actor, { type: 'strtab.extended', driver: driver.name, window, pa });
@@ -72,17 +73,24 @@ export const steRow: FrameRow<SteFrame> = {
     const driver = driverOf(state, name);
     const pa = stePa(driver, sid);
     const current = loadDoublewords(state, driver, pa, 8);
-    const steps =
-      driver.quirks['no-break'] === true
-        ? carelessSteps(current, target)
-        : writeSteps(current, target, usedOfSte, safeOfSte);
+    const inOrder = behavioursOf(driver).entries === 'in-order';
+    const steps = stepsOf(driver, current, target);
     const sync = [cmdOf('CMD_CFGI_STE', { StreamID: sid, Leaf: true })];
-    const prefetch = driver.setup.platform.skipPrefetch
-      ? []
-      : [issue(name, [cmdOf('CMD_PREFETCH_CONFIG', { StreamID: sid })])];
+    const prefetch =
+      driver.setup.platform.skipPrefetch || (inOrder && !isTranslating(target))
+        ? []
+        : [issue(name, [cmdOf('CMD_PREFETCH_CONFIG', { StreamID: sid })])];
     return [...steps.flatMap((step) => [storeFrame(name, pa, step), issueAndSync(name, sync)]), ...prefetch];
   },
 };
+
+function stepsOf(driver: DriverState, current: Entry, target: Entry): readonly Step[] {
+  if (driver.quirks['no-break'] === true) return carelessSteps(current, target);
+  if (behavioursOf(driver).entries === 'hitless') return writeSteps(current, target, usedOfSte, safeOfSte);
+  return isTranslating(target)
+    ? orderedSteps(current, target)
+    : [[0, 1, 2].map((at) => [at, target[at] ?? 0n])];
+}
 
 export interface StoreFrame extends Frame {
   readonly do: 'entry.store';
@@ -107,6 +115,6 @@ function tableOf({ strtab }: DriverState): StreamTable {
   return present(strtab, 'stream table');
 }
 
-function abortEntries(count: number): readonly bigint[] {
-  return Array.from({ length: count }, () => abortSte).flat();
+function abortEntries(driver: DriverState, count: number): readonly bigint[] {
+  return Array.from({ length: count }, () => abortSteOf(driver)).flat();
 }

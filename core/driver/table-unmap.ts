@@ -30,6 +30,8 @@ export interface UnmapFrame extends Frame {
   readonly gather: Gather;
   /** Entries of the next piece that were tables, and are cut off already. */
   readonly cut: number;
+  /** Leaves are not invalidated: a flush of all will come. */
+  readonly queued?: boolean;
 }
 
 /** An invalidation of a range of a domain, by its invalidation array as it then is. */
@@ -45,9 +47,19 @@ export interface RangeFrame extends Frame {
 
 const NOTHING: Gather = { start: 0, end: 0, leaf: 0 };
 
-/** Clears a range, as far as nothing has to be waited for, and gives what is left to do. */
-export function unmapFrames(context: Context, domain: number, iova: number, size: number): readonly Frame[] {
-  return goOn(context, { do: 'unmap.go', domain, iova, end: iova + size, gather: NOTHING, cut: 0 });
+/**
+ * Clears a range, as far as nothing has to be waited for, and gives what is left to do.
+ * @param queued leaves are left to a flush queue; tables are not
+ */
+export function unmapFrames(
+  context: Context,
+  domain: number,
+  iova: number,
+  size: number,
+  queued = false,
+): readonly Frame[] {
+  const lazy = queued ? { queued } : {};
+  return goOn(context, { do: 'unmap.go', domain, iova, end: iova + size, gather: NOTHING, cut: 0, ...lazy });
 }
 
 export const unmapRow: FrameRow<UnmapFrame> = { run: goOn };
@@ -79,12 +91,14 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
     const entries = hole < 0 ? descriptors.length : hole;
     if (entries === 0) break;
     clear(context, driver, slot, descriptors.slice(0, entries));
-    const end = iova + entries * bytes;
-    const apart = gather.leaf !== 0 && (gather.leaf !== bytes || iova > gather.end || end < gather.start);
-    const before = apart ? sync(frame.domain, gather) : [];
-    gather = gather.leaf === 0 || apart ? { start: iova, end, leaf: bytes } : { ...gather, end };
+    const start = iova;
+    const end = start + entries * bytes;
     iova = end;
     cut = 0;
+    if (frame.queued === true) continue;
+    const apart = gather.leaf !== 0 && (gather.leaf !== bytes || start > gather.end || end < gather.start);
+    const before = apart ? sync(frame.domain, gather) : [];
+    gather = gather.leaf === 0 || apart ? { start, end, leaf: bytes } : { ...gather, end };
     if (before.length > 0) return [...before, { ...frame, iova, gather, cut }];
   }
   return sync(frame.domain, gather);

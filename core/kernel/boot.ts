@@ -1,12 +1,14 @@
 /** The start of the host's kernel: the driver of each SMMU probes it, one after the other. */
-import { bootFrames } from '../driver/probe.ts';
+import { bootFrames, bootOptions } from '../driver/probe.ts';
 import type { Decider } from '../machine.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { KERNEL_UNIT } from './begin-ioctl.ts';
 
 export const bootKernel: Decider<'kernel.boot'> = (machine) => {
-  const { state } = machine;
-  if (state.kernel === undefined) return;
-  const frames = Object.keys(state.smmus).flatMap((name) => [...bootFrames(name)]);
+  const { kernel } = machine.state;
+  if (kernel === undefined) return;
+  const frames = Object.keys(machine.state.smmus).flatMap((name) => [
+    ...bootFrames(name, bootOptions(kernel.driver)),
+  ]);
   beginTask(machine, KERNEL_UNIT, 'boot', [...frames, { do: 'kernel.booted' }]);
 };

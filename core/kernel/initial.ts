@@ -11,7 +11,7 @@ export const FIRST_FD = 3;
 
 /** A kernel that has not booted. */
 export function initialKernel(
-  { profile, switches = {} }: KernelConfig,
+  { profile, switches = {}, driver }: KernelConfig,
   ram: readonly RamRange[],
 ): KernelState {
   return {
@@ -27,6 +27,7 @@ export function initialKernel(
     contexts: {},
     nextContext: 1,
     calls: {},
+    ...(driver === undefined ? {} : { driver }),
   };
 }
 

@@ -3,6 +3,7 @@
  * objects, and the physical memory it gives out. The driver of each SMMU keeps a slice of its own
  * (`core/driver/state.ts`). What can grow without bound (areas, objects, address spaces) is in Radix maps.
  */
+import type { DriverConfig } from '../config.ts';
 import type { Radix } from '../memory/radix.ts';
 import type { OpenCall } from './call.ts';
 import type { Context as IommufdContext } from './iommufd/state.ts';
@@ -32,6 +33,8 @@ export interface KernelState {
   nextContext: number;
   /** ioctls that have not ended, by the seq of their begin. */
   calls: Record<number, OpenCall>;
+  /** What differs from a usual driver of its SMMUs. */
+  readonly driver?: DriverConfig;
 }
 
 interface Opened {

@@ -1,10 +1,14 @@
 /** Joins the tables of frames of the parts. */
+import { dmaApiFrames } from '../dma-api/frames.ts';
 import { driverFrames } from '../driver/frames.ts';
 import { kernelFrames } from '../kernel/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
+import { pauseRow } from './cpu.ts';
 import type { Frame, FrameRow } from './task.ts';
 
 export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
+  'cpu.pause': pauseRow,
+  ...(dmaApiFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),

@@ -4,6 +4,7 @@
  * handler of an interrupt is a unit whose task begins when the interrupt has come.
  */
 import { present } from '../assert.ts';
+import { expireTimer } from '../dma-api/timers.ts';
 import { hasInterrupts, pendingInterrupts, takeInterrupt } from '../driver/interrupts.ts';
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
@@ -47,7 +48,7 @@ export function readyTasks(state: State): readonly string[] {
 /** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
 export function runTask(context: Context, unit: string): boolean {
   if (isHeld(context.state, unit)) return false;
-  const task = taskOf(context.state, unit) ?? beginHandler(context, unit);
+  const task = taskOf(context.state, unit) ?? beginHandler(context, unit) ?? beginTimer(context, unit);
   if (task === undefined || !canGoOn(context.state, task)) return false;
   const inTurn: Context = { ...context, unit };
   let frames: readonly Frame[] = task.frames;
@@ -84,5 +85,13 @@ function beginHandler(context: Context, unit: string): Task | undefined {
   const poll = pendingPolls(context.state).find((each) => each.unit === unit);
   if (poll === undefined) return undefined;
   beginTask(context, unit, 'events', [poll.frame]);
+  return taskOf(context.state, unit);
+}
+
+/** The task of a timer that runs out. */
+function beginTimer(context: Context, unit: string): Task | undefined {
+  const frames = expireTimer(context, unit);
+  if (frames === undefined) return undefined;
+  beginTask(context, unit, 'timer', frames);
   return taskOf(context.state, unit);
 }

@@ -1,0 +1,90 @@
+/**
+ * What an operating system is asked to do for its devices: `guest.*` stimuli, for a VM's or, without `vm`, for the
+ * host itself. The work is a task of a CPU; what it comes to is an event that names the stimulus.
+ */
+import { shutdownFrames } from '../driver/probe.ts';
+import type { DriverState } from '../driver/state.ts';
+import type { Context, Decider } from '../machine.ts';
+import type { State } from '../state.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
+import { beginTask } from '../tasks/begin.ts';
+import type { Frame } from '../tasks/task.ts';
+import { driverFor } from './domain.ts';
+
+const HOST = 'host';
+
+/** Gives a CPU of an owner work; adapters have made sure that there is a driver. */
+function work(context: Context, owner: string, cpu: number, what: string, frames: readonly Frame[]): void {
+  beginTask(context, cpuUnit(owner, cpu), what, frames);
+}
+
+/** What all frames of a stimulus have; undefined where nobody serves the endpoint. */
+function about(
+  { state }: Context,
+  owner: string,
+  endpoint: string,
+): { readonly driver: string; readonly endpoint: string; readonly call: number } | undefined {
+  const driver = driverFor(state, owner, endpoint);
+  // The call is named by the seq of its stimulus.
+  return driver === undefined ? undefined : { driver: driver.name, endpoint, call: state.outside };
+}
+
+export const askMap: Decider<'guest.map'> = (
+  context,
+  { vm = HOST, endpoint, cpu = 0, pa, sg, bytes, access = 'read-write', device, iova },
+) => {
+  const of = about(context, vm, endpoint);
+  if (of === undefined) return;
+  const where = {
+    ...(pa === undefined ? {} : { pa }),
+    ...(sg?.[0] === undefined ? {} : { sg, pa: sg[0].pa }),
+    ...(device === true ? { device } : {}),
+    ...(iova === undefined ? {} : { iova: Number(iova) }),
+  };
+  work(context, vm, cpu, 'map', [{ do: 'dma.map', ...of, cpu, bytes, access, ...where, pause: true }]);
+};
+
+export const askUnmap: Decider<'guest.unmap'> = (context, { vm = HOST, endpoint, cpu = 0, iova, bytes }) => {
+  const of = about(context, vm, endpoint);
+  if (of !== undefined) work(context, vm, cpu, 'unmap', [{ do: 'dma.unmap', ...of, cpu, iova, bytes }]);
+};
+
+export const askAttach: Decider<'guest.attach'> = (context, { vm = HOST, endpoint, cpu = 0, to }) => {
+  const of = about(context, vm, endpoint);
+  if (of !== undefined) work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, what: 'attach' }]);
+};
+
+export const askDetach: Decider<'guest.detach'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
+  const of = about(context, vm, endpoint);
+  if (of !== undefined)
+    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', what: 'detach' }]);
+};
+
+export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
+  const driver = driverBehind(context.state, vm, endpoint);
+  if (driver === undefined) return;
+  const answer = { do: 'guest.answer', driver: driver.name, call: context.state.outside, what: 'probe' };
+  const known = driver.masters[endpoint] !== undefined;
+  const probe = known ? [] : [{ do: 'endpoint.probe', driver: driver.name, endpoint }];
+  work(context, vm, cpu, 'probe', [...probe, answer]);
+};
+
+/** The owner's driver of the SMMU that an endpoint stands behind, whether it knows the endpoint or not. */
+export function driverBehind(state: State, owner: string, endpoint: string): DriverState | undefined {
+  const known = driverFor(state, owner, endpoint);
+  if (known !== undefined) return known;
+  const smmu = state.endpoints[endpoint]?.config.smmu;
+  return Object.values(state.drivers).find(
+    ({ setup, running }) => running && setup.owner === owner && setup.port.smmu === smmu,
+  );
+}
+
+export const askShutdown: Decider<'guest.shutdown'> = (context, { vm = HOST }) => {
+  const all = Object.values(context.state.drivers).filter(({ setup }) => setup.owner === vm);
+  const call = context.state.outside;
+  const frames = all.flatMap(({ name }) => [
+    ...shutdownFrames(name),
+    { do: 'guest.answer', driver: name, call, what: 'shutdown' },
+  ]);
+  if (frames.length > 0) work(context, vm, 0, 'shutdown', frames);
+};

@@ -1,0 +1,63 @@
+/**
+ * The default domain of an endpoint as the DMA API sees it. It is opened when it is first used, so that a machine
+ * on which nobody maps anything remembers nothing of it.
+ */
+import { present } from '../assert.ts';
+import { behavioursOf } from '../driver/releases.ts';
+import type { DriverState } from '../driver/state.ts';
+import type { Errno } from '../kernel/errno.ts';
+import { boundIn } from '../kernel/iommufd/group.ts';
+import { own } from '../lookup.ts';
+import type { Context } from '../machine.ts';
+import type { State } from '../state.ts';
+import { type DmaDomain, type DmaKind, PAGE_BYTES } from './state.ts';
+
+/** The DMA API's view of a domain that is open. */
+export function dmaDomainOf(
+  { drivers }: State,
+  { driver, domain }: { readonly driver: string; readonly domain: number },
+): DmaDomain {
+  return present(drivers[driver]?.dma?.[domain], `default domain ${domain}`);
+}
+
+/** The driver that serves an endpoint for an owner: `host`, or a VM. */
+export function driverFor({ drivers }: State, owner: string, endpoint: string): DriverState | undefined {
+  return Object.values(drivers).find(
+    ({ setup, masters }) => setup.owner === owner && own(masters, endpoint) !== undefined,
+  );
+}
+
+/** What an endpoint's own driver has for its DMA: a domain, physical addresses, or nothing. */
+export type Dma = { readonly domain: number } | 'identity' | { readonly errno: Errno };
+
+/** Finds it, and opens it where it is a domain. */
+export function openDma(context: Context, driver: DriverState, endpoint: string): Dma {
+  const { state } = context;
+  const attached = driver.masters[endpoint]?.attached[0] ?? 'blocked';
+  // Who has bound it to an iommufd maps through that.
+  if (driver.setup.owner === 'host' && state.kernel !== undefined && boundIn(state, endpoint).length > 0)
+    return { errno: 'EBUSY' };
+  if (attached === 'identity') return 'identity';
+  if (attached === 'blocked') return { errno: 'ENODEV' };
+  if (driver.dma?.[attached] !== undefined) return { domain: attached };
+  const found = driver.domains.get(attached);
+  if (found === undefined || found.kind === 'nested') return { errno: 'EBUSY' };
+  const kind = driver.setup.platform.defaultDomain === 'dma-fq' ? 'dma-fq' : 'dma';
+  emitOpened(context, driver, endpoint, attached, kind);
+  return { domain: attached };
+}
+
+/** Opens a domain that was made for an endpoint. */
+export function emitOpened(
+  { emit, state }: Context,
+  { name, setup, domains }: DriverState,
+  endpoint: string,
+  domain: number,
+  kind: DmaKind,
+): void {
+  const found = present((state.drivers[name]?.domains ?? domains).get(domain), `domain ${domain}`);
+  const bits = found.kind === 'nested' ? 0 : found.table.ias;
+  const { magazine, depotMax } = behavioursOf({ setup });
+  const limit = 2 ** bits / PAGE_BYTES - 1;
+  emit(setup.actor, { type: 'dma.opened', driver: name, domain, endpoint, kind, limit, magazine, depotMax });
+}

@@ -1,0 +1,289 @@
+/**
+ * Mapping and unmapping for a device's driver (linux: iommu_dma_map_page, __iommu_dma_map, __iommu_dma_unmap). Each
+ * step of it ends a turn, so that other CPUs come between. Strict: the IOVA is free when the invalidation is
+ * complete. Lazy: it goes into the flush queue; the memory goes back to its owner before the flush.
+ */
+import type { Protection } from '../driver/descriptors.ts';
+import { mapPages } from '../driver/ops.ts';
+import { driverOf, portOf } from '../driver/port.ts';
+import type { DriverState } from '../driver/state.ts';
+import type { PhysicalRun } from '../driver/table-map.ts';
+import { unmapFrames } from '../driver/table-unmap.ts';
+import type { Errno } from '../kernel/errno.ts';
+import type { Context } from '../machine.ts';
+import { pause } from '../tasks/cpu.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { dmaDomainOf, openDma } from './domain.ts';
+import { freeIova, type Place, takeIova } from './iova.ts';
+import { isTaken } from './iova-tree.ts';
+import { PAGE_BYTES } from './state.ts';
+
+/** What an endpoint may do with a mapping. */
+export type DmaAccess = 'read' | 'write' | 'read-write';
+
+export interface MapFrame extends Frame {
+  readonly do: 'dma.map' | 'dma.fill';
+  readonly driver: string;
+  readonly endpoint: string;
+  readonly cpu: number;
+  readonly call: number;
+  readonly bytes: number;
+  readonly access: DmaAccess;
+  readonly pa?: number;
+  /** Pieces of memory, whole pages, in place of one piece. */
+  readonly sg?: readonly PhysicalRun[];
+  readonly device?: boolean;
+  /** Asked for by address. */
+  readonly iova?: number;
+  /** In `dma.fill`: the first page it got, and whether memory was taken for it. */
+  readonly pfn?: number;
+  readonly own?: boolean;
+}
+
+interface Ended {
+  readonly domain?: number;
+  readonly iova?: bigint;
+  readonly pa?: number;
+  readonly fixed?: boolean;
+  readonly own?: boolean;
+  readonly errno?: Errno;
+}
+
+function ended(context: Context, { driver, endpoint, cpu, call, bytes }: MapFrame, told: Ended): undefined {
+  const { actor } = driverOf(context.state, driver).setup;
+  context.emit(actor, { type: 'dma.mapped', driver, endpoint, cpu, call, bytes, ...told });
+  return undefined;
+}
+
+const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+
+/** Memory, then an IOVA. */
+export const mapRow: FrameRow<MapFrame> = {
+  run: (context, frame) => {
+    const driver = driverOf(context.state, frame.driver);
+    const dma = openDma(context, driver, frame.endpoint);
+    if (typeof dma === 'object' && 'errno' in dma) return ended(context, frame, dma);
+    const pa = frame.pa ?? portOf(driver).take(context, driver, pageUp(frame.bytes), 'buffer');
+    if (pa === undefined) return ended(context, frame, { errno: 'ENOMEM' });
+    const own = frame.pa === undefined ? { own: true } : {};
+    if (dma === 'identity') return ended(context, frame, { iova: BigInt(pa), pa });
+    const place: Place = { driver: frame.driver, domain: dma.domain, cpu: frame.cpu };
+    const offset = pa % PAGE_BYTES;
+    const pfn = takePlace(context, driver, place, frame, pageUp(offset + frame.bytes));
+    if (typeof pfn === 'number') return [{ ...frame, ...own, do: 'dma.fill', pa, pfn, pause: true }];
+    giveBack(context, driver, pa, frame.bytes, frame.pa === undefined);
+    return ended(context, frame, { errno: pfn });
+  },
+};
+
+function takePlace(
+  context: Context,
+  driver: DriverState,
+  place: Place,
+  { iova, pa }: MapFrame,
+  bytes: number,
+): number | Errno {
+  if (iova === undefined) return takeIova(context, driver, place, bytes) ?? 'ENOMEM';
+  const of = dmaDomainOf(context.state, place);
+  const pfn = Math.floor(iova / PAGE_BYTES);
+  const pages = bytes / PAGE_BYTES;
+  if ((iova - (pa ?? iova)) % PAGE_BYTES !== 0 || pfn + pages - 1 > of.limit) return 'EINVAL';
+  if (isTaken(of, pfn, pages)) return 'EEXIST';
+  const about = {
+    type: 'iova.taken',
+    ...place,
+    iova: BigInt(pfn * PAGE_BYTES),
+    pages,
+    from: 'fixed',
+  } as const;
+  context.emit(driver.setup.actor, about);
+  return pfn;
+}
+
+/** Descriptors; then it is the device's. */
+export const fillRow: FrameRow<MapFrame> = {
+  run: (context, frame) => {
+    const {
+      driver: name,
+      endpoint,
+      cpu,
+      bytes,
+      pa = 0,
+      pfn = 0,
+      access,
+      device = false,
+      own = false,
+    } = frame;
+    const driver = driverOf(context.state, name);
+    const dma = openDma(context, driver, endpoint);
+    if (typeof dma !== 'object' || 'errno' in dma) return ended(context, frame, { errno: 'ENODEV' });
+    const place: Place = { driver: name, domain: dma.domain, cpu };
+    const offset = pa % PAGE_BYTES;
+    const whole = pageUp(offset + bytes);
+    const after: Frame[] = [];
+    const runs = frame.sg ?? [{ pa: pa - offset, size: whole }];
+    const first = BigInt(pfn * PAGE_BYTES);
+    const errno = mapPages(context, dma.domain, first, runs, protectionOf(access, device), after);
+    const fixed = frame.iova === undefined ? {} : { fixed: true };
+    if (errno === undefined) {
+      const mapped = {
+        domain: dma.domain,
+        iova: first + BigInt(offset),
+        pa,
+        ...fixed,
+        ...(own ? { own } : {}),
+      };
+      return [...after, { ...endFrame(frame), told: mapped }];
+    }
+    if (frame.iova === undefined) freeIova(context, driver, place, pfn, whole);
+    else freeFixed(context, driver, place, pfn, whole);
+    giveBack(context, driver, pa, bytes, own);
+    return [...after, { ...endFrame(frame), told: { errno } }];
+  },
+};
+
+interface MappedFrame extends MapFrame {
+  readonly told: Ended;
+}
+
+function endFrame({ pause: _, ...frame }: MapFrame & { readonly pause?: unknown }): Frame {
+  return { ...frame, do: 'dma.mapped' };
+}
+
+export const mappedRow: FrameRow<MappedFrame> = {
+  run: (context, frame) => ended(context, frame, frame.told),
+};
+
+function protectionOf(access: DmaAccess, device: boolean): Protection {
+  // A page that the device may not read does not exist in stage 1.
+  const rights = { read: true, write: access !== 'read' };
+  return device ? { ...rights, device, noExecute: true } : rights;
+}
+
+function freeFixed(
+  { emit }: Context,
+  { setup }: DriverState,
+  place: Place,
+  pfn: number,
+  bytes: number,
+): void {
+  const pages = bytes / PAGE_BYTES;
+  emit(setup.actor, { type: 'iova.freed', ...place, iova: BigInt(pfn * PAGE_BYTES), pages, to: 'tree' });
+}
+
+function giveBack(context: Context, driver: DriverState, pa: number, bytes: number, own: boolean): void {
+  if (own) portOf(driver).giveBack(context, driver, pa, pageUp(bytes));
+}
+
+export interface UnmapFrame extends Frame {
+  readonly do: 'dma.unmap';
+  readonly driver: string;
+  readonly endpoint: string;
+  readonly cpu: number;
+  readonly call: number;
+  readonly iova: bigint;
+  readonly bytes: number;
+}
+
+interface UnmappedFrame extends Frame {
+  readonly do: 'dma.unmapped';
+  readonly driver: string;
+  readonly endpoint: string;
+  readonly cpu: number;
+  readonly call: number;
+  readonly iova: bigint;
+  readonly bytes: number;
+  readonly told: { readonly domain?: number; readonly lazy?: boolean; readonly errno?: Errno };
+  /** Memory that goes with it. */
+  readonly pa?: number;
+}
+
+/** Clears descriptors; what follows is the invalidation, or a place in the flush queue. */
+export const unmapRow: FrameRow<UnmapFrame> = {
+  run: (context, frame) => {
+    const { driver: name, endpoint, cpu, iova, bytes } = frame;
+    const driver = driverOf(context.state, name);
+    const dma = openDma(context, driver, endpoint);
+    const end = (told: UnmappedFrame['told'], pa?: number): Frame => ({
+      ...frame,
+      do: 'dma.unmapped',
+      told,
+      ...(pa === undefined ? {} : { pa }),
+    });
+    if (dma === 'identity') return [end({})];
+    if ('errno' in dma) return [end(dma)];
+    const { domain } = dma;
+    const place: Place = { driver: name, domain, cpu };
+    const offset = Number(iova % BigInt(PAGE_BYTES));
+    const pfn = (Number(iova) - offset) / PAGE_BYTES;
+    const mapping = dmaDomainOf(context.state, place).maps.get(pfn);
+    if (mapping === undefined || mapping.bytes !== bytes || mapping.pa % PAGE_BYTES !== offset)
+      return [end({ domain, errno: 'EINVAL' })];
+    const { actor } = driver.setup;
+    context.emit(actor, { type: 'dma.unmapping', ...place, endpoint, iova: BigInt(pfn * PAGE_BYTES), bytes });
+    const whole = pageUp(offset + bytes);
+    const lazy = dmaDomainOf(context.state, place).kind === 'dma-fq';
+    const cleared = unmapFrames(context, domain, pfn * PAGE_BYTES, whole, lazy);
+    const range = { ...place, pfn, bytes: whole };
+    const last = end({ domain, ...(lazy ? { lazy } : {}) }, mapping.own ? mapping.pa : undefined);
+    if (lazy)
+      return [
+        ...paused(cleared),
+        { do: 'fq.queue', ...range, released: mapping.fixed },
+        ...freedLater(mapping.fixed, range),
+        last,
+      ];
+    const free = { do: 'dma.free', ...range, fixed: mapping.fixed };
+    return driver.quirks['iova-early-free'] === true
+      ? [free, ...paused(cleared), last]
+      : [...paused(cleared), free, last];
+  },
+};
+
+/** An address that the allocator does not have is free again at once: nobody is given it unasked. */
+function freedLater(
+  fixed: boolean,
+  range: Place & { readonly pfn: number; readonly bytes: number },
+): readonly Frame[] {
+  return fixed ? [{ do: 'dma.free', ...range, fixed }] : [];
+}
+
+/** Descriptors are cleared: others may come before what is to be done about it. */
+function paused(frames: readonly Frame[]): readonly Frame[] {
+  return [pause, ...frames];
+}
+
+interface FreeFrame extends Frame, Place {
+  readonly do: 'dma.free';
+  readonly pfn: number;
+  readonly bytes: number;
+  readonly fixed: boolean;
+}
+
+export const freeRow: FrameRow<FreeFrame> = {
+  run: (context, { driver: name, domain, cpu, pfn, bytes, fixed }) => {
+    const driver = driverOf(context.state, name);
+    const place: Place = { driver: name, domain, cpu };
+    if (fixed) freeFixed(context, driver, place, pfn, bytes);
+    else freeIova(context, driver, place, pfn, bytes);
+    return [];
+  },
+};
+
+export const unmappedRow: FrameRow<UnmappedFrame> = {
+  run: (context, { driver: name, endpoint, cpu, call, iova, bytes, told, pa }) => {
+    const driver = driverOf(context.state, name);
+    if (pa !== undefined) giveBack(context, driver, pa, bytes, true);
+    context.emit(driver.setup.actor, {
+      type: 'dma.unmapped',
+      driver: name,
+      endpoint,
+      cpu,
+      call,
+      iova,
+      bytes,
+      ...told,
+    });
+    return [];
+  },
+};

@@ -1,0 +1,42 @@
+/**
+ * Timers of flush queues: one for each domain, all of a driver's in one unit, `DRIVER.fq-timer`. Time does not pass
+ * by itself under the `eager` schedule, so there a timer waits for a turn that names it; under `seeded` it is drawn
+ * like any other unit.
+ */
+import type { Context } from '../machine.ts';
+import type { State } from '../state.ts';
+import type { Frame } from '../tasks/task.ts';
+import type { DmaDomain } from './state.ts';
+
+const UNIT = 'fq-timer';
+
+/** Units whose timer runs. */
+export function runningTimers({ drivers }: State): readonly string[] {
+  const units: string[] = [];
+  for (const name in drivers) if (firstRunning(drivers[name]?.dma) !== undefined) units.push(timerUnit(name));
+  return units;
+}
+
+/** The unit of a driver's timers. */
+export function timerUnit(driver: string): string {
+  return `${driver}.${UNIT}`;
+}
+
+function firstRunning(dma: Readonly<Record<number, DmaDomain>> | undefined): DmaDomain | undefined {
+  if (dma === undefined) return undefined;
+  return Object.values(dma).find(({ timer }) => timer !== undefined);
+}
+
+/** Lets a timer of the unit run out: what its task does; undefined where none runs. */
+export function expireTimer({ state, emit }: Context, unit: string): readonly Frame[] | undefined {
+  if (!unit.endsWith(`.${UNIT}`)) return undefined;
+  const driver = state.drivers[unit.slice(0, -UNIT.length - 1)];
+  const found = firstRunning(driver?.dma);
+  if (driver === undefined || found?.timer === undefined) return undefined;
+  const { domain, timer: cpu } = found;
+  emit(driver.setup.actor, { type: 'fq.timer', driver: driver.name, domain, cpu, on: false });
+  return [
+    { do: 'fq.flush', driver: driver.name, domain },
+    { do: 'fq.drain', driver: driver.name, domain, cpu },
+  ];
+}
