@@ -13,6 +13,7 @@ import { type FillFrame, reserve } from './cmdq-runs.ts';
 import { bytesOfCmds, type Cmd, cmdOf } from './commands.ts';
 import { driverOf, portOf, tell } from './port.ts';
 import { spoiled } from './quirks.ts';
+import { secondFor } from './second-queue.ts';
 import type { DriverQueue, DriverState } from './state.ts';
 
 const ENTRY_BYTES = 16;
@@ -72,12 +73,15 @@ function batchOf(
 export const issueRow: FrameRow<IssueFrame> = {
   ready: (state, frame) => {
     const driver = driverOf(state, frame.driver);
+    if (secondFor(driver, frame.commands, '') !== undefined) return true;
     const { now, sync } = batchOf(driver, frame);
     if (roomFor(state, driver, now.length + (sync ? 1 : 0))) return true;
     return frame.told !== true && isStuck(state, driver);
   },
   run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
+    const other = secondFor(driver, frame.commands, task.unit);
+    if (other !== undefined) return issueThere(driver, frame, other.index);
     const { now, left, sync } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);
     if (count > 0 && !hasRoom(cmdqOf(driver), count)) {
@@ -95,6 +99,16 @@ export const issueRow: FrameRow<IssueFrame> = {
     return [...waitFor(driver, sync, index), ...rest];
   },
 };
+
+/** The same through a queue beside the main one. */
+function issueThere(
+  { name, quirks }: DriverState,
+  { commands, sync }: IssueFrame,
+  index: number,
+): readonly Frame[] {
+  const synced = sync && quirks['skip-sync'] !== true;
+  return [{ do: 'second.issue', driver: name, index, commands: spoiled(commands, quirks), sync: synced }];
+}
 
 /** Stores what slots were reserved for. */
 export const fillRow: FrameRow<FillFrame> = {

@@ -14,6 +14,7 @@ import { exitTo, isVmmBusy } from '../vm/exits.ts';
 import { returnGuestPages, storeGuest, takeGuestPages } from '../vm/memory.ts';
 import { deviceOf, devicesBehind, vmOf } from '../vm/vm.ts';
 import { writeTrapped } from '../vmm/traps.ts';
+import { guestSecond } from './guest-second.ts';
 import type { Port } from './port.ts';
 import type { DriverState } from './state.ts';
 
@@ -47,6 +48,7 @@ export const guestPort: Port = {
   },
   allocates: () => true,
   isBusy: (state, driver) => isVmmBusy(state, vmOfDriver(driver)),
+  second: guestSecond,
   /** The guest writes a virtual configuration space; ATS of the device itself is the host's. */
   switchAts: (context, endpoint, on, driver) => {
     const vm = vmOfDriver(driver);

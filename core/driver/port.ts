@@ -18,6 +18,7 @@ import { unitsOf } from '../smmu/units.ts';
 import type { State } from '../state.ts';
 import { bytesOfDoublewords } from './commands.ts';
 import { guestPort } from './guest-port.ts';
+import type { SecondPort } from './second-queue.ts';
 import type { DriverState, PortName } from './state.ts';
 
 export interface Port {
@@ -36,6 +37,8 @@ export interface Port {
   endpoints(state: State, driver: DriverState): readonly EndpointConfig[];
   /** Whether the SMMU can still do something by itself. */
   isBusy(state: State, driver: DriverState): boolean;
+  /** Command queues beside the main one, where there can be any. */
+  readonly second?: SecondPort;
   /** Turns ATS of an endpoint on or off, in its configuration space. */
   switchAts(context: Context, endpoint: string, on: boolean, driver: DriverState): void;
 }

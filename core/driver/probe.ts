@@ -15,6 +15,7 @@ import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
 import { isRelease, type ReleaseName } from './releases.ts';
 import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
+import { openSecond } from './second-queue.ts';
 import { makeStreamTable, SPLIT } from './stream-table.ts';
 
 /** What may differ from a host's driver of an SMMU on a usual platform. */
@@ -127,6 +128,7 @@ const steps: readonly Step[] = [
   (context, driver) => putAndWait(context, driver, 'IRQ_CTRL', 'IRQ_CTRLACK', 0n),
   enableInterrupts,
   (context, driver) => turnOn(context, driver, CR0.SMMUEN),
+  openSecond,
   ({ emit }, { name, setup }) => {
     emit(setup.actor, { type: 'driver.started', driver: name });
   },

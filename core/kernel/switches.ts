@@ -83,6 +83,13 @@ export const switches = {
   mmap:                  { values: yesNo,                           from: { '6.2': false, '6.17': true },
                            source: 'iommufd/main.c, iommufd_fops_mmap', meaning: 'the iommufd file can be mapped (pages of hardware queues)' },
 
+  softwareQueue:         { values: yesNo,                           from: { '6.2': false },
+                           source: 'mail rawCommands', meaning: 'IOMMU_HW_QUEUE_ALLOC has a type (0x80000000) of queue in the memory of a guest that the kernel works off itself' },
+  softwareQueueCons:     { values: ['synced', 'early'],             from: { '6.2': 'synced' },
+                           source: 'derived', meaning: 'when CONS of such a queue moves: after the physical CMD_SYNC, or when the commands have been copied (a fault)' },
+  softwareQueueTags:     { values: ['replaced', 'guest'],           from: { '6.2': 'replaced' },
+                           source: 'derived', meaning: 'the VMID of commands of such a queue: that of the vIOMMU, or what the guest put there (a fault)' },
+
   // IOAS, devices
   mapFileDmabuf:         { values: yesNo,                           from: { '6.2': false, '6.19': true },
                            source: 'iommufd/io_pagetable.c', meaning: 'IOAS_MAP_FILE takes the dma-buf of a VFIO device' },

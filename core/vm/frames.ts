@@ -14,6 +14,7 @@ import {
   reattachRow,
   resetRow,
 } from '../vmm/vste.ts';
+import { secondEventsRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
 import { writtenRow } from '../vmm/written.ts';
 import {
   answerRow,
@@ -70,6 +71,10 @@ export const vmFrames = {
   'vste.install':        installRow,
   'vste.allocated':      allocatedRow,
   'vste.attached':       attachedRow,
+  'second.written':      secondWrittenRow,
+  'second.made':         secondMadeRow,
+  'second.events':       secondEventsRow,
+  'second.read':         secondReadRow,
   'veventq.made':        veventqMadeRow,
   'vevents.read':        readRow,
 } as const;

@@ -7,7 +7,7 @@ import type { Radix } from '../memory/radix.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import type { State } from '../state.ts';
 import type { vmEvents } from './events.ts';
-import type { VirtualSmmu, VmDevice, VmState } from './state.ts';
+import { type VirtualSmmu, type VmDevice, type VmState, workerUnit } from './state.ts';
 
 const nothing = (): void => {};
 
@@ -46,7 +46,9 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
     for (const smmu in vm.smmus) delete state.smmus[smmu];
     for (const driver in state.drivers)
       if (state.drivers[driver]?.setup.owner === name) delete state.drivers[driver];
-    state.tasks = state.tasks.filter(({ unit }) => !unit.startsWith(`${name}.`));
+    // What the kernel does for it goes on.
+    const worker = workerUnit(name);
+    state.tasks = state.tasks.filter(({ unit }) => unit === worker || !unit.startsWith(`${name}.`));
     delete state.spaces[name];
     delete state.vms[name];
   },

@@ -75,6 +75,11 @@ export interface VirtualSmmu {
   readonly veventFd: number;
   /** Sequence number of the last vEVENT that was read. */
   readonly veventSeen: number;
+  /** Queues of the guest beside the main one, by their index: where the guest put them, and their object; 0 for none. */
+  readonly seconds?: Readonly<Record<string, { readonly base: bigint; readonly object: number }>>;
+  /** The vEVENTQ of their errors, and its file. */
+  readonly secondEventq?: number;
+  readonly secondEventFd?: number;
 }
 
 export interface VmState {
@@ -100,6 +105,11 @@ export interface VmState {
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */
 export function vmmUnit(vm: string): string {
   return `${vm}.vmm`;
+}
+
+/** The unit of the kernel's worker for the queues of a VM that it works off itself. */
+export function workerUnit(vm: string): string {
+  return `${vm}.vcmdq`;
 }
 
 /** The unit of a CPU: of a VM by its name, or of the `host`. */

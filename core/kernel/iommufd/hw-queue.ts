@@ -6,6 +6,7 @@
 import type { State } from '../../state.ts';
 import type { Errno } from '../errno.ts';
 import { type Call, contextOf, failed, make, type Result, type Rows } from '../ioctl.ts';
+import { kernelOf, switchOf } from '../kernel.ts';
 import { PAGE_BYTES, type Run } from '../process/state.ts';
 import { numbers } from '../uapi/enums.ts';
 import { endAccess, makeAccess, pinRange, unpinRange } from './access.ts';
@@ -13,6 +14,7 @@ import { areasIn, areasOf, IOVA_LAST, isAligned } from './areas.ts';
 import { cmdqvOf } from './cmdqv.ts';
 import type { KindRow } from './kinds.ts';
 import { change, finalize, find, objectOf, objectsOf, refer } from './object.ts';
+import { allocSoftwareQueue, SOFTWARE_QUEUE } from './software-queue.ts';
 import type { HwQueue, Span, Viommu } from './state.ts';
 
 interface Asked {
@@ -34,6 +36,8 @@ const COMMAND_LOG2 = 4n;
 export const hwQueueRows: Rows = {
   IOMMU_HW_QUEUE_ALLOC: (call, arg) => {
     const { index, nesting_parent_iova: iova, length } = arg;
+    const software = switchOf(kernelOf(call.machine.state), 'softwareQueue');
+    if (software && arg.flags === 0 && arg.type === SOFTWARE_QUEUE) return allocSoftwareQueue(call, arg);
     if (arg.flags !== 0 || arg.type === numbers.IOMMU_HW_QUEUE_TYPE_DEFAULT) return failed('EOPNOTSUPP'); // 1
     if (length === 0n) return failed('EINVAL'); // 2
     if (iova + length - 1n > IOVA_LAST) return failed('EOVERFLOW'); // 3

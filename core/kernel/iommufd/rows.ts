@@ -26,6 +26,7 @@ import { eventFdRows } from './proposals/driver-code.ts';
 import { viommu2024Rows } from './proposals/viommu-2024.ts';
 import type { ObjectKind } from './state.ts';
 import { veventqFile, veventqKind, veventqRows, veventRow } from './veventq.ts';
+import { workRow } from './software-queue.ts';
 import { attachedRow } from './vfio.ts';
 import { viommuRows } from './viommu.ts';
 import { viommuKind } from './viommu-object.ts';
@@ -74,6 +75,7 @@ export const objectFiles: { readonly [K in FileKind]?: FileKindRow<K> } = {
 // biome-ignore format: a table
 export const objectFrames = {
   'invalidate.done': doneRow,
+  'vcmdq.work':      workRow,
   'vevent.deliver':  veventRow,
   'page.fault':      pageFaultRow,
   'vfio.attached':   attachedRow,

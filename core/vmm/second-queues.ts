@@ -1,0 +1,130 @@
+/**
+ * Queues of a guest beside the main one, as its VMM has them: where the guest puts them is remembered, and the
+ * enabling of one makes the kernel's object; errors come through a vEVENTQ of their own, as a map of queues. They
+ * are destroyed in descending order. QEMU: hw/arm/tegra241-cmdqv.c.
+ */
+import type { QueueRegister } from '../cmdqv/registers.ts';
+import type { SecondPlace } from '../driver/second-queue.ts';
+import { SOFTWARE_QUEUE } from '../kernel/iommufd/software-queue.ts';
+import { structs } from '../kernel/uapi/data-structs.ts';
+import { numbers } from '../kernel/uapi/enums.ts';
+import type { Context } from '../machine.ts';
+import type { State } from '../state.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
+import { exitTo, vmmTells } from '../vm/exits.ts';
+import type { VirtualSmmu } from '../vm/state.ts';
+import { findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { answerOf, call } from './call.ts';
+import { readFile } from './vevents.ts';
+
+const EVENTS = 16;
+const ENTRY_BYTES = 16;
+const PAGE = 0x1000;
+
+interface OfQueue extends Frame {
+  readonly vm: string;
+  readonly smmu: string;
+  readonly index: number;
+}
+
+/** The guest writes a register of a queue that traps. */
+export function writeSecond(
+  context: Context,
+  vm: string,
+  smmu: string,
+  { index, kind }: SecondPlace,
+  register: QueueRegister | 'BASE',
+  value: bigint,
+): void {
+  const what = `VCMDQ${index}_${register}`;
+  if (register === 'CONFIG') {
+    const on = (value & 1n) !== 0n;
+    exitTo(context, vm, { why: 'mmio.write', what }, [{ do: 'second.written', vm, smmu, index, kind, on }]);
+    return;
+  }
+  exitTo(context, vm, { why: 'mmio.write', what });
+  if (register !== 'BASE') return;
+  const { seconds = {} } = virtualSmmuOf(vmOf(context.state, vm), smmu);
+  const queue = { base: value, object: seconds[index]?.object ?? 0 };
+  context.emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { seconds: { ...seconds, [index]: queue } } });
+}
+
+type WrittenFrame = OfQueue & { readonly kind: SecondPlace['kind']; readonly on: boolean };
+
+/** A queue is switched on, or off. What cannot be made is seen in its STATUS. */
+export const secondWrittenRow: FrameRow<WrittenFrame> = {
+  run: ({ state }, { vm, smmu, index, kind, on }) => {
+    const owner = findVm(state, vm);
+    if (owner === undefined) return undefined;
+    const { viommu, seconds = {}, secondEventq = 0 } = virtualSmmuOf(owner, smmu);
+    const { base = 0n, object = 0 } = seconds[index] ?? {};
+    if (viommu === 0 || on === (object !== 0)) return undefined;
+    if (!on) return [call(vm, owner.iommufd, 'IOMMU_DESTROY', { id: object })];
+    const events = { viommu_id: viommu, type: numbers.IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV, veventq_depth: EVENTS };
+    const opening =
+      secondEventq === 0
+        ? [call(vm, owner.iommufd, 'IOMMU_VEVENTQ_ALLOC', events, { do: 'second.events', vm, smmu, index })]
+        : [];
+    const bytes = BigInt(ENTRY_BYTES) << (base & 0x1fn);
+    const software = kind === 'software';
+    const fields = {
+      viommu_id: viommu,
+      type: software ? SOFTWARE_QUEUE : numbers.IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV,
+      index,
+      nesting_parent_iova: base - (base & 0x1fn),
+      length: software ? bytes + BigInt(PAGE) : bytes,
+    };
+    const then = { do: 'second.made', vm, smmu, index };
+    return [...opening, call(vm, owner.iommufd, 'IOMMU_HW_QUEUE_ALLOC', fields, then)];
+  },
+};
+
+export const secondMadeRow: FrameRow<OfQueue> = {
+  run: (context, frame) => {
+    const { vm, smmu, index } = frame;
+    const { errno, out } = answerOf(frame);
+    if (errno !== undefined) return;
+    const { seconds = {} } = virtualSmmuOf(vmOf(context.state, vm), smmu);
+    const made = { base: seconds[index]?.base ?? 0n, object: Number(out['out_hw_queue_id']) };
+    context.emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { seconds: { ...seconds, [index]: made } } });
+  },
+};
+
+export const secondEventsRow: FrameRow<OfQueue> = {
+  run: ({ emit }, frame) => {
+    const { errno, out } = answerOf(frame);
+    if (errno !== undefined) return;
+    const set = {
+      secondEventq: Number(out['out_veventq_id']),
+      secondEventFd: Number(out['out_veventq_fd']),
+    };
+    emit(frame.vm, { type: 'vsmmu.changed', vm: frame.vm, smmu: frame.smmu, set });
+  },
+};
+
+/** The objects of an emulated SMMU's queues, the highest index first, and their vEVENTQ. */
+export function secondObjects({ seconds = {}, secondEventq = 0 }: VirtualSmmu): readonly number[] {
+  const descending = Object.entries(seconds).sort(([one], [other]) => Number(other) - Number(one));
+  return [...descending.map(([, { object }]) => object), secondEventq];
+}
+
+const HEADER = structs.iommufd_vevent_header;
+const MAP_BYTES = structs.iommu_vevent_tegra241_cmdqv.bytes;
+
+/** A map of queues that have stopped: the guest's interrupt. */
+export const secondReadRow: FrameRow<Frame & { readonly vm: string; readonly smmu: string }> = {
+  run: (context, { vm, smmu }) => {
+    const owner = findVm(context.state, vm);
+    if (owner === undefined) return;
+    const data = readFile(context, virtualSmmuOf(owner, smmu).secondEventFd ?? -1);
+    if (data === undefined || data.length < HEADER.bytes + MAP_BYTES) return;
+    const map = new DataView(data.buffer, data.byteOffset + HEADER.bytes).getBigUint64(0, true);
+    vmmTells(context, vm, 'second queues stopped', `0x${map.toString(16)}`);
+    context.emit(vm, { type: 'interrupt.raised', smmu, source: 'VCMDQ' });
+  },
+};
+
+/** The offer of an emulated SMMU's strategy is open: there is a vIOMMU that queues can be made for. */
+export function canOffer(state: State, vm: string, smmu: string): boolean {
+  return virtualSmmuOf(vmOf(state, vm), smmu).viommu !== 0;
+}
