@@ -3,8 +3,8 @@
  * looked up first, so that a bad line stops before anything of it has happened.
  */
 
-import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { timerUnit } from '../../core/dma-api/timers.ts';
+import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
 import { meant } from '../../core/path/near.ts';
 import { isPathProblem, resolvePath } from '../../core/path.ts';
@@ -14,8 +14,8 @@ import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
-import { cpuUnit, vmmUnit } from '../../core/vm/state.ts';
 import { isCpuUnit } from '../../core/tasks/cpu.ts';
+import { cpuUnit, vmmUnit } from '../../core/vm/state.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';

@@ -5,17 +5,11 @@ import { inSpace } from '../memory/space.ts';
 import { isVmmBusy } from '../vm/exits.ts';
 import { storeGuest } from '../vm/memory.ts';
 import { workerUnit } from '../vm/state.ts';
-import { vmOf } from '../vm/vm.ts';
-import { policiesOf } from '../vmm/profiles.ts';
-import { canOffer, writeSecond } from '../vmm/second-queues.ts';
-import { strategyOf } from '../vmm/strategies.ts';
+import { offerOf, writeSecond } from '../vmm/second-traps.ts';
 import type { SecondPort } from './second-queue.ts';
 
 export const guestSecond: SecondPort = {
-  offer: (state, { setup }) => {
-    const { second } = strategyOf(policiesOf(vmOf(state, setup.owner).config).strategy);
-    return canOffer(state, setup.owner, setup.port.smmu) ? second : undefined;
-  },
+  offer: (state, { setup }) => offerOf(state, setup.owner, setup.port.smmu),
   peek: (state, { setup }, { page }, register) =>
     state.memory.read32(inSpace(state, setup.owner, page + offsetOf(register))),
   write: (context, { setup }, queue, register, value) => {

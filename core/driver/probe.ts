@@ -14,8 +14,8 @@ import { decideFeatures, defaultPlatform, type Platform, probedRegisters, probeP
 import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
 import { isRelease, type ReleaseName } from './releases.ts';
-import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
 import { openSecond } from './second-queue.ts';
+import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
 import { makeStreamTable, SPLIT } from './stream-table.ts';
 
 /** What may differ from a host's driver of an SMMU on a usual platform. */
@@ -57,7 +57,13 @@ interface BootFrame extends Frame {
 
 /** Brings up the driver of an SMMU and probes its endpoints. @param name of the driver, and of the SMMU. */
 export function bootFrames(name: string, options: BootOptions = {}): readonly Frame[] {
-  const { owner = 'host', actor = owner === 'host' ? 'kernel' : owner, smmu = name, platform, release } = options;
+  const {
+    owner = 'host',
+    actor = owner === 'host' ? 'kernel' : owner,
+    smmu = name,
+    platform,
+    release,
+  } = options;
   const setup: DriverSetup = {
     owner,
     actor,

@@ -1,5 +1,4 @@
 /** Doorbells: stores of a vCPU that KVM takes in the kernel (ioeventfd): a light exit, without the VMM. */
-import { fdOf } from '../kernel/files.ts';
 import type { Context } from '../machine.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { exitTo } from '../vm/exits.ts';
@@ -13,7 +12,7 @@ export function ringDoorbell(context: Context, vm: string, smmu: string, index: 
   if (findVm(state, vm) === undefined) return;
   const { iommufd } = vmOf(state, vm);
   const object = virtualSmmuOf(vmOf(state, vm), smmu).seconds?.[index]?.object ?? 0;
-  const file = state.kernel?.files[fdOf(state, iommufd) ?? -1];
+  const file = state.kernel?.files[state.kernel.names[iommufd] ?? -1];
   if (object === 0 || file?.kind !== 'iommufd') return;
   const unit = workerUnit(vm);
   const { context: held } = file;

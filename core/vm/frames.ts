@@ -4,6 +4,7 @@ import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { secondEventsRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
   allocatedRow,
@@ -14,7 +15,6 @@ import {
   reattachRow,
   resetRow,
 } from '../vmm/vste.ts';
-import { secondEventsRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
 import { writtenRow } from '../vmm/written.ts';
 import {
   answerRow,

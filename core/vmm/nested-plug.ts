@@ -184,12 +184,20 @@ export const madeRow: FrameRow<MadeFrame> = {
 export function unplugNested(state: State, vm: string, endpoint: string): readonly Frame[] {
   const owner = vmOf(state, vm);
   const { smmu, vdevice } = deviceOf(owner, endpoint);
-  const { parent: held, abortHwpt, bypassHwpt, viommu: id, veventFd, veventq, secondEventFd = -1 } = virtualSmmuOf(owner, smmu);
+  const {
+    parent: held,
+    abortHwpt,
+    bypassHwpt,
+    viommu: id,
+    veventFd,
+    veventq,
+    secondEventFd = -1,
+  } = virtualSmmuOf(owner, smmu);
   const last = assignedBehind(state, vm, smmu) === 1;
-  const closing = [veventFd, secondEventFd]
-    .filter((fd) => fd >= 0)
-    .map((fd) => ({ do: 'file.close', fd }));
-  const shared = last ? [...secondObjects(virtualSmmuOf(owner, smmu)), veventq, bypassHwpt, abortHwpt, id] : [];
+  const closing = [veventFd, secondEventFd].filter((fd) => fd >= 0).map((fd) => ({ do: 'file.close', fd }));
+  const shared = last
+    ? [...secondObjects(virtualSmmuOf(owner, smmu)), veventq, bypassHwpt, abortHwpt, id]
+    : [];
   return [
     ...(held === 0 ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
     ...destroy(state, vm, [vdevice]),
@@ -207,7 +215,17 @@ function destroy(state: State, vm: string, ids: readonly number[]): readonly Fra
   return ids.filter((id) => id !== 0).map((id) => call(vm, iommufd, 'IOMMU_DESTROY', { id }));
 }
 
-const NOTHING = { parent: 0, viommu: 0, abortHwpt: 0, bypassHwpt: 0, veventq: 0, veventFd: -1, seconds: {}, secondEventq: 0, secondEventFd: -1 } as const;
+const NOTHING = {
+  parent: 0,
+  viommu: 0,
+  abortHwpt: 0,
+  bypassHwpt: 0,
+  veventq: 0,
+  veventFd: -1,
+  seconds: {},
+  secondEventq: 0,
+  secondEventFd: -1,
+} as const;
 
 type OfSmmu = Frame & { readonly vm: string; readonly smmu: string };
 

@@ -3,15 +3,12 @@
  * enabling of one makes the kernel's object; errors come through a vEVENTQ of their own, as a map of queues. They
  * are destroyed in descending order. QEMU: hw/arm/tegra241-cmdqv.c.
  */
-import type { QueueRegister } from '../cmdqv/registers.ts';
 import type { SecondPlace } from '../driver/second-queue.ts';
 import { SOFTWARE_QUEUE } from '../kernel/iommufd/software-queue.ts';
 import { structs } from '../kernel/uapi/data-structs.ts';
 import { numbers } from '../kernel/uapi/enums.ts';
-import type { Context } from '../machine.ts';
-import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { exitTo, vmmTells } from '../vm/exits.ts';
+import { vmmTells } from '../vm/exits.ts';
 import type { VirtualSmmu } from '../vm/state.ts';
 import { findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
@@ -27,28 +24,6 @@ interface OfQueue extends Frame {
   readonly index: number;
 }
 
-/** The guest writes a register of a queue that traps. */
-export function writeSecond(
-  context: Context,
-  vm: string,
-  smmu: string,
-  { index, kind }: SecondPlace,
-  register: QueueRegister | 'BASE',
-  value: bigint,
-): void {
-  const what = `VCMDQ${index}_${register}`;
-  if (register === 'CONFIG') {
-    const on = (value & 1n) !== 0n;
-    exitTo(context, vm, { why: 'mmio.write', what }, [{ do: 'second.written', vm, smmu, index, kind, on }]);
-    return;
-  }
-  exitTo(context, vm, { why: 'mmio.write', what });
-  if (register !== 'BASE') return;
-  const { seconds = {} } = virtualSmmuOf(vmOf(context.state, vm), smmu);
-  const queue = { base: value, object: seconds[index]?.object ?? 0 };
-  context.emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { seconds: { ...seconds, [index]: queue } } });
-}
-
 type WrittenFrame = OfQueue & { readonly kind: SecondPlace['kind']; readonly on: boolean };
 
 /** A queue is switched on, or off. What cannot be made is seen in its STATUS. */
@@ -60,7 +35,11 @@ export const secondWrittenRow: FrameRow<WrittenFrame> = {
     const { base = 0n, object = 0 } = seconds[index] ?? {};
     if (viommu === 0 || on === (object !== 0)) return undefined;
     if (!on) return [call(vm, owner.iommufd, 'IOMMU_DESTROY', { id: object })];
-    const events = { viommu_id: viommu, type: numbers.IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV, veventq_depth: EVENTS };
+    const events = {
+      viommu_id: viommu,
+      type: numbers.IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV,
+      veventq_depth: EVENTS,
+    };
     const opening =
       secondEventq === 0
         ? [call(vm, owner.iommufd, 'IOMMU_VEVENTQ_ALLOC', events, { do: 'second.events', vm, smmu, index })]
@@ -123,8 +102,3 @@ export const secondReadRow: FrameRow<Frame & { readonly vm: string; readonly smm
     context.emit(vm, { type: 'interrupt.raised', smmu, source: 'VCMDQ' });
   },
 };
-
-/** The offer of an emulated SMMU's strategy is open: there is a vIOMMU that queues can be made for. */
-export function canOffer(state: State, vm: string, smmu: string): boolean {
-  return virtualSmmuOf(vmOf(state, vm), smmu).viommu !== 0;
-}

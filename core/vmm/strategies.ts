@@ -1,13 +1,11 @@
 /** The strategies: what each does at the points where VMMs differ. A point that a strategy leaves out is not its business. */
 import { own } from '../lookup.ts';
-import type { SecondOffer } from '../driver/second-queue.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
 import type { VmDevice } from '../vm/state.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { nestedStrategy } from './nested.ts';
-import { softwareQueueStrategy } from './nested-second.ts';
 import type { StrategyName } from './profiles.ts';
 
 export interface Strategy {
@@ -25,8 +23,6 @@ export interface Strategy {
   reset?(state: State, vm: string): readonly Frame[];
   /** GBPA or SMMUEN changed: where the devices of the SMMU are attached then. */
   reattach?(vm: string, smmu: string): readonly Frame[];
-  /** Command queues beside the main one that a guest finds. */
-  readonly second?: SecondOffer;
   /** CR0 was written. */
   enabled?(state: State, vm: string, smmu: string): readonly Frame[];
   /** What comes before the next command of the guest, and perhaps those behind it, are consumed. */
@@ -40,7 +36,7 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
       'an emulated SMMUv3 has no MAP notifications: a device of the host cannot stand behind it',
   },
   nested: nestedStrategy,
-  'nested-swvcmdq': softwareQueueStrategy,
+  'nested-swvcmdq': nestedStrategy,
 };
 
 /** The strategy of a name; what is not built yet does nothing. */

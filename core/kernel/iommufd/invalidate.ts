@@ -14,8 +14,8 @@ import { constants, numbers } from '../uapi/enums.ts';
 import { counted, invalidate, type Target, targetOfNested, targetOfViommu } from './invalidation.ts';
 import { findAny } from './object.ts';
 import { answerWithCode, type CodedFrame, invalidateWithCode, isWithCode } from './proposals/driver-code.ts';
-import { endBatch, type WorkerFrame } from './software-queue.ts';
 import { answerInQueue, handOverQueue, isGuestQueue, type QueueFrame } from './proposals/guest-queue.ts';
+import { endBatch, type WorkerFrame } from './software-queue.ts';
 
 export const invalidateRows: Rows = {
   IOMMU_HWPT_INVALIDATE: (call, arg) => {
