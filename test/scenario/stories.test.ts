@@ -81,6 +81,13 @@ const expected: Readonly<
     needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
     blamed: /0x103020/,
   },
+  // CONS has passed the guest's CMD_SYNC, and the command named a VMID of nobody.
+  'bad-vm-software-queue-guest-tag.jsonl': {
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA VMID=1 ASID=1 Address=0xfffff000 Leaf=1; CMD_SYNC$/,
+    blamed: /0x43df6f47 -> 0x0/,
+    nearest: /VMID differs: 0x0, owed for 0x1/,
+  },
   // The last change, not the one that made the entry: and the remedy takes the STE below as well.
   'bad-l1std-removed-leaf-1.jsonl': {
     verdict: 'used-stale',
