@@ -51,6 +51,8 @@ export interface EndpointConfig {
   /** Its PASID capability has execute permission, or privileged mode. */
   readonly pasidExec?: boolean;
   readonly pasidPriv?: boolean;
+  /** Bits of the addresses that it can use for DMA; 64 when absent. */
+  readonly dmaBits?: number;
 }
 
 /** The host's kernel. */

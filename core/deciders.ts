@@ -1,6 +1,6 @@
 /** Joins the deciders of the parts: what each stimulus asks for. */
 
-import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap } from './dma-api/ask.ts';
+import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap, askWork } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
 import { accessMemory } from './endpoint/translated.ts';
@@ -64,6 +64,7 @@ export const deciders: Deciders = {
   'guest.attach': askAttach,
   'guest.detach': askDetach,
   'guest.probe': askProbe,
+  'guest.work': askWork,
   'guest.shutdown': askShutdown,
   turn: takeTurn,
   set: changeSetting,

@@ -32,8 +32,8 @@ export function answersLate({ type }: Stimulus): boolean {
 /** @param entries of the stimulus' step, the stimulus first; those of its turns too, where it answers late. */
 export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly Entry[]): Outcome {
   if (stimulus.type === 'ioctl') return ioctlOutcome(state, entries);
-  if (isGuestCall(stimulus.type)) return guestOutcome(entries);
   if (isVmStimulus(stimulus.type)) return vmOutcome(entries);
+  if (isGuestCall(stimulus.type)) return guestOutcome(entries);
   if (isSyscall(stimulus.type)) return syscallOutcome(stimulus.type, entries);
   if (stimulus.type === 'mmio.read') {
     const read = entries.find((entry) => entry.type === 'register.read');

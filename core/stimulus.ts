@@ -2,6 +2,8 @@
  * Everything that can be asked of the machine, in the words of the scenario file. Each may say
  * where it came from (`line` of its file, the CPU and the program counter of a captured store).
  */
+import type { DriverConfig } from './config.ts';
+import type { WorkloadName } from './dma-api/workload.ts';
 import type { Platform } from './driver/features.ts';
 import type { MemoryKind } from './kernel/process/state.ts';
 import {
@@ -131,7 +133,12 @@ export const stimuli = {
   /** The VMM's process is killed. */
   'vm.end': { vm: text(), ...origin },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
-  'guest.boot': { vm: text(), platform: optional(json<Partial<Platform>>()), ...origin },
+  'guest.boot': {
+    vm: text(),
+    platform: optional(json<Partial<Platform>>()),
+    driver: optional(json<DriverConfig>()),
+    ...origin,
+  },
   /** The operating system of a VM, or the host's, maps memory for a device; without `pa` it takes some. */
   'guest.map': {
     vm: optional(text()),
@@ -164,6 +171,15 @@ export const stimuli = {
   'guest.detach': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
   /** The driver of an endpoint comes: the SMMU's driver probes the endpoint, where it has not. */
   'guest.probe': { vm: optional(text()), endpoint: text('endpoint'), ...origin },
+  /** A device of an operating system is kept busy, with buffers drawn from a seed. */
+  'guest.work': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    kind: text<WorkloadName>(),
+    seed: id(),
+    count: int(),
+    ...origin,
+  },
   /** The operating system goes down: its drivers turn their SMMUs off. */
   'guest.shutdown': { vm: optional(text()), ...origin },
   turn: { unit: text(), ...origin },

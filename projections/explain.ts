@@ -9,16 +9,7 @@ import { type Miss, nearestMiss, showCommand } from './obligations/nearest.ts';
 import { type Change, changeAfter, type Invalidation, type Obligation } from './obligations/obligation.ts';
 import { type Met, remedy, showNeeded } from './obligations/remedy.ts';
 import type { Shadow } from './obligations/shadow.ts';
-import type { Claim } from './obligations/tables.ts';
-import {
-  hex,
-  showChange,
-  showOwes,
-  showSize,
-  showStructure,
-  showTlbEntry,
-  stateOf,
-} from './obligations/tell.ts';
+import { hex, showChange, showOwes, showStructure, showTlbEntry, stateOf } from './obligations/tell.ts';
 
 export type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
 
@@ -61,7 +52,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
   const actor = access.endpoint;
   const sid = `SID ${hex(access.streamId)}`;
   return {
-    rule: survived === undefined ? 'I3' : 'I1',
+    rule: use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1',
     verdict: 'used-stale',
     position: at(access.seq),
     title: `${classes[use.stale]} in DMA ${access.access} by ${actor} (${sid})`,
@@ -88,11 +79,12 @@ const NOTHING_MISSING: Missing = {
   nearest: { position: null, why: 'the entry outlived a completed invalidation that covers it' },
 };
 
-type Positions = (seq: number) => string;
-const positions =
-  ({ branch }: Teller): Positions =>
-  (seq) =>
-    `${branch}@${seq}`;
+export type Positions = (seq: number) => string;
+
+/** Names positions of the branch that is told of. */
+export function positions({ branch }: Teller): Positions {
+  return (seq) => `${branch}@${seq}`;
+}
 
 /** A stale entry that refuses or that permits less is no danger to memory. */
 function consequenceOf({ access, guilty }: StaleUse): Consequence {
@@ -100,7 +92,11 @@ function consequenceOf({ access, guilty }: StaleUse): Consequence {
   return guilty.every(({ kind }) => kind === 'relaxed') ? 'availability' : 'isolation';
 }
 
-function tellAccess(at: Positions, { access, now, line }: StaleUse): Access {
+/** The access, with what a machine without caches would have answered. */
+export function tellAccess(
+  at: Positions,
+  { access, now, line }: Pick<StaleUse, 'access' | 'now' | 'line'>,
+): Access {
   const common = {
     position: at(access.seq),
     endpoint: access.endpoint,
@@ -149,7 +145,8 @@ function restsOn(at: Positions, { shadow, tlb, ste, cd }: StaleUse): readonly St
   return steps;
 }
 
-function tellChange(at: Positions, change: Change): Blame {
+/** The store to blame, and where it came from. */
+export function tellChange(at: Positions, change: Change): Blame {
   const { line, cpu, pc } = change;
   return {
     position: at(change.seq),
@@ -178,7 +175,8 @@ function tellSurvivor(at: Positions, { name }: Shadow, command: Invalidation): B
   return { position, actor: name, what };
 }
 
-function tellMissing(
+/** What would have discharged the obligation, and the command that came closest. */
+export function tellMissing(
   teller: Teller,
   shadow: Shadow,
   obligation: Obligation,
@@ -214,7 +212,8 @@ function missOf(
   return miss;
 }
 
-function tellOwed(at: Positions, { commands }: Shadow, obligation: Obligation): OwedItem {
+/** What is owed, and how far it is on its way. */
+export function tellOwed(at: Positions, { commands }: Shadow, obligation: Obligation): OwedItem {
   return {
     structure: showStructure(obligation),
     where: hex(obligation.where),
@@ -242,42 +241,4 @@ function useNotes(
   if (survived !== undefined)
     notes.push(`${at(survived.synced)} ${shadow.name} completed the CMD_SYNC behind that command`);
   return notes;
-}
-
-/** Memory that took a new role while a cached entry may lead to it. */
-export interface Reuse {
-  readonly shadow: Shadow;
-  readonly obligation: Obligation;
-  readonly pa: number;
-  readonly bytes: number;
-  readonly by: Claim;
-}
-
-/** The finding of a `could-be-used`: what became of the memory, and what may still lead to it. */
-export function explainReuse(teller: Teller, { shadow, obligation, pa, by }: Reuse): Finding {
-  const at = positions(teller);
-  const { change } = by;
-  const [first] = obligation.changes;
-  const state = stateOf(shadow.commands, obligation);
-  const way = obligation.structure === 'table' ? 'a walk-cache entry' : 'a TLB entry';
-  const size = obligation.output === undefined ? '' : `/${showSize(obligation.output.sizeLog2)}`;
-  return {
-    rule: 'I2',
-    verdict: 'could-be-used',
-    position: at(change.seq),
-    title: `memory-reused-dirty: ${hex(pa)}${size} became a ${by.as}`,
-    actor: change.actor,
-    consequence: 'isolation',
-    blame: tellChange(at, change),
-    after: [],
-    missing: tellMissing(teller, shadow, obligation, change.seq),
-    obligations: [tellOwed(at, shadow, obligation)],
-    dirtyEvents: change.seq - first.seq,
-    notes: [
-      `${at(first.seq)} ${showChange(first)} took it away; ${way} may still lead there (${state})`,
-      'if invalidation is put off by policy, this is the length of the exposure window',
-    ],
-    next: [`backwalk show ${at(change.seq)}`, `backwalk fork fix ${at(first.seq)}`],
-    reproduce: `backwalk check ${at(1)}..${at(change.seq)} --explain`,
-  };
 }

@@ -1,9 +1,12 @@
 /** `check`: rules over a history; findings with their explanation. */
 
 import type { Branch, LogStore } from '../../core/history/store.ts';
-import { checkHistory } from '../../projections/check.ts';
+import { meant } from '../../core/path/near.ts';
+import { checkHistory, seqOf } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
 import { report } from '../../projections/report.ts';
+import { type Rule, rules, rulesNamed } from '../../projections/rules.ts';
+import { InputError } from '../input-error.ts';
 import { type ExitCode, exitCodes, printAll, wrap } from './io.ts';
 import { withStore } from './open.ts';
 import { showPosition } from './position.ts';
@@ -17,19 +20,20 @@ export const verb: Verb = {
   define(command) {
     command
       .argument('[range]', 'findings at positions A..B, or up to one position; all of the current branch')
-      .option('--rule <name>', 'only this rule, as in I3')
+      .option('--rule <names>', 'only these rules: I3, or coverage, or several as in I3,I9; see help rules')
       .option('--explain', `the report of every finding; without it of the first ${EXPLAINED}`)
       .option('--brief', 'no reports: each finding in a line or two');
   },
   run(context, [text], options) {
     return withStore(context, async ({ session: { log }, range }) => {
       const { from, to } = range(text);
-      const rule = textOption(options, 'rule');
+      const wanted = wantedRules(textOption(options, 'rule'));
       // What a finding rests on may lie before the range: the rules see all of the history.
-      const all = checkHistory(log.read(to.branch.id, 1, to.seq), to.branch.machine, to.branch.name);
+      const { id, machine, name } = to.branch;
+      const all = checkHistory(log.read(id, 1, to.seq), machine, name, wanted);
       const made = howMade(log, to.branch);
       const found = all
-        .filter((each) => seqOf(each) > from.seq && (rule === undefined || each.rule === rule))
+        .filter((each) => seqOf(each) > from.seq)
         .map((each) => ({ ...each, reproduce: [...made, each.reproduce].join(' && ') }));
       const explained =
         options['brief'] === true ? 0 : options['explain'] === true ? found.length : EXPLAINED;
@@ -52,8 +56,17 @@ function howMade(log: LogStore, branch: Branch): readonly string[] {
   return [`backwalk ${imported ? 'import qemu-trace' : 'run'} ${branch.source}`];
 }
 
-function seqOf({ position }: Finding): number {
-  return Number(position.slice(position.lastIndexOf('@') + 1));
+function wantedRules(text: string | undefined): readonly Rule[] {
+  if (text === undefined) return rules;
+  return text.split(',').flatMap((name) => {
+    const found = rulesNamed(name);
+    const known = rules.flatMap((rule) => [rule.id, rule.name]);
+    if (found.length === 0)
+      throw new InputError(
+        `--rule: expected one of ${known.join(', ')}, found "${name}"${meant(name, known)}`,
+      );
+    return found;
+  });
 }
 
 function linesOf({ io, json }: VerbContext, found: readonly Finding[], explained: number): string[] {

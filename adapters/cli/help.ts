@@ -41,6 +41,11 @@ const topics: Readonly<Record<string, Topic>> = {
     lines: async () => (await import('./help-kernels.ts')).kernelsHelp(),
     rows: async () => (await import('./help-kernels.ts')).kernelRows(),
   },
+  rules: {
+    summary: 'the rules of check, their verdicts and sections',
+    lines: async () => (await import('./help-rules.ts')).rulesHelp(),
+    rows: async () => (await import('./help-rules.ts')).ruleRows(),
+  },
   choices: {
     summary: 'where the architecture leaves freedom, and what is taken',
     lines: async () => (await import('./help-smmu.ts')).choicesHelp(),

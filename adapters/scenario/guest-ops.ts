@@ -11,6 +11,7 @@ type GuestOp =
   | 'guest.attach'
   | 'guest.detach'
   | 'guest.probe'
+  | 'guest.work'
   | 'guest.shutdown';
 
 const HOST = 'host';
@@ -43,10 +44,15 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
   'guest.probe': ({ op: type, vm, endpoint, cpu }, context) => {
     owned(context, type, vm);
     if (driverBehind(context.simulation.glance, vm ?? HOST, endpoint) === undefined) {
-      const known = Object.keys(context.simulation.glance.endpoints);
+      const { endpoints, vms } = context.simulation.glance;
+      const known = Object.keys(vm === undefined ? endpoints : (vms[vm]?.devices ?? {}));
       throw refuse(context.place, type, 'endpoint', unknownName(endpoint, known));
     }
     return dispatch(context, { type, endpoint, ...defined({ vm, cpu }) });
+  },
+  'guest.work': ({ op: type, vm, endpoint, cpu, kind, seed = 1, count }, context) => {
+    served(context, type, vm, endpoint);
+    return dispatch(context, { type, endpoint, kind, seed, count, ...defined({ vm, cpu }) });
   },
   'guest.shutdown': ({ op: type, vm }, context) => {
     owned(context, type, vm);

@@ -71,6 +71,7 @@ const endpointFields = {
   virtualFunction: { kind: flag, optional: true, doc: 'it is a PCI virtual function' },
   pasidExec: { kind: flag, optional: true, doc: 'its PASID capability has execute permission' },
   pasidPriv: { kind: flag, optional: true, doc: 'its PASID capability has privileged mode' },
+  dmaBits:  { kind: count(12, 64), optional: true, doc: 'bits of the addresses that it can use for DMA; 64 when left out' },
 } as const satisfies Fields;
 
 // biome-ignore format: a table
@@ -136,10 +137,17 @@ function kernelOf(given: GivenKernel): { readonly kernel?: KernelConfig } {
   const { profile = defaultKernelProfile } = given;
   const switched = switchesOf(given);
   const switches = Object.keys(switched).length > 0 ? { switches: switched } : {};
-  return { kernel: { profile, ...switches, ...(given.driver ? { driver: driverOf(given.driver) } : {}) } };
+  return {
+    kernel: { profile, ...switches, ...(given.driver ? { driver: driverConfig(given.driver) } : {}) },
+  };
 }
 
-function driverOf({ release, defaultDomain, lateProbe }: ObjectOf<typeof driverFields>): DriverConfig {
+/** A driver as a line describes it. */
+export function driverConfig({
+  release,
+  defaultDomain,
+  lateProbe,
+}: ObjectOf<typeof driverFields>): DriverConfig {
   return {
     ...(release === undefined ? {} : { release }),
     ...(defaultDomain === undefined ? {} : { defaultDomain }),
@@ -191,7 +199,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     atc = 0,
     ...rest
   } = given;
-  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv } = rest;
+  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv, dmaBits } = rest;
   return {
     name: called,
     smmu: behind,
@@ -205,6 +213,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     ...(virtualFunction === undefined ? {} : { virtualFunction }),
     ...(pasidExec === undefined ? {} : { pasidExec }),
     ...(pasidPriv === undefined ? {} : { pasidPriv }),
+    ...(dmaBits === undefined ? {} : { dmaBits }),
   };
 }
 

@@ -14,8 +14,8 @@ import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
-import { isCpuUnit } from '../../core/tasks/cpu.ts';
-import { cpuUnit, vmmUnit } from '../../core/vm/state.ts';
+import { cpuUnit, isCpuUnit } from '../../core/tasks/cpu.ts';
+import { vmmUnit, workerUnit } from '../../core/vm/state.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
@@ -207,15 +207,16 @@ function isCpu({ drivers }: State, unit: string): boolean {
 
 /** Units that work on tasks: the kernel, handlers of a driver's interrupts, timers, VMMs and vCPUs. */
 function taskUnits({ kernel, drivers, vms, tasks }: State): readonly string[] {
-  const working = tasks.map(({ unit }) => unit);
+  const working = new Set(tasks.map(({ unit }) => unit));
   const timers = Object.keys(drivers).map(timerUnit);
-  if (kernel === undefined) return [...new Set([...working, ...timers])];
-  const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
+  if (kernel === undefined) return [...working, ...timers];
+  const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq', 'vcmdq-irq'];
+  const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
   const machines = Object.values(vms).flatMap(({ name, config }) => [
     vmmUnit(name),
+    workerUnit(name),
     ...Array.from({ length: config.cpus }, (_, cpu) => cpuUnit(name, cpu)),
   ]);
-  const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
   return [...new Set([KERNEL_UNIT, ...irqs, ...timers, ...machines, ...working])];
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../core/vmm/profiles.ts';
 import { showFound } from '../input-error.ts';
 import { kernelIn } from './kernel-ops.ts';
+import { driverConfig } from './machine.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
 
@@ -67,12 +68,17 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
     vmIn(context, type, vm);
     return dispatch(context, { type, vm });
   },
-  'guest.boot': ({ op: type, vm, platform }, context) => {
+  'guest.boot': ({ op: type, vm, platform, driver }, context) => {
     if (vmIn(context, type, vm).booted)
       throw refuse(context.place, type, 'vm', `expected a guest that is off, found "${vm}" running`);
     const given = Object.entries(platform ?? {}).map(([name, each]) => [name, each?.value]);
     const about = given.length === 0 ? {} : { platform: Object.fromEntries(given) as Partial<Platform> };
-    return dispatch(context, { type, vm, ...about });
+    return dispatch(context, {
+      type,
+      vm,
+      ...about,
+      ...(driver === undefined ? {} : { driver: driverConfig(driver) }),
+    });
   },
   'guest.dma': ({ op, vm, endpoint, iova, bytes: size, access, ssid, hex: data }, context) => {
     const owner = vmIn(context, op, vm);

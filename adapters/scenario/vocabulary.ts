@@ -3,13 +3,14 @@
  * line, what `help scenario` prints, and the types of the lines all come from these rows.
  */
 
+import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
 import { defaultPlatform } from '../../core/driver/features.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
-import { machineFields } from './machine.ts';
+import { driverFields, machineFields } from './machine.ts';
 import {
   anything,
   count,
@@ -91,14 +92,14 @@ const fd = {
   ),
   doc: 'name that opened it, or its number',
 } as const;
-const os = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
+const vm = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
 const cpu = {
   kind: count(0, 255),
   optional: true,
   doc: 'CPU that does it, a unit of its own; 0 when left out',
 } as const;
 const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
-const vm = { kind: name, doc: 'name of the VM' } as const;
+const ofVm = { kind: name, doc: 'name of the VM' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
 const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
 
@@ -125,7 +126,7 @@ export const vocabulary = {
       pa: { ...address, optional: true },
       process,
       va,
-      vm: { ...vm, optional: true },
+      vm,
       gpa: guestAddress,
       hex: { kind: hexBytes(BYTES_MAX), optional: true, doc: 'bytes in the order of their addresses' },
       u64: { kind: littleEndian(8, BYTES_MAX / 8), optional: true, doc: 'doublewords, little-endian' },
@@ -134,7 +135,7 @@ export const vocabulary = {
   },
   'mem.read': {
     summary: 'Software reads memory, at pa, at the va of a process or at the gpa of a VM', outcome: '{hex}, or {result:"bus-error"}, {errno}',
-    fields: { pa: { ...address, optional: true }, process, va, vm: { ...vm, optional: true }, gpa: guestAddress, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
+    fields: { pa: { ...address, optional: true }, process, va, vm, gpa: guestAddress, bytes: { kind: count(1, BYTES_MAX), doc: 'how many' } },
   },
   'mem.alloc': {
     summary: 'A process gets memory, zeroed', outcome: '{va}, or {errno}',
@@ -204,7 +205,7 @@ export const vocabulary = {
   'vm.plug': {
     summary: 'A device for the guest: one of the host (VFIO), or emulated by the VMM', outcome: '{}, {errno} or {refused}',
     fields: {
-      vm, endpoint: { kind: name, doc: 'of the host, or a new name for an emulated one' },
+      vm: ofVm, endpoint: { kind: name, doc: 'of the host, or a new name for an emulated one' },
       kind: { kind: oneOf('assigned', 'emulated'), optional: true, doc: 'as the strategy has them when left out' },
       smmu: { kind: name, optional: true, doc: 'emulated SMMU it stands behind; the first when left out' },
       streamId: { kind: count(0, 0xffff_ffff), optional: true, doc: 'that the guest knows; the endpoint\'s own when left out' },
@@ -214,16 +215,16 @@ export const vocabulary = {
       stall: { kind: flag, optional: true, doc: 'its accesses may stall' },
     },
   },
-  'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm, endpoint } },
-  'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm } },
+  'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm: ofVm, endpoint } },
+  'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
-    fields: { vm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' } },
+    fields: { vm: ofVm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
   },
   'guest.dma': {
     summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',
     fields: {
-      vm, endpoint,
+      vm: ofVm, endpoint,
       iova: { kind: iova, doc: 'address the device uses' },
       bytes: { kind: count(1, BYTES_MAX), doc: 'how many' },
       access: { kind: oneOf('read', 'write'), doc: 'direction' },
@@ -234,7 +235,7 @@ export const vocabulary = {
   'guest.map': {
     summary: 'An operating system maps memory for a device through the DMA API', outcome: '{iova, pa}, or {errno}; {pending} where turns are due',
     fields: {
-      vm: os, endpoint, cpu,
+      vm, endpoint, cpu,
       pa: { kind: pa, optional: true, doc: 'the memory, as the operating system sees it; it takes some itself when left out' },
       sg: { kind: listOf(objectOf(pieceFields)), optional: true, doc: 'its pieces, whole pages of `bytes` together, in place of pa' },
       bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'how many; whole pages are mapped' },
@@ -245,21 +246,30 @@ export const vocabulary = {
   },
   'guest.unmap': {
     summary: 'It takes a mapping away; a lazy domain flushes later', outcome: '{}, or {errno}, {pending}',
-    fields: { vm: os, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'as they were mapped' } },
+    fields: { vm, endpoint, cpu, iova: { kind: iova, doc: 'what guest.map answered' }, bytes: { kind: count(1, MAP_BYTES_MAX), doc: 'as they were mapped' } },
   },
   'guest.attach': {
     summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
-    fields: { vm: os, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
+    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
   },
   'guest.detach': {
     summary: 'An endpoint goes: it is blocked and its default domain freed', outcome: '{}, or {errno}, {pending}',
-    fields: { vm: os, endpoint, cpu },
+    fields: { vm, endpoint, cpu },
   },
   'guest.probe': {
     summary: 'The driver of an endpoint comes (kernel.driver.lateProbe)', outcome: '{}, or {pending}',
-    fields: { vm: os, endpoint, cpu },
+    fields: { vm, endpoint, cpu },
   },
-  'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm: os } },
+  'guest.work': {
+    summary: 'A device of an operating system is kept busy: buffers are mapped, used, compared and unmapped', outcome: '{done, refused, failed, corrupt}, or {errno}, {pending}',
+    fields: {
+      vm, endpoint, cpu,
+      kind: { kind: oneOf(...(Object.keys(workloads) as WorkloadName[])), doc: Object.entries(workloads).map(([of, { about }]) => `${of}: ${about}`).join('; ') },
+      seed: { kind: count(0, 0xffff_ffff), optional: true, doc: 'what it draws from; 1 when left out' },
+      count: { kind: count(1, 1_000_000), doc: 'buffers' },
+    },
+  },
+  'guest.shutdown': { summary: 'An operating system goes down: its SMMUs are turned off', outcome: '{}, or {pending}', fields: { vm } },
   dma: {
     summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
     fields: {

@@ -33,10 +33,11 @@ export interface AnswerFrame extends Frame {
   readonly call: number;
   readonly what: string;
   readonly errno?: Errno;
+  readonly value?: Readonly<Record<string, number>>;
 }
 
 export const answerRow: FrameRow<AnswerFrame> = {
-  run: (context, { driver, call, what, errno }) => {
+  run: (context, { driver, call, what, errno, value }) => {
     const { actor } = driverOf(context.state, driver).setup;
     context.emit(actor, {
       type: 'guest.answered',
@@ -44,6 +45,7 @@ export const answerRow: FrameRow<AnswerFrame> = {
       call,
       what,
       ...(errno === undefined ? {} : { errno }),
+      ...(value === undefined ? {} : { value }),
     });
     return [];
   },

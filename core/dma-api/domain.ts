@@ -56,7 +56,8 @@ export function emitOpened(
   kind: DmaKind,
 ): void {
   const found = present((state.drivers[name]?.domains ?? domains).get(domain), `domain ${domain}`);
-  const bits = found.kind === 'nested' ? 0 : found.table.ias;
+  const reach = state.endpoints[endpoint]?.config.dmaBits ?? 64;
+  const bits = found.kind === 'nested' ? 0 : Math.min(found.table.ias, reach);
   const { magazine, depotMax } = behavioursOf({ setup });
   const limit = 2 ** bits / PAGE_BYTES - 1;
   emit(setup.actor, { type: 'dma.opened', driver: name, domain, endpoint, kind, limit, magazine, depotMax });

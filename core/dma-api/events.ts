@@ -1,6 +1,6 @@
 /** What the DMA API states: IOVAs taken and given back, mappings, flush queues. Stores and commands are the driver's. */
 import type { Errno } from '../kernel/errno.ts';
-import { flag, int, iova, optional, pa, seq, text } from '../schema.ts';
+import { flag, int, iova, json, optional, pa, seq, text } from '../schema.ts';
 import type { DmaKind } from './state.ts';
 
 const driver = text();
@@ -65,7 +65,13 @@ export const dmaApiEvents = {
     errno,
   },
   /** The end of `guest.attach`, `guest.detach`, `guest.probe` and `guest.shutdown`. */
-  'guest.answered': { driver, call, what: text(), errno },
+  'guest.answered': {
+    driver,
+    call,
+    what: text(),
+    errno,
+    value: optional(json<Readonly<Record<string, number>>>()),
+  },
 
   /** A range is unmapped and waits for a flush; `released`: its IOVA is free already. */
   'fq.queued': { driver, domain, cpu, iova: iova(), pages: int(), counter: int(), released: flag() },

@@ -2,6 +2,7 @@
 import { answerRow, attachRow, closeRow } from './attach.ts';
 import { drainRow, flushedRow, flushRow, queueRow } from './flush-queue.ts';
 import { fillRow, freeRow, mappedRow, mapRow, unmappedRow, unmapRow } from './map.ts';
+import { stepRow, useRow, workMappedRow } from './work.ts';
 
 // biome-ignore format: a table
 export const dmaApiFrames = {
@@ -14,6 +15,9 @@ export const dmaApiFrames = {
   'dma.attach':   attachRow,
   'dma.close':    closeRow,
   'guest.answer': answerRow,
+  'work.step':    stepRow,
+  'work.mapped':  workMappedRow,
+  'work.use':     useRow,
   'fq.queue':     queueRow,
   'fq.flush':     flushRow,
   'fq.flushed':   flushedRow,

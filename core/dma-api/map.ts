@@ -35,6 +35,8 @@ export interface MapFrame extends Frame {
   readonly device?: boolean;
   /** Asked for by address. */
   readonly iova?: number;
+  /** Runs next, with what it came to as `told`. */
+  readonly then?: Frame;
   /** In `dma.fill`: the first page it got, and whether memory was taken for it. */
   readonly pfn?: number;
   readonly own?: boolean;
@@ -49,10 +51,11 @@ interface Ended {
   readonly errno?: Errno;
 }
 
-function ended(context: Context, { driver, endpoint, cpu, call, bytes }: MapFrame, told: Ended): undefined {
+function ended(context: Context, frame: MapFrame, told: Ended): readonly Frame[] {
+  const { driver, endpoint, cpu, call, bytes, then } = frame;
   const { actor } = driverOf(context.state, driver).setup;
   context.emit(actor, { type: 'dma.mapped', driver, endpoint, cpu, call, bytes, ...told });
-  return undefined;
+  return then === undefined ? [] : [{ ...then, told }];
 }
 
 const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
@@ -125,6 +128,15 @@ export const fillRow: FrameRow<MapFrame> = {
     const first = BigInt(pfn * PAGE_BYTES);
     const errno = mapPages(context, dma.domain, first, runs, protectionOf(access, device), after);
     const fixed = frame.iova === undefined ? {} : { fixed: true };
+    if (errno === undefined && driver.setup.platform.tlbiOnMap !== undefined)
+      after.push({
+        do: 'invs.range',
+        domain: dma.domain,
+        iova: Number(first),
+        size: whole,
+        granule: PAGE_BYTES,
+        leaf: true,
+      });
     if (errno === undefined) {
       const mapped = {
         domain: dma.domain,

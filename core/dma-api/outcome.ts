@@ -10,6 +10,7 @@ const asked: ReadonlySet<string> = new Set([
   'guest.detach',
   'guest.probe',
   'guest.shutdown',
+  'guest.work',
 ]);
 
 /** Whether a stimulus is such a line. */
@@ -31,7 +32,9 @@ export function guestOutcome(entries: readonly Entry[]): Outcome {
       return errno === undefined ? { iova, pa } : { errno };
     }
     const ends = entry.type === 'dma.unmapped' || entry.type === 'guest.answered';
-    if (ends && entry.call === call) return entry.errno === undefined ? {} : { errno: entry.errno };
+    if (!ends || entry.call !== call) continue;
+    if (entry.errno !== undefined) return { errno: entry.errno };
+    return entry.type === 'guest.answered' ? { ...entry.value } : {};
   }
   return { pending: true };
 }

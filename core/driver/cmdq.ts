@@ -58,7 +58,9 @@ export function isStuck(state: State, driver: DriverState): boolean {
 function batchOf(
   driver: DriverState,
   { commands, sync }: IssueFrame,
-): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean } {
+): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean; more?: boolean } {
+  if (driver.setup.platform.tlbiOnMap !== undefined && commands.length > 0 && sync)
+    return single(driver, commands);
   const forced = driver.features?.forceSync === true;
   const size = forced ? BATCH - 1 : BATCH;
   const last = commands.length <= size;
@@ -68,6 +70,15 @@ function batchOf(
     left: commands.slice(size),
     sync: (last ? sync : forced) && driver.quirks['skip-sync'] !== true,
   };
+}
+
+/** One command for each write of PROD, the CMD_SYNC last and alone: as drivers were in 2017. */
+function single(
+  driver: DriverState,
+  [first, ...left]: readonly Cmd[],
+): { now: readonly Cmd[]; left: readonly Cmd[]; sync: boolean; more: boolean } {
+  const now = first === undefined ? [] : spoiled([first], driver.quirks);
+  return { now, left, sync: false, more: true };
 }
 
 export const issueRow: FrameRow<IssueFrame> = {
@@ -82,7 +93,7 @@ export const issueRow: FrameRow<IssueFrame> = {
     const driver = driverOf(context.state, frame.driver);
     const other = secondFor(driver, frame.commands, task.unit);
     if (other !== undefined) return issueThere(driver, frame, other.index);
-    const { now, left, sync } = batchOf(driver, frame);
+    const { now, left, sync, more } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);
     if (count > 0 && !hasRoom(cmdqOf(driver), count)) {
       refreshCons(context, driver);
@@ -93,7 +104,7 @@ export const issueRow: FrameRow<IssueFrame> = {
       }
     }
     const shared = count > 0 && (isCpuUnit(task.unit) || (driver.runs?.length ?? 0) > 0);
-    const rest = left.length === 0 ? [] : [{ ...frame, commands: left }];
+    const rest = left.length === 0 && more !== true ? [] : [{ ...frame, commands: left }];
     if (shared) return [...share(context, driver, { now, sync }, task), ...rest];
     const index = count > 0 ? insert(context, driver, now, sync) : 0;
     return [...waitFor(driver, sync, index), ...rest];

@@ -33,6 +33,11 @@ export interface Platform {
   readonly lateProbe?: boolean;
   /** The PREFETCH_CFG after an STE is left out (HiSilicon). */
   readonly skipPrefetch: boolean;
+  /**
+   * Firmware says that mappings are invalidated too (RFC of August 2017): by page, or with the command that the RFC
+   * invented. Each command is told to PROD for itself.
+   */
+  readonly tlbiOnMap?: 'page' | 'mask';
 }
 
 export const defaultPlatform: Platform = {

@@ -7,6 +7,7 @@ import type { Frame, FrameRow } from '../tasks/task.ts';
 import { issueAndSync } from './cmdq.ts';
 import { type Cmd, cmdOf } from './commands.ts';
 import { findPaging } from './domains.ts';
+import { maskCommands } from './map-command.ts';
 import { atcCommand, isTooBig, type Range, rangeCommands } from './ranges.ts';
 import { behavioursOf } from './releases.ts';
 import type { DriverState, Inv, InvType, Master, PagingDomain } from './state.ts';
@@ -84,6 +85,8 @@ export function invalidate(driver: DriverState, domain: PagingDomain, range: Ran
       // What invalidates all of the VMID did this too.
       if (!big) batch.push(cmdOf('CMD_TLBI_NH_ALL', { VMID: inv.id }));
     } else if (big) frames.push(issueAndSync(name, [cmdOf(names.all, tag as never)]));
+    else if (driver.setup.platform.tlbiOnMap === 'mask' && inv.type === 'S1_ASID')
+      batch.push(...maskCommands(inv.id, meant));
     else batch.push(...rangeCommands(names.ranged, tag, meant, { rangeInv, granuleLog2 }));
     const next = invs[at + 1];
     if (batch.length === 0 || (next !== undefined && !endsBatch(driver, inv, next))) continue;

@@ -57,13 +57,8 @@ interface BootFrame extends Frame {
 
 /** Brings up the driver of an SMMU and probes its endpoints. @param name of the driver, and of the SMMU. */
 export function bootFrames(name: string, options: BootOptions = {}): readonly Frame[] {
-  const {
-    owner = 'host',
-    actor = owner === 'host' ? 'kernel' : owner,
-    smmu = name,
-    platform,
-    release,
-  } = options;
+  const { owner = 'host', smmu = name, platform, release } = options;
+  const { actor = owner === 'host' ? 'kernel' : owner } = options;
   const setup: DriverSetup = {
     owner,
     actor,

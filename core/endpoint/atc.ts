@@ -80,7 +80,7 @@ export interface AtcScope {
 
 /** Seqs of the entries that the span meets, in order. An entry goes whole. */
 export function coveredAtc(
-  { atc }: EndpointState,
+  { atc }: Pick<EndpointState, 'atc'>,
   { start, sizeLog2, substreamId }: AtcScope,
 ): readonly number[] {
   const last = start + (1n << BigInt(sizeLog2)) - 1n;

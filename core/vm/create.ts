@@ -1,18 +1,21 @@
 /** What scenarios ask of a VM: made, a device plugged or unplugged, its guest started, the VM ended. */
 
+import type { DriverConfig } from '../config.ts';
 import { planAttach } from '../driver/attach.ts';
-import { bootFrames } from '../driver/probe.ts';
+import type { Platform } from '../driver/features.ts';
+import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
 import { beginTask } from '../tasks/begin.ts';
+import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { answerOf, call, open } from '../vmm/call.ts';
-import { policiesOf, vmmProfiles } from '../vmm/profiles.ts';
+import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
-import { cpuUnit, type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
+import { type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
 import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
 
 /** Register pages of emulated SMMUs begin here; nothing else of the machine does. */
@@ -74,6 +77,7 @@ export const plugDevice: Decider<'vm.plug'> = (context, { vm, endpoint, device: 
     deviceId: 0,
     vdevice: 0,
     boundSid: 0,
+    ioas: 0,
     hwpt: 0,
     attached: 'none',
   };
@@ -239,20 +243,27 @@ export const lostRow: FrameRow<OfDevice> = {
 };
 
 /** Power-on: the VMM resets its devices, and the guest's driver probes each SMMU. */
-export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {} }) => {
+export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, driver }) => {
   const { state } = context;
   const owner = findVm(state, vm);
   if (owner === undefined || owner.booted) return;
   const strategy = strategyOf(policiesOf(owner.config).strategy);
+  const { platform: told }: VmmProfile = vmmProfiles[owner.config.profile];
   const frames = [
     ...(strategy.reset?.(state, vm) ?? []),
     ...Object.keys(owner.smmus).flatMap((smmu) => [
-      ...bootFrames(smmu, { owner: vm, platform: { vhe: false, ...platform } }),
+      ...bootFrames(smmu, guestOptions(vm, { ...told, ...platform }, driver)),
     ]),
     { do: 'guest.booted', vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);
 };
+
+/** There is no EL2 in a guest. */
+function guestOptions(vm: string, platform: Partial<Platform>, driver: DriverConfig = {}): BootOptions {
+  const { platform: more, ...release } = bootOptions(driver);
+  return { owner: vm, platform: { vhe: false, ...more, ...platform }, ...release };
+}
 
 export const bootedRow: FrameRow<Frame & { readonly vm: string }> = {
   run: ({ emit }, { vm }) => {

@@ -5,6 +5,7 @@ import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
 import { secondEventsRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
+import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
   allocatedRow,
@@ -75,6 +76,11 @@ export const vmFrames = {
   'second.made':         secondMadeRow,
   'second.events':       secondEventsRow,
   'second.read':         secondReadRow,
+  'shadow.plug':         shadowPlugRow,
+  'shadow.ioas':         shadowIoasRow,
+  'shadow.attached':     shadowAttachedRow,
+  'shadow.renew':        renewRow,
+  'shadow.fill':         fillRow,
   'veventq.made':        veventqMadeRow,
   'vevents.read':        readRow,
 } as const;

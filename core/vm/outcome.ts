@@ -1,11 +1,11 @@
 /** What scenario lines about a VM answer: `{}`, `{errno}` or `{refused}`; `{pending: true}` where turns are due. */
 import type { Entry } from '../event.ts';
 
-const PREFIX = /^(vm|guest|kvm)\./;
+const ABOUT_VMS = /^(vm\.|kvm\.|guest\.boot$)/;
 
 /** Whether the stimulus is about a VM, and answers with `vm.answered`. */
 export function isVmStimulus(type: string): boolean {
-  return PREFIX.test(type);
+  return ABOUT_VMS.test(type);
 }
 
 /** @param entries the stimulus first. */

@@ -56,6 +56,8 @@ export interface VmDevice {
   readonly vdevice: number;
   /** StreamID that the vDEVICE was made with. */
   readonly boundSid: number;
+  /** Its own IOAS, where the VMM shadows the guest's mappings. */
+  readonly ioas: number;
   /** Its own nested HWPT. */
   readonly hwpt: number;
   readonly attached: VmAttachment;
@@ -110,9 +112,4 @@ export function vmmUnit(vm: string): string {
 /** The unit of the kernel's worker for the queues of a VM that it works off itself. */
 export function workerUnit(vm: string): string {
   return `${vm}.vcmdq`;
-}
-
-/** The unit of a CPU: of a VM by its name, or of the `host`. */
-export function cpuUnit(owner: string, cpu: number): string {
-  return `${owner}.cpu${cpu}`;
 }

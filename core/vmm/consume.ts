@@ -51,18 +51,20 @@ export const consumeRow: FrameRow<ConsumeFrame> = {
       return;
     }
     const policies = policiesOf(vmOf(context.state, vm).config);
-    if (illegalReason(first.words, smmu.features, false) !== undefined) {
+    const before = strategyOf(policies.strategy).before?.(context.state, vm, smmu, ahead);
+    const legal = illegalReason(first.words, smmu.features, false) === undefined;
+    if (!legal && before?.passOver !== true) {
       const ignored = policies.unhandled === 'consumed' && UNHANDLED.test(first.name ?? '');
       if (ignored) passOverNext(context, smmu, mainQueue);
       else takeOne(context, smmu);
       return [frame];
     }
-    const before = strategyOf(policies.strategy).before?.(context.state, vm, smmu, ahead);
     if (before === undefined) {
       takeOne(context, smmu);
       return [frame];
     }
-    return [...before.work, { do: 'vsmmu.taken', vm, smmu: name, count: before.count }, frame];
+    const { count, passOver = false } = before;
+    return [...before.work, { do: 'vsmmu.taken', vm, smmu: name, count, passOver }, frame];
   },
 };
 
@@ -71,13 +73,17 @@ interface TakenFrame extends Frame {
   readonly vm: string;
   readonly smmu: string;
   readonly count: number;
+  readonly passOver: boolean;
 }
 
 /** The work for so many commands is done: they are consumed. */
 export const takenRow: FrameRow<TakenFrame> = {
-  run: (context, { vm, smmu, count }) => {
+  run: (context, { vm, smmu, count, passOver }) => {
     if (findVm(context.state, vm) === undefined) return;
-    for (let taken = 0; taken < count; taken += 1) takeOne(context, emulatedSmmu(context.state, smmu));
+    for (let taken = 0; taken < count; taken += 1) {
+      if (passOver) passOverNext(context, emulatedSmmu(context.state, smmu), mainQueue);
+      else takeOne(context, emulatedSmmu(context.state, smmu));
+    }
   },
 };
 

@@ -14,6 +14,8 @@ export interface Before {
   /** How many of the commands ahead the work is for. */
   readonly count: number;
   readonly work: readonly Frame[];
+  /** It is not a command of the architecture: nothing more is done with it. */
+  readonly passOver?: boolean;
 }
 
 /** The frame that stops the queue in place of all that was to follow. */

@@ -2,6 +2,7 @@
  * What a VMM does, as data: its strategy and the policies in which VMMs differ. A profile is one VMM as its
  * source has it; a scenario may override any policy.
  */
+import type { Platform } from '../driver/features.ts';
 import type { ProfileName } from '../smmu/profiles.ts';
 
 export interface PolicyRow<V extends boolean | string | number = boolean | string | number> {
@@ -44,6 +45,8 @@ export interface VmmProfile {
   readonly hardware: ProfileName;
   readonly idr: Readonly<Record<string, number>>;
   readonly policies: VmmPolicies;
+  /** What its firmware tells the guest. */
+  readonly platform?: Partial<Platform>;
 }
 
 const QEMU: VmmPolicies = {
@@ -84,7 +87,7 @@ export const vmmProfiles = {
     hardware: 'qemu-11', idr: STAGE1, policies: { ...QEMU, strategy: 'nested-swvcmdq' } },
   'tlbi-on-map': {
     about: 'the RFC of August 2017: the guest invalidates what it maps, the VMM shadows its tables', source: 'RFC v2 of August 2017 (vSMMUv3, caching mode)',
-    hardware: 'qemu-7.2', idr: STAGE1, policies: { ...QEMU, strategy: 'tlbi-on-map' } },
+    hardware: 'qemu-7.2', idr: { ...STAGE1, IDR3: 0x4 }, platform: { tlbiOnMap: 'page' }, policies: { ...QEMU, strategy: 'tlbi-on-map' } },
   'virtio-iommu': {
     about: 'QEMU virtio-iommu over VFIO or iommufd', source: 'QEMU hw/virtio/virtio-iommu.c; virtio 1.3, 5.13',
     hardware: 'qemu-11', idr: {}, policies: { ...QEMU, strategy: 'virtio-iommu' } },

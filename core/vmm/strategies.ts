@@ -7,6 +7,7 @@ import type { VmDevice } from '../vm/state.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { nestedStrategy } from './nested.ts';
 import type { StrategyName } from './profiles.ts';
+import { shadowStrategy } from './shadow.ts';
 
 export interface Strategy {
   /** What a device is, where the scenario does not say. */
@@ -37,6 +38,7 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
   },
   nested: nestedStrategy,
   'nested-swvcmdq': nestedStrategy,
+  'tlbi-on-map': shadowStrategy,
 };
 
 /** The strategy of a name; what is not built yet does nothing. */

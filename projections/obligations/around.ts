@@ -14,7 +14,7 @@ const ROWS = 3;
 export function mapAround(
   shadow: Shadow,
   request: Request,
-  tags: Pick<TlbTarget, 'regime' | 'vmid' | 'asid' | 'granuleLog2'>,
+  tags: Pick<TlbTarget, 'regime' | 'stage' | 'vmid' | 'asid' | 'granuleLog2'>,
 ): readonly string[] {
   const pageLog2 = granules[tags.granuleLog2 as keyof typeof granules]?.pageLog2 ?? 12;
   const page = 1n << BigInt(pageLog2);
@@ -43,7 +43,7 @@ export function mapAround(
 function letterOf(
   shadow: Shadow,
   request: Request,
-  tags: Pick<TlbTarget, 'regime' | 'vmid' | 'asid'>,
+  tags: Pick<TlbTarget, 'regime' | 'stage' | 'vmid' | 'asid'>,
 ): string {
   const owed = tlbObligations(shadow.ledger, tags, request.iova).filter(({ kind }) => kind !== 'relaxed');
   if (owed.length > 0) {

@@ -9,6 +9,7 @@ import { queues } from '../../core/smmu/codes.ts';
 import { commandName, type ScopeEnv, scopesOf } from '../../core/smmu/command.ts';
 import type { Scope } from '../../core/smmu/invalidate.ts';
 import { entryAddress, pointer, type Queue, queueOf, used } from '../../core/smmu/queue.ts';
+import { atcScopeOf } from './atc-scope.ts';
 import { cover, discharge, type Ledger } from './ledger.ts';
 import { discharges, type Invalidation, type Obligation } from './obligation.ts';
 
@@ -45,7 +46,7 @@ export function produce(
   memory: Memory,
   queue: Queue,
   env: ScopeEnv,
-  move: { readonly from: number; readonly to: number; readonly seq: number },
+  move: { readonly from: number; readonly to: number; readonly seq: number; readonly actor: string },
 ): void {
   const count = used(queue, move.to, move.from);
   if (count > PRODUCED_MAX || count > 2 ** queue.sizeLog2) return;
@@ -53,7 +54,7 @@ export function produce(
     const index = pointer(queue, move.from + step);
     const pa = entryAddress(queue, index);
     const words = Array.from(memory.readWords(pa, 4));
-    commands.pending.set(index, { ...newInvalidation(index, words, env), produced: move.seq });
+    commands.pending.set(index, { ...newInvalidation(index, words, env, move.actor), produced: move.seq });
   }
 }
 
@@ -61,6 +62,7 @@ function newInvalidation(
   index: number,
   words: readonly number[],
   env: ScopeEnv,
+  actor: string,
   queue = 'CMDQ',
 ): Invalidation {
   return {
@@ -69,6 +71,9 @@ function newInvalidation(
     command: commandName(words),
     words,
     scopes: scopesOf(words, env),
+    atc: atcScopeOf(words, env.features),
+    answered: 0,
+    actor,
     produced: 0,
     fetched: 0,
     consumed: 0,
@@ -87,7 +92,8 @@ export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'comma
   const known = aside ? undefined : commands.pending.get(entry.index);
   if (known !== undefined) commands.pending.delete(entry.index);
   const same = known?.words.every((word, at) => word === words[at]) === true;
-  const command = known !== undefined && same ? known : newInvalidation(entry.index, words, env, entry.queue);
+  const command =
+    known !== undefined && same ? known : newInvalidation(entry.index, words, env, entry.actor, entry.queue);
   command.produced = known?.produced ?? entry.seq;
   command.fetched = entry.seq;
   commands.inFlight.set(entry.seq, command);
@@ -103,16 +109,22 @@ export function consumed(commands: Commands, fetch: number, seq: number): void {
   if (command !== undefined) command.consumed = seq;
 }
 
-/** Its effect is complete: what it covers is what was owed before now. */
-export function performed(commands: Commands, ledger: Ledger, fetch: number, seq: number): void {
+/** Its effect is complete: what it covers is what was owed before now. Returns it, if it invalidates. */
+export function performed(
+  commands: Commands,
+  ledger: Ledger,
+  fetch: number,
+  seq: number,
+): Invalidation | undefined {
   const command = commands.inFlight.get(fetch);
-  if (command === undefined) return;
+  if (command === undefined) return undefined;
   commands.inFlight.delete(fetch);
   command.performed = seq;
-  if (command.scopes.length === 0) return;
+  if (!invalidates(command)) return undefined;
   cover(ledger, command);
   if (command.owed.length > 0) commands.awaiting.add(command);
   remember(commands, command);
+  return command;
 }
 
 /** A broadcast of the PEs acted: complete at once, as after its DSB (IHI 0070 3.17, 8.6). Returns what it discharged. */
@@ -120,7 +132,7 @@ export function broadcast(
   commands: Commands,
   ledger: Ledger,
   scope: Scope,
-  { operation, seq }: EntryOf<'broadcast.received'>,
+  { operation, seq, actor }: EntryOf<'broadcast.received'>,
 ): readonly Obligation[] {
   const command: Invalidation = {
     queue: 'DVM',
@@ -128,6 +140,9 @@ export function broadcast(
     command: `TLBI ${operation}`,
     words: [],
     scopes: [scope],
+    atc: undefined,
+    answered: 0,
+    actor,
     produced: seq,
     fetched: seq,
     consumed: seq,
@@ -186,13 +201,31 @@ export function rejected(commands: Commands, fetch: number, error: string, seq: 
   commands.inFlight.delete(fetch);
   command.rejected = seq;
   command.error = error;
-  if (command.scopes.length > 0) remember(commands, command);
+  if (invalidates(command)) remember(commands, command);
+}
+
+/** The endpoint did what the CMD_ATC_INV of that fetch asks, and answered. */
+export function answered({ inFlight }: Commands, fetch: number, seq: number): Invalidation | undefined {
+  const command = inFlight.get(fetch);
+  if (command !== undefined) command.answered = seq;
+  return command;
+}
+
+/** The endpoint did not answer the CMD_ATC_INV of that fetch in time: it is over, with no effect (3.9.1.4). */
+export function timedOut(commands: Commands, fetch: number, seq: number): Invalidation | undefined {
+  const command = commands.inFlight.get(fetch);
+  rejected(commands, fetch, 'a time-out of the endpoint', seq);
+  return command;
+}
+
+function invalidates({ scopes, atc }: Invalidation): boolean {
+  return scopes.length > 0 || atc !== undefined;
 }
 
 /** An ioctl counted commands of a guest as handled that no queue ever saw: they may have been meant for what is owed. */
 export function unissued(commands: Commands, env: ScopeEnv, entry: EntryOf<'commands.unissued'>): void {
   for (const [index, [lo, hi]] of entry.commands.entries()) {
-    const command = newInvalidation(index, wordsOf(lo, hi), env, entry.name);
+    const command = newInvalidation(index, wordsOf(lo, hi), env, entry.actor, entry.name);
     command.produced = entry.seq;
     if (command.scopes.length > 0) remember(commands, { ...command, unissued: entry.name });
   }

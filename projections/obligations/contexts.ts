@@ -7,7 +7,7 @@ import type { Change, Obligation } from './obligation.ts';
 import { acquireRoots, oweContext, type Roots, releaseRoot } from './roots.ts';
 import { cdDifference, type SteView } from './structures.ts';
 import type { Root } from './tables.ts';
-import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
+import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch, wholeRegion } from './watch.ts';
 
 /** One stream that reaches the CDs. */
 interface User {
@@ -78,6 +78,9 @@ function addTable(contexts: Contexts, view: SteView, change: Change): CdTable {
     users: new Map(),
     leaves: new Map(),
     region: {
+      smmu: contexts.roots.tables.smmu,
+      as: twoLevel ? 'table of L1CDs' : 'table of CDs',
+      held: () => 'an STE still leads there',
       start: view.contexts,
       end: view.contexts + count * (twoLevel ? 8 : 64),
       unitBytes: twoLevel ? 8 : 64,
@@ -171,7 +174,8 @@ function l1cdChanged(
     for (const { streamId } of table.users.values()) {
       const target = { cache: 'l1cd', streamId, substreamId: index * span, span } as const;
       const where = table.region.start + index * 8;
-      const owed = { kind: 'config', structure: 'L1CD', where, targets: [target] } as const;
+      const lead = old === undefined ? {} : { output: wholeRegion(old) };
+      const owed = { kind: 'config', structure: 'L1CD', where, targets: [target], ...lead } as const;
       uppers.set(streamId, owe(contexts.roots.ledger, owed, change));
     }
   }
@@ -196,6 +200,9 @@ function addLeaf(contexts: Contexts, table: CdTable, index: number, words: Words
   if (start === undefined) return;
   const span = 2 ** table.view.leafLog2;
   const region: Region = {
+    smmu: contexts.roots.tables.smmu,
+    as: 'table of CDs',
+    held: () => 'an L1CD still leads there',
     start,
     end: start + span * 64,
     unitBytes: 64,

@@ -1,5 +1,5 @@
 /**
- * What a stage 1 descriptor says, and what it means for caches when it changes: Arm ARM D8.3, D8.16,
+ * What a descriptor of either stage says, and what it means for caches when it changes: Arm ARM D8.3, D8.16,
  * and IHI 0070 3.21. Descriptors are pairs of 32-bit words.
  */
 import type { Words } from '../../core/layout/field.ts';
@@ -7,6 +7,7 @@ import { type Granule, spanLog2 } from '../../core/smmu/granule.ts';
 
 /** How descriptors of one tree are read. */
 export interface Reading {
+  readonly stage: 1 | 2;
   readonly granule: Granule;
   /** Output addresses have 52 bits: CD.DS, or 64KB tables with a large output size. */
   readonly wide: boolean;
@@ -37,6 +38,9 @@ const UXN = 1 << 22;
 const LEAF_HIGH = (1 << 19) | (1 << 20) | PXN | UXN;
 /** APTable, PXNTable, UXNTable. */
 const TABLE_HIGH = 0xf << 27;
+/** Stage 2: type, MemAttr, S2AP, SH, AF. */
+const LEAF2_LOW = 0b0111_1111_1111;
+const S2AP = 3 << 6;
 
 /** What the descriptor says at its level; a block where none may stand is invalid. */
 export function readDescriptor(words: Words, level: number, reading: Reading): Descriptor {
@@ -73,9 +77,9 @@ function outputOf(
   return kind === 'table' ? address : address - (address % 2 ** spanLog2(granule, level));
 }
 
-/** Whether entries of the leaf match every ASID: nG=0. */
-export function isGlobal({ lo }: Descriptor): boolean {
-  return (lo & NG) === 0;
+/** Whether entries of the leaf match every ASID: nG=0. Stage 2 has no such bit. */
+export function isGlobal({ lo }: Descriptor, { stage }: Reading): boolean {
+  return stage === 1 && (lo & NG) === 0;
 }
 
 /** Whether hardware may have cached the leaf: AF=0 leaves fault, and are not cached (8.1). */
@@ -83,9 +87,14 @@ export function isCacheable({ kind, lo }: Descriptor, { ignoresAf }: Reading): b
   return kind === 'table' || (kind === 'leaf' && (ignoresAf || (lo & AF) !== 0));
 }
 
-/** What a valid leaf that was replaced by another valid leaf makes owed (8.4). */
-export function leafDifference(before: Descriptor, after: Descriptor): 'none' | 'relaxed' | 'broken' {
+/** What a valid leaf that was replaced by another valid leaf makes owed (Arm ARM D8.16). */
+export function leafDifference(
+  before: Descriptor,
+  after: Descriptor,
+  { stage }: Reading,
+): 'none' | 'relaxed' | 'broken' {
   if (before.output !== after.output) return 'broken';
+  if (stage === 2) return leaf2Difference(before, after);
   const low = (before.lo ^ after.lo) & LEAF_LOW;
   const high = (before.hi ^ after.hi) & LEAF_HIGH;
   if (low === 0 && high === 0) return 'none';
@@ -97,7 +106,20 @@ export function leafDifference(before: Descriptor, after: Descriptor): 'none' | 
   return tightened === 0 ? 'relaxed' : 'broken';
 }
 
-/** Whether two table descriptors are the same to a walk. */
-export function sameTable(before: Descriptor, after: Descriptor): boolean {
-  return before.output === after.output && ((before.hi ^ after.hi) & TABLE_HIGH) === 0;
+function leaf2Difference(before: Descriptor, after: Descriptor): 'none' | 'relaxed' | 'broken' {
+  const low = (before.lo ^ after.lo) & LEAF2_LOW;
+  const high = (before.hi ^ after.hi) & LEAF_HIGH;
+  if (low === 0 && high === 0) return 'none';
+  const permissions = (low & ~(S2AP | AF)) === 0 && (high & ~(PXN | UXN)) === 0;
+  if (!permissions || (low & before.lo & AF) !== 0) return 'broken';
+  if ((low & ~AF) === 0 && high === 0) return 'none'; // AF 0 -> 1
+  // S2AP may be gained; XN may be lost.
+  const tightened = (low & before.lo & S2AP) | (high & after.hi & (PXN | UXN));
+  return tightened === 0 ? 'relaxed' : 'broken';
+}
+
+/** Whether two table descriptors are the same to a walk. Those of stage 2 hold no attributes. */
+export function sameTable(before: Descriptor, after: Descriptor, { stage }: Reading): boolean {
+  const attributes = stage === 1 ? TABLE_HIGH : 0;
+  return before.output === after.output && ((before.hi ^ after.hi) & attributes) === 0;
 }

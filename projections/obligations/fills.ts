@@ -38,6 +38,8 @@ export interface Fills {
   readonly tlbPlaces: Map<number, Map<number, number>>;
   readonly walkPlaces: Map<number, Map<number, number>>;
   readonly configPlaces: Map<string, number>;
+  /** Entries that hold stage 1, by the stage 2 descriptors they rest on. */
+  readonly through: Map<number, Set<number>>;
   /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
   readonly dropped: Map<number, PathNode>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -57,6 +59,7 @@ export function newFills(): Fills {
     tlbPlaces: new Map(),
     walkPlaces: new Map(),
     configPlaces: new Map(),
+    through: new Map(),
     dropped: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -100,11 +103,31 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   }
   const place = vaKey(entry.va, entry.sizeLog2);
   const replaced = inner.get(place);
-  if (replaced !== undefined) fills.tlb.delete(replaced);
+  if (replaced !== undefined) dropFill(fills, replaced);
   inner.set(place, entry.seq);
   const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
+  for (const head of others) noteThrough(fills, head, entry.seq);
   fills.tlb.set(entry.seq, { entry, path, others, oldest, verified: 0, verifiedStream: -1 });
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
+}
+
+/** The chain is short: the levels of stage 2. */
+function noteThrough({ through }: Fills, head: PathNode, seq: number): void {
+  for (let node: PathNode | undefined = head; node !== undefined; node = node.up) {
+    const present = through.get(node.pa);
+    if (present === undefined) through.set(node.pa, new Set([seq]));
+    else present.add(seq);
+  }
+}
+
+function dropFill({ tlb, through }: Fills, seq: number): void {
+  for (const head of tlb.get(seq)?.others ?? []) {
+    for (let node: PathNode | undefined = head; node !== undefined; node = node.up) {
+      const present = through.get(node.pa);
+      if (present?.delete(seq) === true && present.size === 0) through.delete(node.pa);
+    }
+  }
+  tlb.delete(seq);
 }
 
 /** The descriptors above are those of the walk-cache entry it began from, or those just read. */
@@ -199,7 +222,7 @@ export function removed(fills: Fills, seqs: readonly number[]): void {
     const tlb = fills.tlb.get(seq);
     if (tlb !== undefined) forget(fills, tlb.entry);
     if (tlb?.entry.stage === 2) fills.dropped.set(seq, tlb.path);
-    fills.tlb.delete(seq);
+    dropFill(fills, seq);
     const config = fills.config.get(seq);
     if (config === undefined) continue;
     fills.config.delete(seq);

@@ -35,8 +35,8 @@ export interface Ledger {
   /** By StreamID; of an L1STD, its first. */
   readonly config: Map<number, Obligation[]>;
   /** Memory that leaves, and table descriptors, may still lead to. */
-  readonly pages: OutputIndex;
-  readonly tables: OutputIndex;
+  readonly pages: OutputIndex<Obligation>;
+  readonly tables: OutputIndex<Obligation>;
   /** The last discharged obligation of a descriptor or structure, by address; the oldest go first. */
   readonly past: Map<number, Obligation>;
   /** seq of the last change that made any entry wrong. */
@@ -51,6 +51,8 @@ export interface Owed {
   readonly targets: readonly [Target, ...Target[]];
   readonly output?: Output;
   readonly upper?: Obligation | undefined;
+  /** Of a stage 2 descriptor, where the entry holds stage 1 too. */
+  readonly stage2?: Obligation['stage2'];
 }
 
 const PAST_MAX = 65_536;
@@ -79,8 +81,10 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
     same.upper = owed.upper ?? same.upper;
     return same;
   }
+  const { stage2, ...rest } = owed;
   const obligation: Obligation = {
-    ...owed,
+    ...rest,
+    ...(stage2 === undefined ? {} : { stage2 }),
     output: owed.output,
     upper: owed.upper,
     changes: [change],
@@ -123,8 +127,8 @@ function standing(ledger: Ledger, target: Target, kind: ObligationKind): Iterabl
   return kind === 'tags' ? bucket.wide : slotAt(bucket.slots, target.va, target.sizeLog2);
 }
 
-function keyOf({ regime, vmid, asid, global }: TlbTarget): number {
-  return contextKey(regime, 1, vmid, global ? 0 : asid, global);
+function keyOf({ regime, stage, vmid, asid, global }: TlbTarget): number {
+  return contextKey(regime, stage === 2 ? 2 : 1, vmid, global ? 0 : asid, global);
 }
 
 function insert(ledger: Ledger, obligation: Obligation): void {
@@ -134,6 +138,7 @@ function insert(ledger: Ledger, obligation: Obligation): void {
     const list = ledger.config.get(target.streamId);
     if (list === undefined) ledger.config.set(target.streamId, [obligation]);
     else list.push(obligation);
+    addOutput(ledger.tables, obligation);
     return;
   }
   const key = keyOf(target);
@@ -157,6 +162,7 @@ export function remove(ledger: Ledger, obligation: Obligation): void {
     const left = (ledger.config.get(target.streamId) ?? []).filter((each) => each !== obligation);
     if (left.length === 0) ledger.config.delete(target.streamId);
     else ledger.config.set(target.streamId, left);
+    removeOutput(ledger.tables, obligation);
     return;
   }
   const key = keyOf(target);
@@ -216,7 +222,7 @@ function reachedBy(ledger: Ledger, scope: Scope): readonly Obligation[] {
 function tlbReachedBy(ledger: Ledger, scope: TlbScope): readonly Obligation[] {
   const found: Obligation[] = [];
   for (const { target, slots, wide } of bucketsOf(ledger, scope)) {
-    if (!scope.regimes.includes(target.regime)) continue;
+    if (!scope.regimes.includes(target.regime) || !scope.stages.includes(target.stage)) continue;
     if (scope.vmid !== undefined && (scope.vmid ^ target.vmid) >>> (scope.wildcard ?? 0) !== 0) continue;
     found.push(...wide);
     candidates(slots, scope.range, found);
@@ -224,7 +230,12 @@ function tlbReachedBy(ledger: Ledger, scope: TlbScope): readonly Obligation[] {
   return found;
 }
 
-function bucketsOf(ledger: Ledger, { regimes, vmid, asid, wildcard = 0 }: TlbScope): Iterable<Bucket> {
+function bucketsOf(
+  ledger: Ledger,
+  { regimes, stages, vmid, asid, wildcard = 0 }: TlbScope,
+): Iterable<Bucket> {
+  if (vmid !== undefined && wildcard === 0 && stages.length === 1 && stages[0] === 2)
+    return regimes.flatMap((regime) => ledger.tlb.get(contextKey(regime, 2, vmid, 0, false)) ?? []);
   if (vmid === undefined || asid === undefined || wildcard > 0) return ledger.tlb.values();
   const keys = regimes.flatMap((regime) => [
     contextKey(regime, 1, vmid, asid, false),
@@ -251,13 +262,15 @@ function configReachedBy(ledger: Ledger, first: number, last: number): readonly 
 /** Everything outstanding that could leave a wrong TLB or walk-cache entry for `va`. */
 export function tlbObligations(
   ledger: Ledger,
-  tags: Pick<TlbTarget, 'regime' | 'vmid' | 'asid'>,
+  tags: Pick<TlbTarget, 'regime' | 'stage' | 'vmid' | 'asid'>,
   va: bigint,
 ): readonly Obligation[] {
   const found: Obligation[] = [];
+  if (ledger.tlb.size === 0) return found;
   const range = { start: va, end: va + 1n };
-  for (const global of [false, true]) {
-    const bucket = ledger.tlb.get(contextKey(tags.regime, 1, tags.vmid, global ? 0 : tags.asid, global));
+  const stage = tags.stage === 2 ? 2 : 1;
+  for (const global of stage === 2 ? [false] : [false, true]) {
+    const bucket = ledger.tlb.get(contextKey(tags.regime, stage, tags.vmid, global ? 0 : tags.asid, global));
     if (bucket === undefined) continue;
     found.push(...bucket.wide);
     candidates(bucket.slots, range, found);

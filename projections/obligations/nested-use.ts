@@ -8,20 +8,33 @@ import type { Words } from '../../core/layout/field.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { Request } from '../../core/smmu/translate.ts';
 import type { AccessEntry } from '../explain.ts';
+import { completedAfter } from './commands.ts';
 import { type ConfigFill, type PathNode, structureStands, type TlbFill } from './fills.ts';
-import { type Change, covers, type Obligation, type Target } from './obligation.ts';
+import { tlbObligations } from './ledger.ts';
+import {
+  type Change,
+  changeAfter,
+  covers,
+  discharges,
+  type Invalidation,
+  type Obligation,
+  type Target,
+  type TlbTarget,
+} from './obligation.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import { structureWords } from './structures.ts';
 import { isSameAnswer, type Stale, showAnswer } from './use.ts';
 
 /** A word that something cached rests on, and that software has changed since. */
-interface Culprit {
+export interface Culprit {
   readonly change: Change;
   readonly readAt: number;
   readonly obligation: Obligation;
   readonly stale: 'cd' | 'tlb';
   readonly fill: TlbFill | ConfigFill;
+  /** The stage 2 entry, where the word is one of stage 2 and the fill holds both stages or stage 1. */
+  readonly through?: TlbTarget | undefined;
 }
 
 /** The finding's facts, or undefined: the access was right, it was allowed, or its stream has no stage 2. */
@@ -68,31 +81,39 @@ function steWords(
 }
 
 /** Words that the entry rests on and that are not as they were read. */
-function culpritsOf(shadow: Shadow, fill: TlbFill): readonly Culprit[] {
+export function culpritsOf(shadow: Shadow, fill: TlbFill): readonly Culprit[] {
   const { entry, path, others } = fill;
   const own = entry.stage === 2 ? [] : changed(shadow, path, fill, undefined);
   const second = entry.stage === 2 ? [path, ...others] : others;
-  return [...own, ...second.flatMap((head) => changed(shadow, head, fill, ipaOf(shadow, head, fill)))];
+  return [...own, ...second.flatMap((head) => changed(shadow, head, fill, throughOf(shadow, head, fill)))];
 }
 
-/** First IPA of the stage 2 entry whose walk ended at `head`. */
-function ipaOf({ fills }: Shadow, head: PathNode, { entry }: TlbFill): bigint {
-  if (entry.stage === 2) return entry.va;
+/** The stage 2 entry whose walk ended at `head`. */
+function throughOf({ fills }: Shadow, head: PathNode, { entry }: TlbFill): TlbTarget {
+  if (entry.stage === 2) return { ...entry, cache: entry.leaf ? 'tlb' : 'walk' };
   for (const seq of entry.rests ?? []) {
     const rest = fills.tlb.get(seq);
-    if (rest?.path.pa === head.pa) return rest.entry.va;
+    if (rest?.path.pa === head.pa) return { ...rest.entry, cache: 'tlb' };
   }
-  return BigInt(entry.ipa ?? 0);
+  const { regime, vmid, granuleLog2, ipa = 0, size2Log2 = granuleLog2 } = entry;
+  const tags = { regime, stage: 2, vmid, asid: 0, global: false, granuleLog2 };
+  return { cache: 'tlb', ...tags, va: BigInt(ipa), sizeLog2: size2Log2, level: head.level, leaf: true };
 }
 
-function changed(shadow: Shadow, head: PathNode, fill: TlbFill, ipa: bigint | undefined): readonly Culprit[] {
+function changed(
+  shadow: Shadow,
+  head: PathNode,
+  fill: TlbFill,
+  through: TlbTarget | undefined,
+): readonly Culprit[] {
+  const ipa = through?.va;
   const found: Culprit[] = [];
   const { memory } = shadow.watch;
   for (let node: PathNode | undefined = head; node !== undefined; node = node.up) {
     if (memory.read32(node.pa) === node.lo && memory.read32(node.pa + 4) === node.hi) continue;
-    const change = shadow.stores.get(node.pa);
+    const change = changeOf(shadow, node, through ?? fill.entry);
     // What hardware stores (access flag, dirty state) makes nothing stale.
-    if (change === undefined || change.seq <= node.at || change.actor === shadow.name) continue;
+    if (change === undefined || change.actor === shadow.name) continue;
     const structure = node === head && fill.entry.leaf ? 'leaf' : 'table';
     const target: Target = {
       ...fill.entry,
@@ -100,13 +121,38 @@ function changed(shadow: Shadow, head: PathNode, fill: TlbFill, ipa: bigint | un
       leaf: structure === 'leaf',
     };
     const obligation = obligationOf(structure, node.pa, target, change, fill.entry.vmid, ipa);
-    found.push({ change, readAt: node.at, obligation, stale: 'tlb', fill });
+    const second = fill.entry.stage === 2 ? undefined : through;
+    found.push({ change, readAt: node.at, obligation, stale: 'tlb', fill, through: second });
   }
   return found;
 }
 
+/** The store that changed the word after it was read. */
+function changeOf(
+  { stores, ledger }: Shadow,
+  { pa, at }: PathNode,
+  tags: Pick<TlbTarget, 'regime' | 'stage' | 'vmid' | 'asid' | 'va'>,
+): Change | undefined {
+  const noted = stores.get(pa);
+  if (noted !== undefined && noted.seq > at) return noted;
+  const owed = tlbObligations(ledger, tags, tags.va).find(({ where }) => where === pa);
+  const known = owed ?? ledger.past.get(pa);
+  return known === undefined ? undefined : changeAfter(known, at);
+}
+
+/** The command that completed what the change made owed, if any has: stage 2 first, then what rests on it. */
+export function cleanedBy({ commands }: Shadow, culprit: Culprit): Invalidation | undefined {
+  const { change, obligation, through } = culprit;
+  const first =
+    through === undefined
+      ? change.seq
+      : (completedAfter(commands, change.seq, (scopes) => covers(scopes, through))?.performed ?? 0);
+  if (first === 0) return undefined;
+  return completedAfter(commands, first - 1, (scopes) => discharges(scopes, obligation));
+}
+
 /** A CD that is not what stands at its IPA now: it was changed, or its page was moved. */
-function cdCulprits(shadow: Shadow, cd: ConfigFill | undefined): readonly Culprit[] {
+export function cdCulprits(shadow: Shadow, cd: ConfigFill | undefined): readonly Culprit[] {
   if (cd === undefined) return [];
   const { watch, fills, stores } = shadow;
   const found: Culprit[] = [];

@@ -5,6 +5,7 @@
  * are performed after the change, and are completed by a CMD_SYNC. Whether a simulated cache really
  * held such an entry plays no part.
  */
+
 import {
   type ConfigTags,
   coversConfig,
@@ -12,6 +13,7 @@ import {
   type Scope,
   type TlbTags,
 } from '../../core/smmu/invalidate.ts';
+import type { AtcInvalidation } from './atc-scope.ts';
 
 /** A TLB or walk-cache entry that may exist. */
 export type TlbTarget = TlbTags & { readonly cache: 'tlb' | 'walk' };
@@ -82,6 +84,11 @@ export interface Invalidation {
   readonly command: string;
   readonly words: readonly number[];
   readonly scopes: readonly Scope[];
+  /** Of a CMD_ATC_INV: what it asks an endpoint for, and seq of the answer; 0 when there was none. */
+  readonly atc: AtcInvalidation | undefined;
+  answered: number;
+  /** Who published it. */
+  readonly actor: string;
   produced: number;
   fetched: number;
   consumed: number;

@@ -1,17 +1,21 @@
-/** Obligations by the physical memory that a stale entry would still lead to. */
-import type { Obligation } from './obligation.ts';
+/** Obligations and entries by the physical memory that they would still lead to. */
+import type { Output } from './obligation.ts';
+
+export interface Leading {
+  readonly output: Output | undefined;
+}
 
 /** By log2 of the size, then by the number of the block of that size. */
-export type OutputIndex = Map<number, Map<number, Set<Obligation>>>;
+export type OutputIndex<T extends Leading> = Map<number, Map<number, Set<T>>>;
 
 /** An index of nothing. */
-export function newOutputs(): OutputIndex {
+export function newOutputs<T extends Leading>(): OutputIndex<T> {
   return new Map();
 }
 
-/** Enters the obligation, if it leads anywhere. */
-export function addOutput(index: OutputIndex, obligation: Obligation): void {
-  const { output } = obligation;
+/** Enters what leads somewhere. */
+export function addOutput<T extends Leading>(index: OutputIndex<T>, leading: T): void {
+  const { output } = leading;
   if (output === undefined) return;
   let blocks = index.get(output.sizeLog2);
   if (blocks === undefined) {
@@ -20,26 +24,26 @@ export function addOutput(index: OutputIndex, obligation: Obligation): void {
   }
   const block = Math.floor(output.pa / 2 ** output.sizeLog2);
   const present = blocks.get(block);
-  if (present === undefined) blocks.set(block, new Set([obligation]));
-  else present.add(obligation);
+  if (present === undefined) blocks.set(block, new Set([leading]));
+  else present.add(leading);
 }
 
-/** Takes the obligation out again. */
-export function removeOutput(index: OutputIndex, obligation: Obligation): void {
-  const { output } = obligation;
+/** Takes it out again. */
+export function removeOutput<T extends Leading>(index: OutputIndex<T>, leading: T): void {
+  const { output } = leading;
   if (output === undefined) return;
   const blocks = index.get(output.sizeLog2);
   const block = Math.floor(output.pa / 2 ** output.sizeLog2);
   const present = blocks?.get(block);
   if (blocks === undefined || present === undefined) return;
-  present.delete(obligation);
+  present.delete(leading);
   if (present.size === 0) blocks.delete(block);
   if (blocks.size === 0) index.delete(output.sizeLog2);
 }
 
-/** Outstanding obligations whose entry would lead into `[pa, pa + bytes)`. */
-export function leadingTo(index: OutputIndex, pa: number, bytes: number): readonly Obligation[] {
-  const found: Obligation[] = [];
+/** What would lead into `[pa, pa + bytes)`. */
+export function leadingTo<T extends Leading>(index: OutputIndex<T>, pa: number, bytes: number): readonly T[] {
+  const found: T[] = [];
   for (const [sizeLog2, blocks] of index) {
     const size = 2 ** sizeLog2;
     const last = Math.floor((pa + bytes - 1) / size);

@@ -61,8 +61,9 @@ function within(first: number, span: number, met = first): number {
   return met >= first && met < first + span ? met : first;
 }
 
-function byAddress({ regime, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: TlbTarget): Needed {
+function byAddress({ regime, stage, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: TlbTarget): Needed {
   const Address = Number(va);
+  if (stage === 2) return encoded('CMD_TLBI_S2_IPA', { VMID, Address, Leaf });
   if (regime === 'EL2') return encoded('CMD_TLBI_EL2_VA', { Address, Leaf });
   if (regime === 'EL2_E2H') {
     return global
@@ -74,7 +75,8 @@ function byAddress({ regime, vmid: VMID, asid: ASID, global, va, leaf: Leaf }: T
 }
 
 /** Global entries are not hit by the forms by ASID (4.4.2). */
-function wholeContext({ targets }: Obligation, { regime, vmid: VMID, asid: ASID }: TlbTarget): Needed {
+function wholeContext({ targets }: Obligation, { regime, stage, vmid: VMID, asid: ASID }: TlbTarget): Needed {
+  if (stage === 2) return encoded('CMD_TLBI_S12_VMALL', { VMID });
   const globals = targets.some((target) => isTlb(target) && target.global);
   if (regime === 'EL1')
     return globals ? encoded('CMD_TLBI_NH_ALL', { VMID }) : encoded('CMD_TLBI_NH_ASID', { VMID, ASID });
@@ -82,7 +84,8 @@ function wholeContext({ targets }: Obligation, { regime, vmid: VMID, asid: ASID 
   return encoded('CMD_TLBI_EL2_ALL', {});
 }
 
-function encoded<N extends CommandName>(
+/** The command as software would queue it. */
+export function encoded<N extends CommandName>(
   command: N,
   fields: Partial<Omit<CommandFields<N>, 'Opcode'>>,
 ): Needed {

@@ -28,16 +28,17 @@ export function acquireRoots(
   return viewCd(words, tags.regime, roots.oas).map((tree) => acquire(roots, tree, tags, change));
 }
 
-function acquire(
+/** The root of one tree under these tags; it is read when it is new. */
+export function acquire(
   { tables, ledger, dormant }: Roots,
   tree: TreeView,
   { regime, vmid }: { readonly regime: Regime; readonly vmid: number },
   change: Change,
 ): Root {
   const { asid, va, inputBits, pa, level, reading } = tree;
-  const { granule, wide, bigEndian, ignoresAf } = reading;
+  const { stage, granule, wide, bigEndian, ignoresAf } = reading;
   const shape = `${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
-  const key = `${regime}:${vmid}:${asid}:${va}:${inputBits}:${pa}:${shape}`;
+  const key = `${stage}:${regime}:${vmid}:${asid}:${va}:${inputBits}:${pa}:${shape}`;
   const present = tables.roots.get(key);
   if (present !== undefined) {
     present.users += 1;
@@ -52,6 +53,7 @@ function acquire(
   const root: Root = {
     key,
     regime,
+    stage,
     vmid,
     asid,
     va,
@@ -59,6 +61,7 @@ function acquire(
     reading,
     top: undefined,
     users: 1,
+    nested: new Set(),
     globals: false,
     tags: undefined,
   };
@@ -78,7 +81,8 @@ export function releaseRoot(
   if (root.users > 0 || root.top === undefined) return;
   if (change.initial === true) return drop(tables, root);
   const where = root.top.table.pa;
-  const owed = { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper } as const;
+  const structure = root.stage === 1 ? 'CD' : 'STE';
+  const owed = { kind: 'tags', structure, where, targets: wholeContext(root), upper } as const;
   root.tags = owe(ledger, owed, change);
   dormant.set(root.tags, root);
 }
@@ -114,9 +118,9 @@ export function oweContext(
 
 /** The far ends of all that a context may have cached: one command that covers them covers the rest. */
 function wholeContext(root: Root): readonly [Target, ...Target[]] {
-  const { regime, vmid, asid, va, inputBits, reading, top } = root;
+  const { regime, stage, vmid, asid, va, inputBits, reading, top } = root;
   const { pageLog2 } = reading.granule;
-  const tags = { regime, stage: 1, vmid, asid, granuleLog2: pageLog2, sizeLog2: pageLog2 };
+  const tags = { regime, stage, vmid, asid, granuleLog2: pageLog2, sizeLog2: pageLog2 };
   const last = va + (1n << BigInt(inputBits)) - (1n << BigInt(pageLog2));
   const leaf = (at: bigint, global: boolean): TlbTarget => ({
     cache: 'tlb',

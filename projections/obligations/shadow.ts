@@ -12,11 +12,14 @@ import { putReg, reg, regValue, resetRegisters, vmidWildcard } from '../../core/
 import { initialSmmu, type SmmuState } from '../../core/smmu/state.ts';
 import { type Request, type Translation, translate } from '../../core/smmu/translate.ts';
 import type { State } from '../../core/state.ts';
+import { type Atcs, newAtcs } from './atcs.ts';
+import { oweCombined } from './combined.ts';
 import { type Commands, commandQueueOf, newCommands, produce } from './commands.ts';
 import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
 import { type Ledger, newLedger } from './ledger.ts';
 import type { Change } from './obligation.ts';
+import { newOutputs } from './outputs.ts';
 import type { Roots } from './roots.ts';
 import { linkStreams, type Streams, streamTableShape, unlinkStreams } from './streams.ts';
 import { tableChanged } from './table-changes.ts';
@@ -30,6 +33,8 @@ export interface Shadow {
   readonly ledger: Ledger;
   readonly commands: Commands;
   readonly fills: Fills;
+  readonly atcs: Atcs;
+  readonly tables: Tables;
   readonly streams: Streams;
   /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
   readonly walkedPages: Set<number>;
@@ -46,12 +51,15 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
   const features = new Features(config.idr);
   const ledger = newLedger();
   const tables: Tables = {
+    smmu: config.name,
     watch,
     ledger,
     byKey: new Map(),
     roots: new Map(),
+    live: newOutputs(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
+    combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
     claimed: (pa, bytes, by) => reused(shadow, pa, bytes, by, false),
     mapped: (pa, bytes, by) => reused(shadow, pa, bytes, by, true),
   };
@@ -65,7 +73,9 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     ledger,
     commands: newCommands(),
     fills: newFills(),
-    streams: { watch, contexts, features, linked: undefined, e2h: false },
+    atcs: newAtcs(),
+    tables,
+    streams: { watch, contexts, features, linked: undefined, second: new Map(), e2h: false },
     walkedPages: new Set(),
     stores: new Map(),
     bare: initialSmmu(none, resetRegisters(config)),
@@ -91,12 +101,13 @@ export function registerWritten(
   shadow: Shadow,
   { register, value, old, seq }: EntryOf<'register.written'>,
   change: () => Change,
+  actor: string,
 ): void {
   const { bare, streams } = shadow;
   if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
-    const move = { from: Number(old), to: Number(value), seq };
+    const move = { from: Number(old), to: Number(value), seq, actor };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);
   } else if (register === 'CR0') {
     if ((value & 1n) === 1n && streams.linked === undefined) link(shadow, change());

@@ -8,9 +8,10 @@ import type { Features } from '../../core/smmu/features.ts';
 import { L1STD } from '../../core/smmu/ste.ts';
 import { attach, type Contexts, detach } from './contexts.ts';
 import { owe } from './ledger.ts';
-import type { Change, Obligation } from './obligation.ts';
-import { sameSte, viewSte } from './structures.ts';
-import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
+import type { Change, Obligation, Output } from './obligation.ts';
+import { changeSecond, type SecondUser, viewStage2 } from './second-stage.ts';
+import { type SteView, sameSte, viewSte } from './structures.ts';
+import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch, wholeRegion } from './watch.ts';
 
 /** Where the stream table stands and how it is cut. */
 export interface StreamTableShape {
@@ -33,6 +34,8 @@ export interface Streams {
   readonly contexts: Contexts;
   readonly features: Features;
   linked: Linked | undefined;
+  /** Streams whose STE leads to stage 2 tables. */
+  readonly second: Map<number, SecondUser>;
   e2h: boolean;
 }
 
@@ -55,6 +58,9 @@ export function linkStreams(streams: Streams, shape: StreamTableShape, change: C
   const twoLevel = splitLog2 > 0;
   const count = twoLevel ? 2 ** Math.max(0, sizeLog2 - splitLog2) : 2 ** sizeLog2;
   const region: Region = {
+    smmu: streams.contexts.roots.tables.smmu,
+    as: 'stream table',
+    held: () => 'STRTAB_BASE still leads there',
     start: base,
     end: base + count * (twoLevel ? 8 : 64),
     unitBytes: twoLevel ? 8 : 64,
@@ -112,10 +118,13 @@ function steChanged(
 ): void {
   if (sameSte(before, after)) return;
   streams.contexts.lastChange = change.seq;
-  const owed = change.initial === true ? undefined : oweSte(streams, streamId, pa, change);
+  const { contexts, features, second } = streams;
+  const was = viewSte(before, features, streams.e2h);
+  const is = viewSte(after, features, streams.e2h);
+  const output = was === undefined || was.contexts === is?.contexts ? undefined : contextsOf(was);
+  const owed = change.initial === true ? undefined : oweSte(streams, streamId, pa, change, undefined, output);
+  changeSecond(contexts.roots, second, streamId, viewStage2(after, features), change, owed);
   // The new first, so that what both lead to stays.
-  const was = viewSte(before, streams.features, streams.e2h);
-  const is = viewSte(after, streams.features, streams.e2h);
   const same = was !== undefined && is !== undefined && sameView(was, is);
   if (same) return;
   if (was !== undefined && is !== undefined && was.contexts === is.contexts) {
@@ -137,15 +146,25 @@ function oweSte(
   where: number,
   change: Change,
   upper?: Obligation,
+  output?: Output,
 ): Obligation {
   const target = { cache: 'ste', streamId, substreamId: 0, span: 1 } as const;
-  const owed = { kind: 'config', structure: 'STE', where, targets: [target], upper } as const;
+  const lead = output === undefined ? {} : { output };
+  const owed = { kind: 'config', structure: 'STE', where, targets: [target], upper, ...lead } as const;
   return owe(contexts.roots.ledger, owed, change);
+}
+
+/** The array of CDs or L1CDs that a stale STE leads to. */
+function contextsOf({ contexts, leafLog2, cdMax }: SteView): Output {
+  const sizeLog2 = leafLog2 === 0 ? cdMax + 6 : Math.max(6, cdMax - leafLog2 + 3);
+  return { pa: contexts, sizeLog2 };
 }
 
 function reach(streams: Streams, streamId: number, words: Words, change: Change): void {
   const view = viewSte(words, streams.features, streams.e2h);
   if (view !== undefined) attach(streams.contexts, streamId, view, change);
+  const { contexts, features, second } = streams;
+  changeSecond(contexts.roots, second, streamId, viewStage2(words, features), change, undefined);
 }
 
 function l1stdChanged(streams: Streams, index: number, before: Words, after: Words, change: Change): void {
@@ -162,14 +181,17 @@ function l1stdChanged(streams: Streams, index: number, before: Words, after: Wor
 
 function oweL1std(
   { contexts }: Streams,
-  { shape, region }: Linked,
+  { shape, region, leaves }: Linked,
   index: number,
   change: Change,
 ): Obligation {
   const span = 2 ** shape.splitLog2;
   const target = { cache: 'l1std', streamId: index * span, substreamId: 0, span } as const;
   const where = region.start + index * 8;
-  return owe(contexts.roots.ledger, { kind: 'config', structure: 'L1STD', where, targets: [target] }, change);
+  const leaf = leaves.get(index);
+  const output = leaf === undefined ? {} : { output: wholeRegion(leaf) };
+  const owed = { kind: 'config', structure: 'L1STD', where, targets: [target], ...output } as const;
+  return owe(contexts.roots.ledger, owed, change);
 }
 
 /** The array of STEs an L1STD leads to: Span 0 and 12 on are inactive (5.1). */
@@ -187,6 +209,9 @@ function addLeaf(streams: Streams, index: number, words: Words, change: Change):
   if (linked === undefined || span === undefined) return;
   const first = index * 2 ** linked.shape.splitLog2;
   const region: Region = {
+    smmu: streams.contexts.roots.tables.smmu,
+    as: 'stream table',
+    held: () => 'an L1STD still leads there',
     ...span,
     unitBytes: 64,
     since: watch.tick,
@@ -224,8 +249,10 @@ function dropStes(
   upper: Obligation | undefined,
 ): void {
   for (const [at, words] of nonZeroUnits(streams.watch.memory, region.start, region.end, 64)) {
-    const owed = oweSte(streams, first + at, region.start + at * 64, change, upper);
     const view = viewSte(words, streams.features, streams.e2h);
+    const output = view === undefined ? undefined : contextsOf(view);
+    const owed = oweSte(streams, first + at, region.start + at * 64, change, upper, output);
     if (view !== undefined) detach(streams.contexts, first + at, view, change, owed);
+    changeSecond(streams.contexts.roots, streams.second, first + at, undefined, change, owed);
   }
 }

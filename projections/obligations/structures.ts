@@ -171,7 +171,7 @@ function tree(
       pa: ttb - (ttb % align),
       level,
       entries: 2 ** entriesLog2,
-      reading: { granule, wide: granule.pageLog2 === 16 ? oas > 48 : ds, bigEndian, ignoresAf },
+      reading: { stage: 1, granule, wide: granule.pageLog2 === 16 ? oas > 48 : ds, bigEndian, ignoresAf },
     },
   ];
 }

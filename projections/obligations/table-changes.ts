@@ -9,12 +9,13 @@ import {
   readDescriptor,
   sameTable,
 } from './descriptor-change.ts';
-import { type Ledger, owe, tlbObligations } from './ledger.ts';
+import { owe, tlbObligations } from './ledger.ts';
 import type { Change, Obligation, ObligationKind, Output, TlbTarget } from './obligation.ts';
 import {
   cacheableBelow,
   linkChild,
   markGlobals,
+  putLeaf,
   type Reach,
   reachesOf,
   spanOffset,
@@ -45,10 +46,11 @@ export function tableChanged(
   if (kind !== undefined) for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
   else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, table, index, change);
 
+  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now);
   if (now.kind === 'leaf') {
     const bytes = 2 ** spanLog2(table.reading.granule, table.level);
     tables.mapped(now.output, bytes, { as: 'page for DMA', where: table.pa + index * 8, change });
-    if (isGlobal(now)) markGlobals(table);
+    if (isGlobal(now, table.reading)) markGlobals(table);
   }
   if (old.kind === 'table' && now.kind === 'table' && old.output === now.output) return;
   // The new child first, so that what both share stays.
@@ -60,9 +62,10 @@ export function tableChanged(
 /** What a change of a valid descriptor makes owed, or undefined: nothing. */
 function owedKind(table: Table, old: Descriptor, now: Descriptor): ObligationKind | undefined {
   if (!isCacheable(old, table.reading)) return undefined;
-  if (old.kind === 'table') return now.kind === 'table' && sameTable(old, now) ? undefined : 'table';
+  if (old.kind === 'table')
+    return now.kind === 'table' && sameTable(old, now, table.reading) ? undefined : 'table';
   if (now.kind !== 'leaf') return 'broken';
-  const difference = leafDifference(old, now);
+  const difference = leafDifference(old, now, table.reading);
   return difference === 'none' ? undefined : difference;
 }
 
@@ -74,9 +77,8 @@ interface Place {
 
 function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach, change: Change): void {
   const { table, index, descriptor } = place;
-  const { ledger } = tables;
   const va = reach.va + spanOffset(table, index);
-  const upper = oweDescriptor(ledger, place, kind, reach, va, change);
+  const upper = oweDescriptor(tables, place, kind, reach, va, change);
   const below = descriptor.kind === 'table' ? table.children.get(index)?.table : undefined;
   if (below === undefined) return;
   let count = 0;
@@ -84,12 +86,12 @@ function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach,
     if (count >= BELOW_MAX) return;
     count += 1;
     const lost = each.descriptor.kind === 'table' ? 'table' : 'broken';
-    oweDescriptor(ledger, each, lost, reach, each.va, change, upper);
+    oweDescriptor(tables, each, lost, reach, each.va, change, upper);
   }
 }
 
 function oweDescriptor(
-  ledger: Ledger,
+  tables: Tables,
   { table, index, descriptor }: Place,
   kind: ObligationKind,
   { root }: Reach,
@@ -98,17 +100,18 @@ function oweDescriptor(
   upper?: Obligation,
 ): Obligation | undefined {
   if (table.level < 0) return undefined; // Not held by the modelled walk cache, and without a span code.
+  const { ledger } = tables;
   const { granule } = table.reading;
   const leaf = descriptor.kind === 'leaf';
   const sizeLog2 = spanLog2(granule, table.level);
   const target: TlbTarget = {
     cache: leaf ? 'tlb' : 'walk',
     regime: root.regime,
-    stage: 1,
+    stage: root.stage,
     vmid: root.vmid,
     asid: root.asid,
     // Table information is ASID-specific even below a global leaf (Arm ARM D8.16.3); nG does not count in EL2.
-    global: leaf && isGlobal(descriptor) && root.regime !== 'EL2',
+    global: leaf && isGlobal(descriptor, table.reading) && root.regime !== 'EL2',
     va,
     sizeLog2,
     granuleLog2: granule.pageLog2,
@@ -119,7 +122,9 @@ function oweDescriptor(
   const bytesLog2 = leaf ? sizeLog2 : granule.pageLog2;
   const output: Output = { pa: descriptor.output, sizeLog2: bytesLog2 };
   const where = table.pa + index * 8;
-  return owe(ledger, { kind, structure, where, targets: [target], output, upper }, change);
+  const owed = owe(ledger, { kind, structure, where, targets: [target], output, upper }, change);
+  if (root.nested.size > 0) tables.combined(owed, target, change);
+  return owed;
 }
 
 /** A valid descriptor stands again where an obligation is outstanding: told with the finding. */

@@ -1,5 +1,5 @@
 /**
- * The stage 1 translation tables that CDs make reachable, found as they are linked: a table page is
+ * The translation tables that CDs and STEs make reachable, found as they are linked: a table page is
  * read once when a descriptor or a TTB first points at it, and followed store by store from then on.
  * What is kept is bounded by the tables that are linked.
  */
@@ -8,13 +8,15 @@ import type { Regime } from '../../core/smmu/events.ts';
 import { spanLog2 } from '../../core/smmu/granule.ts';
 import { type Descriptor, isCacheable, isGlobal, type Reading, readDescriptor } from './descriptor-change.ts';
 import type { Ledger } from './ledger.ts';
-import type { Change, Obligation } from './obligation.ts';
+import type { Change, Obligation, Output, TlbTarget } from './obligation.ts';
+import { addOutput, type OutputIndex, removeOutput } from './outputs.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch } from './watch.ts';
 
 /** One TTB of a CD, as the tags of its entries see it. Lives while CDs name it or its tags are dirty. */
 export interface Root {
   readonly key: string;
   readonly regime: Regime;
+  readonly stage: 1 | 2;
   readonly vmid: number;
   readonly asid: number;
   /** First input address: 0, or that of the TTB1 half. */
@@ -24,6 +26,8 @@ export interface Root {
   top: Link | undefined;
   /** CDs, by stream, that name it now. */
   users: number;
+  /** Of a stage 2 root: the streams whose stage 1 rests on it. */
+  readonly nested: Set<number>;
   /** A leaf with nG=0 was seen. */
   globals: boolean;
   /** What is owed before its tags may be used for something else. */
@@ -38,7 +42,15 @@ export interface Table {
   readonly reading: Reading;
   readonly parents: Set<Link>;
   readonly children: Map<number, Link>;
+  readonly leaves: Map<number, LiveLeaf>;
   readonly region: Region;
+}
+
+/** A valid leaf of a table that is linked. */
+export interface LiveLeaf {
+  readonly table: Table;
+  readonly index: number;
+  readonly output: Output;
 }
 
 /** A pointer to a table: from a descriptor of another, or from a TTB. */
@@ -55,12 +67,17 @@ export interface Reach {
 }
 
 export interface Tables {
+  readonly smmu: string;
   readonly watch: Watch;
   readonly ledger: Ledger;
   readonly byKey: Map<string, Table>;
   readonly roots: Map<string, Root>;
+  /** Valid leaves by the memory they lead to. */
+  readonly live: OutputIndex<LiveLeaf>;
   /** Told of every change of a descriptor in a reachable table. */
   readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
+  /** Told of what is owed for a stage 2 descriptor that entries of both stages may rest on. */
+  readonly combined: (owed: Obligation, target: TlbTarget, change: Change) => void;
   /** Told of memory that becomes a structure. */
   readonly claimed: (pa: number, bytes: number, by: Claim) => void;
   /** Told of memory that becomes the output of a leaf. */
@@ -105,8 +122,8 @@ export function linkTable(
 }
 
 function keyOf({ pa, level, entries, reading }: Pick<Table, 'pa' | 'level' | 'entries' | 'reading'>): string {
-  const { granule, wide, bigEndian, ignoresAf } = reading;
-  return `${pa}:${level}:${entries}:${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
+  const { stage, granule, wide, bigEndian, ignoresAf } = reading;
+  return `${stage}:${pa}:${level}:${entries}:${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
 }
 
 function newTable(
@@ -119,7 +136,12 @@ function newTable(
     ...shape,
     parents: new Set(),
     children: new Map(),
+    leaves: new Map(),
     region: {
+      smmu: tables.smmu,
+      as: 'translation table',
+      held: () => heldBy(table),
+      told: () => toldOf(table),
       start: shape.pa,
       end: shape.pa + shape.entries * 8,
       unitBytes: 8,
@@ -133,22 +155,45 @@ function newTable(
 
 /** Bounded by the levels: each child is one level down. */
 function linkChildren(tables: Tables, table: Table, change: Change): void {
-  if (table.level >= 3) {
-    noteGlobals(tables, table);
-    return;
-  }
+  let globals = false;
   for (const [index, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
     const descriptor = readDescriptor(words, table.level, table.reading);
     if (descriptor.kind === 'table') linkChild(tables, table, index, descriptor, change);
-    else if (descriptor.kind === 'leaf' && isGlobal(descriptor)) markGlobals(table);
+    else if (descriptor.kind === 'leaf') {
+      putLeaf(tables, table, index, descriptor);
+      globals ||= isGlobal(descriptor, table.reading);
+    }
   }
+  if (globals) markGlobals(table);
 }
 
-function noteGlobals(tables: Tables, table: Table): void {
-  for (const [, words] of nonZeroUnits(tables.watch.memory, table.region.start, table.region.end, 8)) {
-    const descriptor = readDescriptor(words, table.level, table.reading);
-    if (descriptor.kind === 'leaf' && isGlobal(descriptor)) return markGlobals(table);
+/** Entry `index` is this leaf now; or none, when it is not one. */
+export function putLeaf(tables: Tables, table: Table, index: number, descriptor: Descriptor): void {
+  const before = table.leaves.get(index);
+  const isLeaf = descriptor.kind === 'leaf';
+  if (before !== undefined) {
+    if (isLeaf && before.output.pa === descriptor.output) return;
+    removeOutput(tables.live, before);
+    table.leaves.delete(index);
   }
+  if (!isLeaf) return;
+  const output = { pa: descriptor.output, sizeLog2: spanLog2(table.reading.granule, table.level) };
+  const leaf: LiveLeaf = { table, index, output };
+  table.leaves.set(index, leaf);
+  addOutput(tables.live, leaf);
+}
+
+/** A context that was given up is told once, whatever of its tables is given back. */
+export function toldOf(table: Table): void {
+  for (const { root } of reachesOf(table)) if (root.tags !== undefined) root.tags.reported = true;
+}
+
+/** Why a walk may read the table: it is linked below a context in use, or below one whose tags are dirty. */
+export function heldBy(table: Table): string | undefined {
+  const reaches = reachesOf(table);
+  if (reaches.some(({ root }) => root.users > 0)) return 'a walk still leads there';
+  const dirty = reaches.some(({ root: { tags } }) => tags !== undefined && !tags.done && !tags.reported);
+  return dirty ? 'entries of a context that was given up may lead there' : undefined;
 }
 
 /** Notes with every root of the table that it has global leaves. */
@@ -177,6 +222,7 @@ export function unlink(tables: Tables, link: Link): void {
   if (table.parents.size > 0) return;
   tables.byKey.delete(table.key);
   removeRegion(tables.watch, table.region);
+  for (const leaf of table.leaves.values()) removeOutput(tables.live, leaf);
   for (const child of table.children.values()) unlink(tables, child);
 }
 

@@ -17,11 +17,12 @@ export function showSize(sizeLog2: number): string {
 export function showOwes(obligation: Obligation): string {
   const [target] = obligation.targets;
   if (!isTlb(target)) return showConfigTarget(target);
-  const tags = `${target.global ? 'global' : `asid ${hex(target.asid)}`}, vmid ${hex(target.vmid)}`;
+  const context = target.stage === 2 ? 'S2' : target.global ? 'global' : `asid ${hex(target.asid)}`;
+  const tags = `${context}, vmid ${hex(target.vmid)}`;
   const regime = target.regime === 'EL1' ? '' : `${target.regime}, `;
   if (obligation.kind === 'tags') return `TLB(${regime}${tags}, all addresses)`;
   const what = target.leaf ? 'TLB' : 'TLB and walk cache';
-  return `${what}(${regime}${tags}, va ${hex(target.va)}/${showSize(target.sizeLog2)})`;
+  return `${what}(${regime}${tags}, ${target.stage === 2 ? 'ipa' : 'va'} ${hex(target.va)}/${showSize(target.sizeLog2)})`;
 }
 
 function showConfigTarget(target: Exclude<Target, { regime: unknown }>): string {
@@ -57,7 +58,9 @@ export function showTlbEntry(entry: EntryOf<'tlb.filled'>): string {
 
 /** The structure by the name a reader looks for. */
 export function showStructure(obligation: Obligation): string {
-  const stage = obligation.stage2 === undefined ? '' : 'stage 2 ';
+  const [target] = obligation.targets;
+  const second = obligation.stage2 !== undefined || (isTlb(target) && target.stage === 2);
+  const stage = second ? 'stage 2 ' : '';
   if (obligation.structure === 'leaf') return `${stage}leaf descriptor`;
   if (obligation.structure === 'table') return `${stage}table descriptor`;
   return obligation.structure;

@@ -6,7 +6,7 @@
 
 import type { Words } from '../../core/layout/field.ts';
 import { Memory, type RamRange } from '../../core/memory/memory.ts';
-import type { Change } from './obligation.ts';
+import type { Change, Output } from './obligation.ts';
 
 /** An array of structures of 8 or 64 bytes each. */
 export interface Region {
@@ -15,6 +15,13 @@ export interface Region {
   readonly unitBytes: 8 | 64;
   /** Tick at which it became reachable. */
   readonly since: number;
+  readonly smmu: string;
+  /** What it holds: `translation table`, `table of CDs`, ... */
+  readonly as: string;
+  /** Whether hardware may read it now, or may have it cached: in words, or undefined. */
+  held(): string | undefined;
+  /** A finding names it. */
+  told?(): void;
   /** The structure at `index` changed from `before` to `after`. */
   changed(index: number, before: Words, after: Words, change: Change): void;
   gone: boolean;
@@ -85,6 +92,27 @@ export function* nonZeroUnits(
       if (unit.some((word) => word !== 0)) yield [(pa - start) / unitBytes, unit];
     }
   }
+}
+
+/** The region as what a pointer leads to: its size is a power of two. */
+export function wholeRegion({ start, end }: Region): Output {
+  return { pa: start, sizeLog2: Math.ceil(Math.log2(end - start)) };
+}
+
+/** The structures that lie in `[pa, pa + bytes)`. */
+export function regionsIn({ pages, large }: Watch, pa: number, bytes: number): readonly Region[] {
+  const found = new Set<Region>();
+  const [first, last] = [Math.floor(pa / PAGE), Math.floor((pa + bytes - 1) / PAGE)];
+  const add = (region: Region): void => {
+    if (region.start < pa + bytes && region.end > pa) found.add(region);
+  };
+  for (const region of large) add(region);
+  if (last - first > pages.size) {
+    for (const listed of pages.values()) listed.forEach(add);
+  } else {
+    for (let page = first; page <= last; page += 1) pages.get(page)?.forEach(add);
+  }
+  return [...found];
 }
 
 /** Whether a store to `pa` may change a structure: nearly no store does. */

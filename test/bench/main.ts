@@ -18,6 +18,7 @@ const parts: Readonly<Record<string, () => Promise<Part>>> = {
   pipeline: () => import('./pipeline.ts'),
   import: () => import('./import.ts'),
   iommufd: () => import('./iommufd.ts'),
+  rules: () => import('./rules.ts'),
 };
 
 const RESULT = 'rows ';

@@ -10,8 +10,8 @@ import { openSession } from '../../core/machine.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { checkHistory } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
+import { invalidations } from '../../projections/invalidations.ts';
 import { openPass } from '../../projections/projection.ts';
-import { staleTranslation } from '../../projections/stale-translation.ts';
 import { reset } from '../support/build.ts';
 import type { Action } from '../support/drivers.ts';
 import {
@@ -161,7 +161,7 @@ describe('the rule on random stories', () => {
         const { entries } = play(story);
         const config = worldConfig(story.setup);
         const middle = cut % (entries.length + 1);
-        const pass = openPass([staleTranslation(config, 'main')]);
+        const pass = openPass([invalidations(config, 'main')]);
         for (const entry of entries.slice(0, middle)) pass.take(entry);
         pass.answers();
         for (const entry of entries.slice(middle)) pass.take(entry);

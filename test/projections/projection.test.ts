@@ -3,9 +3,9 @@ import { Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../core/event.ts';
 import { checkHistory } from '../../projections/check.ts';
+import { invalidations } from '../../projections/invalidations.ts';
 import { liveProjections } from '../../projections/live.ts';
 import { projection, runProjections } from '../../projections/projection.ts';
-import { staleTranslation } from '../../projections/stale-translation.ts';
 import { at, dma, map, unmap } from '../support/build.ts';
 import { given } from '../support/entries.ts';
 
@@ -28,7 +28,7 @@ describe('projections', () => {
     const [dmas, fills, findings] = runProjections(log.entries, [
       countOf('dma'),
       countOf('tlb.filled'),
-      staleTranslation(log.machine, 'main'),
+      invalidations(log.machine, 'main'),
     ]);
     expect(dmas).toBe(3);
     expect(fills).toBe(4);
@@ -45,7 +45,7 @@ describe('projections', () => {
     const entries$ = new Subject<readonly Entry[]>();
     const counts: number[] = [];
     let last: unknown;
-    liveProjections(entries$, [staleTranslation(log.machine, 'main')]).subscribe(([findings]) => {
+    liveProjections(entries$, [invalidations(log.machine, 'main')]).subscribe(([findings]) => {
       counts.push(findings.length);
       last = findings;
     });

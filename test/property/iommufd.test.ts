@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 import type { AnyObject, Area, Context, HwptNested, HwptPaging } from '../../core/kernel/iommufd/state.ts';
 import { runsOf } from '../../core/kernel/process/memory.ts';
 import type { State } from '../../core/state.ts';
+import { checkHistory } from '../../projections/check.ts';
 import { wrongIn } from '../support/iommufd-rules.ts';
 import { type Host, host, type Outcome } from '../support/kernel.ts';
 import { freePages } from '../support/reach.ts';
@@ -363,6 +364,8 @@ describe('random calls of two contexts', () => {
         expect(wrongIn(of.state)).toEqual([]);
         for (const { name, domains } of Object.values(of.state.drivers))
           expect(domains.size).toBe(clean.state.drivers[name]!.domains.size);
+        // A correct driver gives nothing back that hardware may still reach.
+        expect(checkHistory(of.look(), of.machine, 'main')).toEqual([]);
         expect(freePages(of.state) + cdPages(of.state)).toBe(freePages(clean.state) + cdPages(clean.state));
       }),
       { numRuns: RUNS, seed: SEED },

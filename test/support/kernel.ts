@@ -3,6 +3,7 @@
  * fields by their uAPI names, as text in tables (`ioas_id=1 length=0x1000`).
  */
 import { ScenarioRunner } from '../../adapters/scenario/runner.ts';
+import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import { Simulation } from '../../core/simulation.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
@@ -22,6 +23,7 @@ export interface Host {
   readonly state: State;
   /** The machine itself, for stimuli without a scenario line. */
   readonly simulation: Simulation;
+  readonly machine: MachineConfig;
   /** What happened since the last look. */
   look(): readonly Entry[];
 }
@@ -30,8 +32,10 @@ export interface Host {
 export function host(kernel: object = {}, machine: object = {}): Host {
   let simulation: Simulation | undefined;
   let seen: Entry[] = [];
+  let made: MachineConfig | undefined;
   const runner = new ScenarioRunner({
     begin: (config) => {
+      made = config;
       simulation = new Simulation(initialState(config, resetRegisters));
       simulation.entries$.subscribe((entries) => seen.push(...entries));
       return simulation;
@@ -56,6 +60,10 @@ export function host(kernel: object = {}, machine: object = {}): Host {
     get simulation() {
       if (simulation === undefined) throw new Error('no machine');
       return simulation;
+    },
+    get machine() {
+      if (made === undefined) throw new Error('no machine');
+      return made;
     },
     look: () => {
       const since = seen;

@@ -53,6 +53,23 @@ describe('a new IOVA', () => {
   });
 });
 
+describe('an endpoint of few address bits', () => {
+  const narrow = () => dmaHost({ machine: { endpoints: [{ name: 'nvme0', streamId: 16, dmaBits: 16 }] } });
+
+  it('gets what it can reach, and what others keep when there is nothing else', () => {
+    const host = narrow();
+    const all = Array.from({ length: 15 }, () => host.map({ pa: '0x10000' }));
+    expect([all[0], all[14]]).toEqual(['0xf000', '0x1000']);
+    expect(host.map({ pa: '0x10000' })).toBe('ENOMEM');
+    for (const iova of all.slice(0, 2)) host.unmap(iova);
+    host.look();
+    // CPU 0 keeps two single pages; CPU 1 needs one, and takes them from everybody.
+    expect(host.map({ cpu: 1, pa: '0x10000' })).toBe('0xf000');
+    expect(of(host.look(), 'iova.emptied')).toHaveLength(1);
+    expect(host.map({ pa: '0x10000' })).toBe('0xe000');
+  });
+});
+
 describe('a freed IOVA', () => {
   it('is the next one of its CPU and size, the last freed first', () => {
     const host = dmaHost();

@@ -1,24 +1,18 @@
 /**
- * The first rule: no device reaches memory through a translation or configuration that software has
- * taken away. It reads only the log. Each change of a structure that hardware may have cached makes
- * obligations; only commands that cover them, performed after the change and completed by a
- * CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4; I1 to I3 of the catalogue).
- *
- * `used-stale`: an access was served from an entry that a fresh look at memory contradicts.
- * `could-be-used`: memory took a new role while an entry may still lead to it. Page frees are not in
- * the log yet: when a `page.freed` event exists, its handler calls `reused` as structures do now.
- *
- * Streams with stage 2 have `used-stale` only (`obligations/nested-use.ts`). Left out: ATCs.
+ * The rules of invalidation, in one fold. They read only the log. Each change of a structure that
+ * hardware may have cached makes obligations; only commands that cover them, performed after the change
+ * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
+ * `stale-use.ts` (I1, I3, I8), `stale-atc.ts` (I9), `release.ts` (I2).
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
-import type { Request } from '../core/smmu/translate.ts';
-import { type AccessEntry, explainReuse, explainUse, type Teller } from './explain.ts';
+import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
-import { mapAround } from './obligations/around.ts';
+import { originOf, type State, withShadow } from './invalidation-state.ts';
+import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
   consumed,
@@ -26,12 +20,11 @@ import {
   performed,
   rejected,
   synced,
+  timedOut,
   unissued,
 } from './obligations/commands.ts';
 import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
-import { judgeNestedUse } from './obligations/nested-use.ts';
-import type { Change } from './obligations/obligation.ts';
-import { leadingTo } from './obligations/outputs.ts';
+import type { Invalidation } from './obligations/obligation.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
   choiceSet,
@@ -44,26 +37,16 @@ import {
   walked,
 } from './obligations/shadow.ts';
 import type { Claim } from './obligations/tables.ts';
-import { judgeUse } from './obligations/use.ts';
-import { isWatched, loaded, newWatch, stored, type Watch } from './obligations/watch.ts';
+import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
-
-interface State {
-  readonly watch: Watch;
-  readonly shadows: ReadonlyMap<string, Shadow>;
-  readonly teller: Teller;
-  readonly findings: Finding[];
-  /** The stimulus that the present entries follow from. */
-  stimulus: Entry | undefined;
-}
-
-/** Findings that carry a map; making one costs as much as a hundred entries. */
-const MAPS_MAX = 64;
+import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
+import { checkAccess } from './stale-use.ts';
 
 /** The rule over the log of one branch. `branch` names positions. */
-export function staleTranslation(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
+export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
   return projection<State, readonly Finding[]>({
-    name: 'stale-translation',
+    name: 'invalidations',
     initial: () => initialState(machine, branch),
     handlers,
     answer: ({ findings }) => findings,
@@ -75,10 +58,13 @@ function initialState(machine: MachineConfig, branch: string): State {
   const teller: Teller = { branch, misses: new WeakMap() };
   const findings: Finding[] = [];
   const reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void => {
-    for (const finding of reuses(teller, shadow, pa, bytes, by, mapped)) findings.push(finding);
+    for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
   };
   const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, reused)]));
-  return { watch, shadows, teller, findings, stimulus: undefined };
+  const endpoints = new Map(
+    machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
+  );
+  return { endpoints, watch, shadows, teller, findings, releases: newReleases(), stimulus: undefined };
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -94,6 +80,14 @@ const handlers: ProjectionHandlers<State> = {
   observe: noteStimulus,
   'command.issue': noteStimulus,
   'cpu.tlbi': noteStimulus,
+  ioctl: noteStimulus,
+  'mem.free': noteStimulus,
+  'user.write': noteStimulus,
+  close: noteStimulus,
+  'ats.translate': (state, entry) => {
+    noteStimulus(state, entry);
+    for (const { fills } of state.shadows.values()) accessEnded(fills);
+  },
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
@@ -110,16 +104,25 @@ const handlers: ProjectionHandlers<State> = {
 
   'register.written': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) =>
-      registerWritten(shadow, entry, () => {
-        const { value, old } = entry;
-        return { ...originOf(state, entry), pa: 0, before: old, after: value };
-      }),
+      registerWritten(
+        shadow,
+        entry,
+        () => {
+          const { value, old } = entry;
+          return { ...originOf(state, entry), pa: 0, before: old, after: value };
+        },
+        state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
+      ),
     ),
   'register.updated': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => registerUpdated(shadow, entry)),
   'value.set': (state, { path, value }) => {
     const [smmu = '', group, name = ''] = path.split('.');
     if (group === 'choices') withShadow(state, smmu, (shadow) => choiceSet(shadow, name, value));
+    // ATS comes back: the reset is over.
+    if (group !== 'ats' || value !== true) return;
+    for (const { atcs } of state.shadows.values())
+      if (atcs.endpoints.has(smmu)) endpointOf(atcs, smmu).inReset = false;
   },
 
   'command.fetched': (state, entry) =>
@@ -128,9 +131,10 @@ const handlers: ProjectionHandlers<State> = {
     withShadow(state, entry.smmu, ({ commands }) => consumed(commands, entry.fetched, entry.seq)),
   'command.performed': (state, entry) => {
     state.watch.hardwareTick = entry.tick;
-    withShadow(state, entry.smmu, ({ commands, ledger }) =>
-      performed(commands, ledger, entry.fetched, entry.seq),
-    );
+    withShadow(state, entry.smmu, (shadow) => {
+      const command = performed(shadow.commands, shadow.ledger, entry.fetched, entry.seq);
+      if (command?.atc !== undefined) judgeAsked(state, shadow, command, entry.seq);
+    });
   },
   'command.rejected': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands }) =>
@@ -144,13 +148,32 @@ const handlers: ProjectionHandlers<State> = {
     if (entry.why !== undefined || row === undefined || stimulus?.type !== 'cpu.tlbi') return;
     withShadow(state, entry.smmu, ({ commands, ledger, streams, features, bare }) => {
       const scope = broadcastScope(row, broadcastMessage(row, stimulus), features, vmidWildcard(bare));
-      settleRoots(streams.contexts.roots, broadcast(commands, ledger, scope, entry));
+      const discharged = broadcast(commands, ledger, scope, entry);
+      settleRoots(streams.contexts.roots, discharged);
+      cameTooLate(state, discharged);
     });
   },
   'sync.completed': (state, entry) =>
-    withShadow(state, entry.smmu, ({ commands, ledger, streams }) =>
-      settleRoots(streams.contexts.roots, synced(commands, ledger, entry)),
-    ),
+    withShadow(state, entry.smmu, ({ commands, ledger, streams, atcs }) => {
+      const discharged = synced(commands, ledger, entry);
+      settleRoots(streams.contexts.roots, discharged);
+      cameTooLate(state, discharged);
+      if (atcs.going.size > 0) settleAtcs(atcs, entry.queue ?? 'CMDQ');
+    }),
+
+  'atc.filled': (state, entry) => withShadow(state, entry.smmu, (shadow) => keepAnswer(shadow, entry)),
+  'atc.invalidated': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => atcInvalidated(shadow, entry)),
+  'atc.evicted': (state, entry) => withShadow(state, entry.smmu, ({ atcs }) => atcEvicted(atcs, entry)),
+  'atc.timedout': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => {
+      const command = timedOut(shadow.commands, entry.fetched, entry.seq);
+      if (command !== undefined) judgeAsked(state, shadow, command, entry.seq);
+    }),
+  'endpoint.reset': (state, { smmu, endpoint }) =>
+    withShadow(state, smmu, ({ atcs }) => {
+      endpointOf(atcs, endpoint).inReset = true;
+    }),
 
   'descriptor.fetched': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => {
@@ -178,6 +201,9 @@ const handlers: ProjectionHandlers<State> = {
   'cache.evicted': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
 
+  'pages.returned': pagesReturned,
+  'pages.taken': pagesTaken,
+
   'access.completed': checkAccess,
   'access.terminated': checkAccess,
 };
@@ -197,74 +223,13 @@ function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
   }
 }
 
-function withShadow({ shadows }: State, name: string, work: (shadow: Shadow) => void): void {
-  const shadow = shadows.get(name);
-  if (shadow !== undefined) work(shadow);
-}
-
-/** Who made the change: the entry, and what its stimulus tells of the place. */
-function originOf({ stimulus }: State, entry: Entry): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
-  const { seq, actor } = entry;
-  if (stimulus === undefined || stimulus.seq !== entry.cause || !('pc' in stimulus || 'line' in stimulus))
-    return { seq, actor };
-  const { line, cpu, pc } = stimulus;
-  return {
-    seq,
-    actor,
-    ...(line === undefined ? {} : { line }),
-    ...(cpu === undefined ? {} : { cpu }),
-    ...(pc === undefined ? {} : { pc }),
-  };
-}
-
-function checkAccess(state: State, entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>): void {
-  state.watch.hardwareTick = entry.tick;
-  // A Translated transaction rests on an answer of before, not on what the tables say now.
-  const asked = state.stimulus;
-  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) return;
-  const shadow = state.shadows.get(entry.smmu);
-  if (shadow === undefined) return;
-  const request = requestOf(state, entry);
-  const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
-  accessEnded(shadow.fills);
-  if (stale === undefined) return;
-  const { stimulus, findings, teller } = state;
-  const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
-  const map =
-    tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
-  const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
-}
-
-/** The access as it was asked; privilege and kind stand with the DMA. */
-function requestOf(
-  { stimulus }: State,
-  { streamId, substreamId, iova, access, cause }: AccessEntry,
-): Request {
-  const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
-  const { exec = false, privileged = false } = dma ?? {};
-  return { streamId, substreamId, iova, access, exec, privileged };
-}
-
-/** I2: each obligation whose entry may lead into the memory is told once. */
-function reuses(
-  teller: Teller,
+function judgeAsked(
+  { endpoints, teller, findings }: State,
   shadow: Shadow,
-  pa: number,
-  bytes: number,
-  by: Claim,
-  mapped: boolean,
-): readonly Finding[] {
-  if (by.change.initial === true || shadow.ledger.size === 0) return [];
-  const tables = leadingTo(shadow.ledger.tables, pa, bytes);
-  // A page may be mapped twice; only as a table it must not be.
-  const pages = mapped ? [] : leadingTo(shadow.ledger.pages, pa, bytes);
-  const findings: Finding[] = [];
-  for (const obligation of [...pages, ...tables]) {
-    if (obligation.reported || obligation.kind === 'relaxed' || obligation.where === by.where) continue;
-    obligation.reported = true;
-    const at = obligation.output?.pa ?? pa;
-    findings.push(explainReuse(teller, { shadow, obligation, pa: Math.max(pa, at), bytes, by }));
-  }
-  return findings;
+  command: Invalidation,
+  seq: number,
+): void {
+  const name = endpoints.get(`${shadow.name}:${command.atc?.streamId}`);
+  const found = name === undefined ? undefined : judgeUnanswered(shadow, teller, command, name, seq);
+  if (found !== undefined) findings.push(found);
 }
