@@ -13,7 +13,7 @@ export const queuePage = registerFile([
   register('CONS',    { offset: 0x00, width: 32, access: 'RO', spec }, { RD: uint(19, 0), ERR: uint(30, 24) }),
   register('PROD',    { offset: 0x04, width: 32, access: 'RW', spec }, { WR: uint(19, 0) }),
   register('CONFIG',  { offset: 0x08, width: 32, access: 'RW', spec }, { EN: flag(0) }),
-  register('STATUS',  { offset: 0x0c, width: 32, access: 'RO', spec }, { EN_OK: flag(0) }),
+  register('STATUS',  { offset: 0x0c, width: 32, access: 'RO', spec }, { ENABLED: flag(0) }),
   register('GERROR',  { offset: 0x10, width: 32, access: 'RO', spec }, { CMDQ_ERR: flag(0), CONS_DRAM_WR_ABT_ERR: flag(1), CMDQ_INIT_ERR: flag(2) }),
   register('GERRORN', { offset: 0x14, width: 32, access: 'RW', spec }, { CMDQ_ERR: flag(0), CONS_DRAM_WR_ABT_ERR: flag(1), CMDQ_INIT_ERR: flag(2) }),
 ]);

@@ -48,7 +48,7 @@ export interface SecondPort {
     context: Context,
     driver: DriverState,
     queue: SecondPlace,
-    register: QueueRegister | 'BASE',
+    register: QueueRegister | 'BASE' | 'ALLOC' | 'CMDQV_CONFIG' | 'VINTF_CONFIG',
     value: bigint,
   ): void;
   /** Whether anybody still works on what was published. */
@@ -107,8 +107,21 @@ export const openRow: FrameRow<OpenFrame> = {
     const driver = driverOf(context.state, name);
     const port = secondPort(driver);
     const address = place.kind === 'software' ? place.page : place.pa;
+    if (place.kind === 'hardware' && place.index === 0) {
+      port.write(context, driver, place, 'CMDQV_CONFIG', 1n);
+      port.write(context, driver, place, 'VINTF_CONFIG', 1n);
+    }
+    if (place.kind === 'hardware') port.write(context, driver, place, 'ALLOC', 1n);
     port.write(context, driver, place, 'BASE', baseOf(address, place.sizeLog2));
-    port.write(context, driver, place, 'CONFIG', 1n);
+    return [{ do: 'second.enable', driver: name, place }];
+  },
+};
+
+/** Its memory is known to who serves it: now it is enabled. */
+export const enableRow: FrameRow<OpenFrame> = {
+  run: (context, { driver: name, place }) => {
+    const driver = driverOf(context.state, name);
+    secondPort(driver).write(context, driver, place, 'CONFIG', 1n);
     return [{ do: 'second.opened', driver: name, place }];
   },
 };

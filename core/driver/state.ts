@@ -134,7 +134,7 @@ export interface Run {
 }
 
 /** Interrupts of an SMMU that a driver handles. */
-export type DriverInterrupt = 'GERROR' | 'EVENTQ' | 'PRIQ' | 'VCMDQ';
+export type DriverInterrupt = 'GERROR' | 'EVENTQ' | 'PRIQ' | 'CMDQV' | 'VCMDQ';
 
 export interface DriverState {
   readonly name: string;

@@ -90,6 +90,9 @@ export const switches = {
   softwareQueueTags:     { values: ['replaced', 'guest'],           from: { '6.2': 'replaced' },
                            source: 'derived', meaning: 'the VMID of commands of such a queue: that of the vIOMMU, or what the guest put there (a fault)' },
 
+  drainsQueues:          { values: yesNo,                           from: { '6.2': true },
+                           source: 'tegra241-cmdqv.c, tegra241_vcmdq_hw_flush_timeout', meaning: 'a CMD_SYNC on the main queue when a hardware queue of a guest ends, so that a time-out of its CMD_ATC_INV is not met by the next VM' },
+
   // IOAS, devices
   mapFileDmabuf:         { values: yesNo,                           from: { '6.2': false, '6.19': true },
                            source: 'iommufd/io_pagetable.c', meaning: 'IOAS_MAP_FILE takes the dma-buf of a VFIO device' },

@@ -1,10 +1,11 @@
 /** The frames of virtual machines and their VMMs, by name. */
 import { callRow, openRow, returnedRow } from '../vmm/call.ts';
+import { cmdqvInfoRow, cmdqvMadeRow, cmdqvUnmapRow } from '../vmm/cmdqv-plug.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
-import { secondEventsRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
+import { secondEventsRow, secondGoneRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
 import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
@@ -72,7 +73,11 @@ export const vmFrames = {
   'vste.install':        installRow,
   'vste.allocated':      allocatedRow,
   'vste.attached':       attachedRow,
+  'cmdqv.info':          cmdqvInfoRow,
+  'cmdqv.made':          cmdqvMadeRow,
+  'cmdqv.unmap':         cmdqvUnmapRow,
   'second.written':      secondWrittenRow,
+  'second.gone':         secondGoneRow,
   'second.made':         secondMadeRow,
   'second.events':       secondEventsRow,
   'second.read':         secondReadRow,

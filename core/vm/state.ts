@@ -63,6 +63,14 @@ export interface VmDevice {
   readonly attached: VmAttachment;
 }
 
+/** A queue beside the main one: what the guest has written, and the kernel's object. */
+export interface SecondOfGuest {
+  readonly base: bigint;
+  readonly enabled: boolean;
+  readonly allocated: boolean;
+  readonly object: number;
+}
+
 /** What the VMM keeps for one emulated SMMU; ids of iommufd objects, 0 for none. */
 export interface VirtualSmmu {
   readonly name: string;
@@ -78,7 +86,12 @@ export interface VirtualSmmu {
   /** Sequence number of the last vEVENT that was read. */
   readonly veventSeen: number;
   /** Queues of the guest beside the main one, by their index: where the guest put them, and their object; 0 for none. */
-  readonly seconds?: Readonly<Record<string, { readonly base: bigint; readonly object: number }>>;
+  readonly seconds?: Readonly<Record<string, SecondOfGuest>>;
+  /** The unit and its interface are on, as the guest sees them. */
+  readonly secondUnit?: { readonly unit: boolean; readonly vintf: boolean };
+  /** Where the file is mapped for the page of the queues, and its interface, and the number of that. */
+  readonly secondAt?: bigint;
+  readonly secondVintf?: number;
   /** The vEVENTQ of their errors, and its file. */
   readonly secondEventq?: number;
   readonly secondEventFd?: number;

@@ -10,6 +10,7 @@ import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
+import { allocWithQueues } from './cmdqv-plug.ts';
 import { idrProblem } from './idr.ts';
 import { mapSlots } from './map-slots.ts';
 import { policiesOf } from './profiles.ts';
@@ -83,15 +84,11 @@ function viommu(state: State, vm: string, endpoint: string): readonly Frame[] {
   const { smmu, deviceId } = deviceOf(owner, endpoint);
   const { viommu: held, parent: hwpt } = virtualSmmuOf(owner, smmu);
   if (held !== 0) return [];
+  if (policiesOf(owner.config).strategy === 'nested-cmdqv')
+    return allocWithQueues(state, vm, { smmu, endpoint, deviceId, hwpt });
   const fields = { type: numbers.IOMMU_VIOMMU_TYPE_ARM_SMMUV3, dev_id: deviceId, hwpt_id: hwpt };
-  return [
-    ask(state, vm, 'IOMMU_VIOMMU_ALLOC', fields, 'nested.made', {
-      smmu,
-      what: 'viommu',
-      out: 'out_viommu_id',
-      endpoint,
-    }),
-  ];
+  const made = { smmu, what: 'viommu', out: 'out_viommu_id', endpoint };
+  return [ask(state, vm, 'IOMMU_VIOMMU_ALLOC', fields, 'nested.made', made)];
 }
 
 function shared(
@@ -192,6 +189,7 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
     veventFd,
     veventq,
     secondEventFd = -1,
+    secondAt = 0n,
   } = virtualSmmuOf(owner, smmu);
   const last = assignedBehind(state, vm, smmu) === 1;
   const closing = [veventFd, secondEventFd].filter((fd) => fd >= 0).map((fd) => ({ do: 'file.close', fd }));
@@ -202,6 +200,7 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
     ...(held === 0 ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
     ...destroy(state, vm, [vdevice]),
     ...(last ? closing : []),
+    ...(last && secondAt !== 0n ? [{ do: 'cmdqv.unmap', vm, fd: owner.iommufd, at: secondAt }] : []),
     ...destroy(state, vm, shared),
   ];
 }
@@ -225,6 +224,9 @@ const NOTHING = {
   seconds: {},
   secondEventq: 0,
   secondEventFd: -1,
+  secondAt: 0n,
+  secondVintf: 0,
+  secondUnit: { unit: false, vintf: false },
 } as const;
 
 type OfSmmu = Frame & { readonly vm: string; readonly smmu: string };

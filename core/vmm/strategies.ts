@@ -37,6 +37,7 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
       'an emulated SMMUv3 has no MAP notifications: a device of the host cannot stand behind it',
   },
   nested: nestedStrategy,
+  'nested-cmdqv': nestedStrategy,
   'nested-swvcmdq': nestedStrategy,
   'tlbi-on-map': shadowStrategy,
 };

@@ -12,6 +12,7 @@ import { numbers } from '../uapi/enums.ts';
 import { endAccess, makeAccess, pinRange, unpinRange } from './access.ts';
 import { areasIn, areasOf, IOVA_LAST, isAligned } from './areas.ts';
 import { cmdqvOf } from './cmdqv.ts';
+import { closeQueue, openQueue } from './cmdqv-hardware.ts';
 import type { KindRow } from './kinds.ts';
 import { change, finalize, find, objectOf, objectsOf, refer } from './object.ts';
 import { allocSoftwareQueue, SOFTWARE_QUEUE } from './software-queue.ts';
@@ -81,6 +82,7 @@ export function allocQueue(call: Call, viommu: Viommu, asked: Asked): Result & {
     refer(machine, context, below.id, 1);
     change(machine, context, objectOf(machine.state, context, id, 'hw_queue'), { below: below.id });
   }
+  openQueue(machine, viommu, index, pa, Number(length));
   return { id };
 }
 
@@ -133,13 +135,17 @@ function queueAt(call: Call, { id }: Viommu, index: number): HwQueue | undefined
 }
 
 export const hwQueueKind: KindRow<'hw_queue'> = {
-  end: (machine, context, { viommu, access, below, iova, bytes }) => {
+  end: (machine, context, queue) => {
+    const { viommu, access, below, iova, bytes } = queue;
+    const owner = objectOf(machine.state, context, viommu, 'viommu');
+    // One that failed on its way was never given its memory.
+    const frames = queue.software === undefined && queue.ready ? closeQueue(machine, owner, queue) : [];
     if (access !== 0) {
       unpinRange(machine, context, access, spanOf(iova, BigInt(bytes)));
       endAccess(machine, context, access);
     }
     if (below !== 0) refer(machine, context, below, -1);
     refer(machine, context, viommu, -1);
-    return [];
+    return frames;
   },
 };
