@@ -87,6 +87,11 @@ export function isQueueOn(smmu: Held, name: string): boolean {
   return held(smmu, `${name}_STATUS`) === 1;
 }
 
+/** It is off, and still wired to its interface: a CMD_SYNC of the main queue meets its time-outs. */
+export function isQueueDraining(smmu: Held, name: string): boolean {
+  return held(smmu, `${name}_ALLOC`) % 2 === 1 && !isQueueOn(smmu, name);
+}
+
 /** It has stopped at one. */
 export function isQueueStopped(smmu: Held, name: string): boolean {
   return ((held(smmu, `${name}_GERROR`) ^ held(smmu, `${name}_GERRORN`)) & CMDQ_ERR) !== 0;

@@ -84,14 +84,14 @@ function single(
 export const issueRow: FrameRow<IssueFrame> = {
   ready: (state, frame) => {
     const driver = driverOf(state, frame.driver);
-    if (secondFor(driver, frame.commands, '') !== undefined) return true;
+    if (secondFor(state, driver, frame.commands, '') !== undefined) return true;
     const { now, sync } = batchOf(driver, frame);
     if (roomFor(state, driver, now.length + (sync ? 1 : 0))) return true;
     return frame.told !== true && isStuck(state, driver);
   },
   run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
-    const other = secondFor(driver, frame.commands, task.unit);
+    const other = secondFor(context.state, driver, frame.commands, task.unit);
     if (other !== undefined) return issueThere(driver, frame, other.index);
     const { now, left, sync, more } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);

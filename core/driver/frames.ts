@@ -11,7 +11,14 @@ import { gerrorRow } from './interrupts.ts';
 import { rangeRow } from './invalidations.ts';
 import { defaultRow, probeRow } from './masters.ts';
 import { bootRow, registerRow, shutdownRow, stepRow } from './probe.ts';
-import { enableRow, openedRow, openRow, secondErrorRow, secondIssueRow, secondWaitRow } from './second-queue.ts';
+import {
+  enableRow,
+  openedRow,
+  openRow,
+  secondErrorRow,
+  secondIssueRow,
+  secondWaitRow,
+} from './second-queue.ts';
 import { steRow, storeRow } from './stream-table.ts';
 import { mapRow } from './table-map.ts';
 import { tableRow, unmapRow } from './table-unmap.ts';

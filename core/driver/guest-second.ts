@@ -41,8 +41,7 @@ function writeHardware(
   value: bigint,
 ): void {
   const live = TRAPPED.has(register) ? undefined : liveQueue(context.state, setup, place.index);
-  if (live === undefined)
-    return writeSecond(context, setup.owner, setup.port.smmu, place, register, value);
+  if (live === undefined) return writeSecond(context, setup.owner, setup.port.smmu, place, register, value);
   writeUnit(context, live.smmu, queueRegister(live.queue, register as QueueRegister), value);
 }
 

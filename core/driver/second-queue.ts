@@ -60,14 +60,19 @@ const takes: ReadonlySet<CommandName> = new Set(['CMD_TLBI_NH_ASID', 'CMD_TLBI_N
 
 /** The queue for commands that a unit issues; undefined: the main one. */
 export function secondFor(
-  { second = [], quirks }: DriverState,
+  state: State,
+  driver: DriverState,
   commands: readonly Cmd[],
   unit: string,
 ): SecondQueue | undefined {
+  const { second = [], quirks } = driver;
   if (second.length === 0 || commands.length === 0) return undefined;
   if (quirks['second-takes-all'] !== true && !commands.every(isTaken)) return undefined;
   const cpu = Number(/\.cpu([0-9]+)$/.exec(unit)?.[1] ?? 0);
-  return second[cpu % second.length];
+  const queue = second[cpu % second.length];
+  // Its vIOMMU may have gone with the last device.
+  const on = queue !== undefined && (secondPort(driver).peek(state, driver, queue, 'STATUS') & 1) !== 0;
+  return on ? queue : undefined;
 }
 
 function isTaken([lo]: Cmd): boolean {

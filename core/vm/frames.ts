@@ -5,7 +5,13 @@ import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
-import { secondEventsRow, secondGoneRow, secondMadeRow, secondReadRow, secondWrittenRow } from '../vmm/second-queues.ts';
+import {
+  secondEventsRow,
+  secondGoneRow,
+  secondMadeRow,
+  secondReadRow,
+  secondWrittenRow,
+} from '../vmm/second-queues.ts';
 import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {

@@ -44,11 +44,19 @@ export const secondWrittenRow: FrameRow<WrittenFrame> = {
     const gone = ending.map(([index, { object }]) =>
       call(vm, owner.iommufd, 'IOMMU_DESTROY', { id: object }, { do: 'second.gone', vm, smmu, index }),
     );
-    const made = making.map(([index, { base }]) => allocation(owner, { vm, smmu, viommu, index, kind, base }));
-    const events = { viommu_id: viommu, type: numbers.IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV, veventq_depth: EVENTS };
+    const made = making.map(([index, { base }]) =>
+      allocation(owner, { vm, smmu, viommu, index, kind, base }),
+    );
+    const events = {
+      viommu_id: viommu,
+      type: numbers.IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV,
+      veventq_depth: EVENTS,
+    };
     const then = { do: 'second.events', vm, smmu, index: 0 };
     const opening =
-      made.length > 0 && secondEventq === 0 ? [call(vm, owner.iommufd, 'IOMMU_VEVENTQ_ALLOC', events, then)] : [];
+      made.length > 0 && secondEventq === 0
+        ? [call(vm, owner.iommufd, 'IOMMU_VEVENTQ_ALLOC', events, then)]
+        : [];
     return [...gone, ...opening, ...made];
   },
 };

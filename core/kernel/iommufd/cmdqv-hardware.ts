@@ -72,7 +72,7 @@ export function openQueue(
   writeUnit(machine, smmu, queueRegister(queue, 'ALLOC'), BigInt(word));
 }
 
-/** The queue is off, its registers are 0, and an error is acknowledged. Returns what is left to do. */
+/** The queue is off; while it is still its interface's, the main queue flushes what timed out. Returns what is left to do. */
 export function closeQueue(
   machine: Machine,
   { smmu: name, vintf }: Slice,
@@ -80,13 +80,28 @@ export function closeQueue(
 ): readonly Frame[] {
   const smmu = smmuOf(machine, name);
   const queue = firstQueue(smmu, vintf) + index;
-  for (const register of ['CONFIG', 'PROD', 'CONS', 'BASE', 'ALLOC'] as const)
-    writeUnit(machine, smmu, queueRegister(queue, register), 0n);
-  const gerror = smmu.regs[queueRegister(queue, 'GERROR')] ?? 0;
-  if (gerror !== (smmu.regs[queueRegister(queue, 'GERRORN')] ?? 0))
-    writeUnit(machine, smmu, queueRegister(queue, 'GERRORN'), BigInt(gerror));
-  return switchOf(kernelOf(machine.state), 'drainsQueues') ? [issueAndSync(name, [])] : [];
+  writeUnit(machine, smmu, queueRegister(queue, 'CONFIG'), 0n);
+  const drain = switchOf(kernelOf(machine.state), 'drainsQueues') ? [issueAndSync(name, [])] : [];
+  return [...drain, { do: 'queue.closed', smmu: name, queue }];
 }
+
+interface ClosedFrame extends Frame {
+  readonly smmu: string;
+  readonly queue: number;
+}
+
+/** Its registers are 0, and an error is acknowledged. */
+export const queueClosedRow: FrameRow<ClosedFrame> = {
+  run: (machine, { smmu: name, queue }) => {
+    const smmu = smmuOf(machine, name);
+    for (const register of ['PROD', 'CONS', 'BASE'] as const)
+      writeUnit(machine, smmu, queueRegister(queue, register), 0n);
+    const gerror = smmu.regs[queueRegister(queue, 'GERROR')] ?? 0;
+    if (gerror !== (smmu.regs[queueRegister(queue, 'GERRORN')] ?? 0))
+      writeUnit(machine, smmu, queueRegister(queue, 'GERRORN'), BigInt(gerror));
+    writeUnit(machine, smmu, queueRegister(queue, 'ALLOC'), 0n);
+  },
+};
 
 /** The unit's interrupt: each VM with a queue that has stopped gets the map of its own. */
 export const cmdqvIrqRow: FrameRow<Frame & { readonly driver: string }> = {

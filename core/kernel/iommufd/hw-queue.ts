@@ -15,7 +15,7 @@ import { cmdqvOf } from './cmdqv.ts';
 import { closeQueue, openQueue } from './cmdqv-hardware.ts';
 import type { KindRow } from './kinds.ts';
 import { change, finalize, find, objectOf, objectsOf, refer } from './object.ts';
-import { allocSoftwareQueue, SOFTWARE_QUEUE } from './software-queue.ts';
+import { allocSoftwareQueue, closeSoftwareQueue, SOFTWARE_QUEUE } from './software-queue.ts';
 import type { HwQueue, Span, Viommu } from './state.ts';
 
 interface Asked {
@@ -138,6 +138,7 @@ export const hwQueueKind: KindRow<'hw_queue'> = {
   end: (machine, context, queue) => {
     const { viommu, access, below, iova, bytes } = queue;
     const owner = objectOf(machine.state, context, viommu, 'viommu');
+    if (queue.software !== undefined) closeSoftwareQueue(machine, context, queue);
     // One that failed on its way was never given its memory.
     const frames = queue.software === undefined && queue.ready ? closeQueue(machine, owner, queue) : [];
     if (access !== 0) {

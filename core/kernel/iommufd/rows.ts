@@ -5,7 +5,7 @@ import type { FileKindRow } from '../files.ts';
 import type { Rows } from '../ioctl.ts';
 import type { FileKind } from '../state.ts';
 import { leftRow, releasedRow, vfioFile } from './bind.ts';
-import { cmdqvIrqRow } from './cmdqv-hardware.ts';
+import { cmdqvIrqRow, queueClosedRow } from './cmdqv-hardware.ts';
 import { contextRows } from './context.ts';
 import { deviceKind, vdeviceKind } from './device-end.ts';
 import { dirtyRows } from './dirty.ts';
@@ -77,6 +77,7 @@ export const objectFiles: { readonly [K in FileKind]?: FileKindRow<K> } = {
 export const objectFrames = {
   'invalidate.done': doneRow,
   'vcmdq.work':      workRow,
+  'queue.closed':    queueClosedRow,
   'irq.cmdqv':       cmdqvIrqRow,
   'vevent.deliver':  veventRow,
   'page.fault':      pageFaultRow,

@@ -62,6 +62,11 @@ export function allocSoftwareQueue(call: Call, arg: Arg<'IOMMU_HW_QUEUE_ALLOC'>)
   return { out: { out_hw_queue_id: id } };
 }
 
+/** The guest sees that nobody works the queue off any more. */
+export function closeSoftwareQueue(machine: Machine, context: number, { viommu, iova }: HwQueue): void {
+  storeRegister(machine, { context, viommu, iova }, 'STATUS', 0);
+}
+
 interface Place {
   readonly context: number;
   readonly viommu: number;
