@@ -27,6 +27,9 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
+import { guestTlbi } from './kvm/tlbi.ts';
+import { rollOver } from './kvm/vmids.ts';
+import { changeSlot } from './vm/slots.ts';
 import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
 
 export const deciders: Deciders = {
@@ -58,6 +61,9 @@ export const deciders: Deciders = {
   'vm.plug': plugDevice,
   'vm.unplug': unplugDevice,
   'vm.end': endVm,
+  'vm.slot': changeSlot,
+  'kvm.tlbi': guestTlbi,
+  'kvm.rollover': rollOver,
   'guest.boot': bootGuest,
   'guest.map': askMap,
   'guest.unmap': askUnmap,

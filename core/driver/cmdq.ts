@@ -91,6 +91,8 @@ export const issueRow: FrameRow<IssueFrame> = {
   },
   run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
+    const trusted = byInstruction(context, driver, frame);
+    if (trusted !== undefined) return trusted;
     const other = secondFor(context.state, driver, frame.commands, task.unit);
     if (other !== undefined) return issueThere(driver, frame, other.index);
     const { now, left, sync, more } = batchOf(driver, frame);
@@ -110,6 +112,19 @@ export const issueRow: FrameRow<IssueFrame> = {
     return [...waitFor(driver, sync, index), ...rest];
   },
 };
+
+/** With broadcasts the CPU's own instructions do the work of TLB commands; what is left still goes to a queue. */
+function byInstruction(
+  context: Context,
+  driver: DriverState,
+  frame: IssueFrame,
+): readonly Frame[] | undefined {
+  const port = portOf(driver);
+  if (driver.features?.broadcast !== true || port.tlbi === undefined) return undefined;
+  const left = frame.commands.filter((command) => port.tlbi?.(context, driver, command) !== true);
+  if (left.length === frame.commands.length) return undefined;
+  return left.length === 0 ? [] : [{ ...frame, commands: left }];
+}
 
 /** The same through a queue beside the main one. */
 function issueThere(

@@ -4,6 +4,7 @@
  */
 import { present } from '../assert.ts';
 import type { EndpointConfig } from '../config.ts';
+import { broadcastOf, tlbisFor } from '../kvm/tlbi.ts';
 import { inSpace } from '../memory/space.ts';
 import { readRegister } from '../smmu/mmio.ts';
 import { type RegisterName, registers } from '../smmu/registers.ts';
@@ -48,6 +49,11 @@ export const guestPort: Port = {
   },
   allocates: () => true,
   isBusy: (state, driver) => isVmmBusy(state, vmOfDriver(driver)),
+  tlbi: (context, driver, command) => {
+    const all = tlbisFor(command);
+    for (const tlbi of all ?? []) broadcastOf(context, vmOfDriver(driver), tlbi);
+    return all !== undefined;
+  },
   second: guestSecond,
   /** The guest writes a virtual configuration space; ATS of the device itself is the host's. */
   switchAts: (context, endpoint, on, driver) => {

@@ -99,7 +99,8 @@ export const receiveBroadcast: Decider<'cpu.tlbi'> = (context, stimulus) => {
   if (row === undefined) return;
   const message = broadcastMessage(row, stimulus);
   for (const smmu of Object.values(context.state.smmus))
-    if (smmu.features.btm) receive(context, smmu, stimulus.operation, row, message);
+    // What a VMM emulates hears of nothing that is broadcast.
+    if (smmu.features.btm && smmu.config.space === undefined) receive(context, smmu, stimulus.operation, row, message);
 };
 
 function receive(

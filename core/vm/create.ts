@@ -5,12 +5,15 @@ import { planAttach } from '../driver/attach.ts';
 import type { Platform } from '../driver/features.ts';
 import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
+import { giveVmid } from '../kvm/vmids.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
+import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import { withBroadcast } from '../vmm/broadcast.ts';
 import { answerOf, call, open } from '../vmm/call.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
@@ -26,6 +29,7 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
   const { emit, state } = context;
   if (state.kernel === undefined || own(state.vms, vm) !== undefined) return;
   emit(vm, { type: 'vm.made', vm, config });
+  giveVmid(context, vm, config.vmid);
   const slots: Slot[] = [];
   for (const { base, size } of config.ram) {
     const va = allocate(context, vm, size, 'contiguous');
@@ -34,15 +38,16 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
   }
   backMemory(context, vm, slots);
   for (const name of config.smmus)
-    emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(vm, name, config) });
+    emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(state, vm, name, config) });
   answer(context, vm, {});
 };
 
-function emulatedConfig(vm: string, name: string, { profile, idr = {}, policies }: VmConfig) {
+function emulatedConfig(state: State, vm: string, name: string, config: VmConfig) {
+  const { profile, idr = {}, policies } = config;
   const { hardware, idr: told } = vmmProfiles[profile];
   const emulates = policiesOf({ profile, policies }).strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: { ...told, ...idr }, ...caches });
+  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: { ...withBroadcast(state, config, told), ...idr }, ...caches });
   return { ...made, space: vm };
 }
 

@@ -2,6 +2,7 @@
 import { callRow, openRow, returnedRow } from '../vmm/call.ts';
 import { cmdqvInfoRow, cmdqvMadeRow, cmdqvUnmapRow } from '../vmm/cmdqv-plug.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
+import { linkRow } from '../vmm/broadcast.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
@@ -38,6 +39,7 @@ import {
   unplugRow,
 } from './create.ts';
 import { exitEndRow } from './exits.ts';
+import { slotGoneRow, slotUnmappedRow } from './slots.ts';
 
 // biome-ignore format: a table
 export const vmFrames = {
@@ -58,6 +60,9 @@ export const vmFrames = {
   'vmm.returned':        returnedRow,
   'vmm.open':            openRow,
   'slot.answered':       slotAnsweredRow,
+  'slot.unmapped':       slotUnmappedRow,
+  'slot.gone':           slotGoneRow,
+  'kvm.link':            linkRow,
   'slots.mapped':        slotsMappedRow,
 
   'vsmmu.written':       writtenRow,

@@ -2,6 +2,7 @@
  * A virtual machine: its memory, its CPUs, its devices, and what its VMM holds of iommufd. The guest's driver
  * is a driver like the host's (`core/driver/state.ts`), over a port that leads into the VM.
  */
+import type { KvmVmid } from '../kvm/vmids.ts';
 import type { Radix } from '../memory/radix.ts';
 import type { VmmPolicies, VmmProfileName } from '../vmm/profiles.ts';
 
@@ -115,6 +116,8 @@ export interface VmState {
   /** Deliberate faults of the VMM, by name. */
   quirks: Readonly<Record<string, boolean>>;
   booted: boolean;
+  /** Its VMID in KVM. */
+  kvm?: KvmVmid;
 }
 
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */

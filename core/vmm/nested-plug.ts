@@ -33,6 +33,7 @@ const BYPASS = V | (4n << 1n);
 const EVENTQEN = 4;
 
 const steps: readonly Step[] = [
+  (_, vm) => [{ do: 'kvm.link', vm }],
   (state, vm) => (vmOf(state, vm).ioas === 0 ? [ask(state, vm, 'IOMMU_IOAS_ALLOC', {}, 'nested.ioas')] : []),
   parent,
   (state, vm) => mapSlots(state, vm),

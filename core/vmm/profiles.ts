@@ -30,6 +30,8 @@ export const policies = {
                    meaning: 'the vDEVICE keeps the StreamID of its first CMD_CFGI_STE, or follows the guest\'s bus numbers' },
   unhandled:     { values: ['consumed', 'ill'],
                    meaning: 'commands of EL2, EL3, PRI and stalls, and CMD_ATC_INV without IDR0.ATS, are passed over, or CERROR_ILL' },
+  btm:           { values: ['masked', 'forwarded', 'linked'],
+                   meaning: 'IDR0.BTM of the guest: 0; as the kernel reports it, with nothing done for it; or 1 where the kernel can tie the vIOMMU to KVM\'s VMID, and that is done' },
   checks:        { values: ['qemu', 'openvmm', 'none'],
                    meaning: 'which ID registers of the host are compared with those of the guest when a device is plugged' },
 } as const satisfies Readonly<Record<string, PolicyRow>>;
@@ -59,6 +61,7 @@ const QEMU: VmmPolicies = {
   beforeVdevice: 'dropped',
   vsid: 'frozen',
   unhandled: 'consumed',
+  btm: 'masked',
   checks: 'qemu',
 };
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */
