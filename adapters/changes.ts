@@ -10,6 +10,7 @@ import type { Span } from '../core/path/node.ts';
 import { isPathProblem, type Resolved, resolvePath } from '../core/path.ts';
 import type { State } from '../core/state.ts';
 import { InputError } from './input-error.ts';
+import { changing } from './memory-changes.ts';
 import type { Session } from './session.ts';
 
 export interface Change {
@@ -26,11 +27,64 @@ export function resolveAt(state: State, path: string): Resolved {
 }
 
 /**
+ * What stands at the path; where the thing is not there at that moment, nothing, watched where it may come
+ * from: its nearest part that is there, or the opening of files for what has a file's name.
+ */
+function resolveThen(state: State, path: string): Resolved {
+  const found = resolvePath(state, path);
+  if (!isPathProblem(found)) return found;
+  for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+    const part = resolvePath(state, above);
+    if (isPathProblem(part)) continue;
+    return { path, value: null, lines: [], touchKeys: part.touchKeys, spans: part.spans };
+  }
+  return { path, value: null, lines: [], touchKeys: OPENING, spans: [] };
+}
+
+const OPENING: readonly string[] = ['type:file.opened', 'type:context.opened'];
+
+function parentOf(path: string): string {
+  return path.replace(/(^|\.)[^.[\]]*$|\[[^\]]*\]$/, '');
+}
+
+/**
  * Candidates looked at in one go: they are folded in order, which costs less than a seek for each. Who
  * wants the last change only should not pay for many, so the first go is small.
  */
 const CHUNK_FIRST = 2;
 const CHUNK_MOST = 64;
+
+/** A cached entry, named by the seq of its fill: it comes with that, goes once, and never changes between. */
+const CACHED = /\.(?:tlb|walk|l1std|l1cd|atc)\[(0[xX][0-9a-fA-F]+|\d+)\]/;
+
+/** The removal is looked for by halving: what is gone is gone for good. */
+function* cachedChanges(
+  session: Session,
+  branch: Branch,
+  path: string,
+  from: number,
+  to: number,
+): Generator<Change> {
+  resolveAt(session.seek(branch, to), path);
+  const fill = Number(CACHED.exec(path)?.[1]);
+  const at = (seq: number): Resolved => resolveThen(session.seek(branch, seq), path);
+  const change = function* (seq: number): Generator<Change> {
+    const [before, after] = [at(seq - 1), at(seq)];
+    if (seq <= from || isSame(before.value, after.value)) return;
+    for (const entry of session.log.read(branch.id, seq, seq)) yield { entry, before, after };
+  };
+  if (fill < 1 || fill > to || at(fill).value === null) return;
+  let [held, gone] = [fill, to];
+  if (at(to).value === null) {
+    while (gone - held > 1) {
+      const middle = Math.floor((held + gone) / 2);
+      if (at(middle).value === null) gone = middle;
+      else held = middle;
+    }
+    yield* change(gone);
+  }
+  yield* change(fill);
+}
 
 /** Changes of `path` with `from < seq <= to`, newest first. */
 export function* changesBack(
@@ -40,9 +94,14 @@ export function* changesBack(
   from: number,
   to: number,
 ): Generator<Change> {
+  if (CACHED.test(path)) {
+    yield* cachedChanges(session, branch, path, from, to);
+    return;
+  }
   let until = to;
   for (let chunk = CHUNK_FIRST; until > from; chunk = Math.min(chunk * 4, CHUNK_MOST)) {
-    const watched = resolveAt(session.seek(branch, until), path);
+    const state = session.seek(branch, until);
+    const watched = until === to ? resolveAt(state, path) : resolveThen(state, path);
     const candidates = takeDown(session, branch, watched, from, until, chunk);
     const seen = changesAmong(session, branch, path, candidates);
     for (const change of seen.changes) yield change;
@@ -64,8 +123,8 @@ function changesAmong(session: Session, branch: Branch, path: string, candidates
   const changes: Change[] = [];
   let moved: number | undefined;
   for (const seq of candidates.toReversed()) {
-    const before = resolveAt(session.seek(branch, seq - 1), path);
-    const after = resolveAt(session.seek(branch, seq), path);
+    const before = resolveThen(session.seek(branch, seq - 1), path);
+    const after = resolveThen(session.seek(branch, seq), path);
     if (!isSame(before.touchKeys, after.touchKeys)) {
       moved = seq;
       changes.length = 0;
@@ -86,7 +145,8 @@ function takeDown(
   most: number,
 ): number[] {
   const taken: number[] = [];
-  for (const entry of touchingBack(session, branch, watched.touchKeys, watched.spans, from, until)) {
+  const touching = touchingBack(session, branch, watched.touchKeys, watched.spans, from, until);
+  for (const entry of changing(touching, watched.spans)) {
     taken.push(entry.seq);
     if (taken.length === most) break;
   }
@@ -121,8 +181,8 @@ function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]):
 const DOUBLEWORD = 8;
 const MEMORY_KEY = /^(page|block|word):/;
 
-/** The memory an entry is about, from its address fields; a doubleword where it does not say how much. */
-function memoryOf(entry: Entry): readonly Span[] {
+/** The memory that an entry is about, from its address fields; a doubleword where it does not say how much. */
+export function memoryOf(entry: Entry): readonly Span[] {
   const fields = entry as unknown as Readonly<Record<string, unknown>>;
   const { size, bytes, words } = entry as { size?: number; bytes?: Uint8Array; words?: Uint8Array };
   const held = bytes?.length ?? words?.length ?? size ?? DOUBLEWORD;

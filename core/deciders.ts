@@ -20,6 +20,8 @@ import {
   writeFd,
   writeProcess,
 } from './kernel/syscalls.ts';
+import { guestTlbi } from './kvm/tlbi.ts';
+import { rollOver } from './kvm/vmids.ts';
 import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
@@ -27,10 +29,8 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
-import { guestTlbi } from './kvm/tlbi.ts';
-import { rollOver } from './kvm/vmids.ts';
-import { changeSlot } from './vm/slots.ts';
 import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
+import { changeSlot } from './vm/slots.ts';
 
 export const deciders: Deciders = {
   'mmio.write': writeRegister,

@@ -15,7 +15,12 @@ export type IndexName =
   | 'register'
   | 'command'
   | 'endpoint'
-  | 'path';
+  | 'path'
+  | 'record'
+  | 'errno'
+  | 'rule'
+  | 'object'
+  | 'cache';
 
 export interface Kind<T, O extends boolean = false> {
   readonly column: Column;
@@ -34,7 +39,7 @@ function kind<T>(column: Column, hex = false, index?: IndexName): Kind<T> {
 }
 
 /** An integer, 0 to 2^53 - 1: counts, sizes, indices, levels. */
-export const int = (): Kind<number> => kind('int');
+export const int = (index?: IndexName): Kind<number> => kind('int', false, index);
 /** An identifier that people write in hexadecimal: StreamID, opcode, offset. */
 export const id = (index?: IndexName): Kind<number> => kind('int', true, index);
 /** A physical (or intermediate) address. */

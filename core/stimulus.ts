@@ -181,6 +181,8 @@ export const stimuli = {
     vm: optional(text()),
     endpoint: text('endpoint'),
     to: text<'dma' | 'dma-fq' | 'identity' | 'blocked'>(),
+    /** Not the endpoint, but a SubstreamID of it: to its default domain, or to nothing. */
+    ssid: optional(id()),
     ...origin,
   },
   /** The endpoint goes: it is blocked, and its default domain is freed. */

@@ -1,7 +1,7 @@
 /** The rules over a history, in one pass over its entries. */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry } from '../core/event.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, Verdict } from './finding.ts';
 import { runProjections } from './projection.ts';
 import { type Rule, rules } from './rules.ts';
 
@@ -17,14 +17,28 @@ export function checkHistory(
   wanted: readonly Rule[] = rules,
 ): Finding[] {
   const ids = new Set(wanted.map(({ id }) => id));
-  const asked = [...new Set(wanted.map((rule) => rule.projection))];
+  const asked = [
+    ...new Set(wanted.flatMap(({ projection, also }) => (also ? [projection, also] : [projection]))),
+  ];
   const answers = runProjections(
     entries,
     asked.map((projection) => projection(machine, branchName)),
   );
-  return answers
-    .flatMap((findings) => findings.filter(({ rule }) => ids.has(rule)))
-    .sort((a, b) => seqOf(a) - seqOf(b));
+  const found = answers.flatMap((findings) => findings.filter(({ rule }) => ids.has(rule)));
+  return withoutEchoes(found).sort((a, b) => seqOf(a) - seqOf(b));
+}
+
+const HARM: ReadonlySet<Verdict> = new Set(['used-stale', 'could-be-used', 'remade-dirty']);
+
+/** What a worse finding tells by its blame, or by the command that came nearest, is told once. */
+function withoutEchoes(found: readonly Finding[]): Finding[] {
+  const told = new Set<string>();
+  for (const { verdict, missing, blame } of found) {
+    if (!HARM.has(verdict)) continue;
+    told.add(blame.position);
+    if (missing.nearest.position !== null) told.add(missing.nearest.position);
+  }
+  return found.filter(({ lost = [] }) => !lost.some((position) => told.has(position)));
 }
 
 /** Where the finding stands in its branch. */

@@ -39,6 +39,9 @@ export interface StaleUse {
   /** The completed command that ought to have removed the entry: then the SMMU is to blame. */
   readonly survived: Invalidation | undefined;
   readonly map: readonly string[] | undefined;
+  readonly rule?: string;
+  /** What became of the memory meanwhile; undefined where the log does not tell who owns memory. */
+  readonly meanwhile?: readonly string[];
 }
 
 const classes = { ste: 'stale-ste-used', cd: 'stale-cd-used', tlb: 'stale-translation-used' } as const;
@@ -52,7 +55,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
   const actor = access.endpoint;
   const sid = `SID ${hex(access.streamId)}`;
   return {
-    rule: use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1',
+    rule: use.rule ?? (use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1'),
     verdict: 'used-stale',
     position: at(access.seq),
     title: `${classes[use.stale]} in DMA ${access.access} by ${actor} (${sid})`,
@@ -226,7 +229,7 @@ export function tellOwed(at: Positions, { commands }: Shadow, obligation: Obliga
 
 function useNotes(
   at: Positions,
-  { guilty, survived, shadow, access }: StaleUse,
+  { guilty, survived, shadow, access, meanwhile }: StaleUse,
   change: Change,
 ): readonly string[] {
   const notes: string[] = [];
@@ -235,8 +238,8 @@ function useNotes(
     notes.push(`${at(remade)} a new valid descriptor was made there before the old was clean`);
   if (kind === 'relaxed')
     notes.push('the change only permits more: the stale entry refuses, it opens nothing');
-  // Until the log has page frees, what became of the page cannot be told.
-  if (access.type === 'access.completed' && kind !== 'relaxed')
+  notes.push(...(meanwhile ?? []));
+  if (access.type === 'access.completed' && kind !== 'relaxed' && meanwhile === undefined)
     notes.push('page frees are not in this log: who owns the page now is not known');
   if (survived !== undefined)
     notes.push(`${at(survived.synced)} ${shadow.name} completed the CMD_SYNC behind that command`);

@@ -58,7 +58,19 @@ export interface Missing {
   readonly needed: string;
   readonly commands: readonly Needed[];
   /** The command that came closest; `position` is null when there was none. */
-  readonly nearest: { readonly position: Position | null; readonly why: string; readonly command?: string };
+  readonly nearest: {
+    readonly position: Position | null;
+    readonly why: string;
+    readonly command?: string;
+    /** Fields of the command that are not those of the one that was needed. */
+    readonly differs?: readonly FieldDiffers[];
+  };
+}
+
+export interface FieldDiffers {
+  readonly field: string;
+  readonly found: string;
+  readonly needed: string;
 }
 
 export interface OwedItem {
@@ -89,9 +101,29 @@ export interface Finding {
   readonly obligations: readonly OwedItem[];
   /** Entries between the change and this position. */
   readonly dirtyEvents: number;
+  /** Stimuli between them; told where the log is at hand (`told.ts`), as are the next three. */
+  readonly dirtyTicks?: number;
+  /** Who got and gave back the memory meanwhile. */
+  readonly owners?: readonly Step[];
+  /** The smallest change of the software that would have kept the rule, in words. */
+  readonly smallest?: string;
+  /** Repairs that were tried, the best first. */
+  readonly fixes?: readonly {
+    readonly verdict: string;
+    readonly change: string;
+    readonly findings: number;
+    readonly rerun: string;
+  }[];
+  /** The same for all findings of one bug; see `summary.ts`. */
+  readonly summary?: string;
   /** Rows of the map around the input address. */
   readonly map?: readonly string[];
   readonly notes: readonly string[];
+  /**
+   * Positions of the commands and changes it is about. A stale use or a reuse whose blame or nearest miss is one
+   * of them says the same, and more: then this one is not told.
+   */
+  readonly lost?: readonly Position[];
   readonly twin?: string;
   readonly next: readonly string[];
   readonly reproduce: string;

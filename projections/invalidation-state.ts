@@ -1,10 +1,12 @@
 /** What the rules of invalidation know together, folded once: memory, SMMUs, and what was found. */
 import type { Entry } from '../core/event.ts';
+import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import type { Change } from './obligations/obligation.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import type { Watch } from './obligations/watch.ts';
+import { type Windows, windowOf } from './obligations/windows.ts';
 import type { Releases } from './release.ts';
 
 export interface State {
@@ -15,6 +17,13 @@ export interface State {
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
+  /** What lazy domains have unmapped and not flushed. */
+  readonly windows: Windows;
+  /** ASIDs and VMIDs of domains that drivers hold, by the seq of their making. */
+  readonly tagOf: Map<number, { readonly driver: string; readonly stage: 1 | 2; readonly tag: number }>;
+  /** Accesses that wait, by the seq of their stall; and the one that is tried again. */
+  readonly stalled: Map<number, StalledRequest>;
+  retried: { readonly cause: number; readonly request: StalledRequest; ends: boolean } | undefined;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
 }
@@ -27,16 +36,18 @@ export function withShadow({ shadows }: State, name: string, work: (shadow: Shad
 
 /** Who made the change: the entry, and what its stimulus tells of the place. */
 export function originOf(
-  { stimulus }: Pick<State, 'stimulus'>,
+  { stimulus, windows }: Pick<State, 'stimulus' | 'windows'>,
   entry: Entry,
-): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc'> {
+): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc' | 'window'> {
+  const window = windowOf(windows, entry.cause);
   const { seq, actor } = entry;
   if (stimulus === undefined || stimulus.seq !== entry.cause || !('pc' in stimulus || 'line' in stimulus))
-    return { seq, actor };
+    return window === undefined ? { seq, actor } : { seq, actor, window };
   const { line, cpu, pc } = stimulus;
   return {
     seq,
     actor,
+    ...(window === undefined ? {} : { window }),
     ...(line === undefined ? {} : { line }),
     ...(cpu === undefined ? {} : { cpu }),
     ...(pc === undefined ? {} : { pc }),

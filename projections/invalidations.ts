@@ -2,7 +2,7 @@
  * The rules of invalidation, in one fold. They read only the log. Each change of a structure that
  * hardware may have cached makes obligations; only commands that cover them, performed after the change
  * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
- * `stale-use.ts` (I1, I3, I8), `stale-atc.ts` (I9), `release.ts` (I2).
+ * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
@@ -34,14 +34,25 @@ import {
   registerWritten,
   type Shadow,
   scopeEnv,
+  type Told,
   walked,
 } from './obligations/shadow.ts';
-import type { Claim } from './obligations/tables.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
+import {
+  domainClosed,
+  domainKind,
+  newWindows,
+  queued,
+  released,
+  taken,
+  unmapping,
+} from './obligations/windows.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
 import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import { explainRemade } from './remade.ts';
+import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
-import { checkAccess } from './stale-use.ts';
+import { checkAccess, checkStalled, stallEnded } from './stale-use.ts';
 
 /** The rule over the log of one branch. `branch` names positions. */
 export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
@@ -57,14 +68,31 @@ function initialState(machine: MachineConfig, branch: string): State {
   const watch = newWatch(machine.ram);
   const teller: Teller = { branch, misses: new WeakMap() };
   const findings: Finding[] = [];
-  const reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void => {
-    for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
+  const told: Told = {
+    reused: (shadow, pa, bytes, by, mapped) => {
+      for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
+    },
+    remade: (shadow, obligation, why, change) => {
+      findings.push(explainRemade(teller, shadow, obligation, why, change));
+    },
   };
-  const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, reused)]));
+  const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, told)]));
   const endpoints = new Map(
     machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
   );
-  return { endpoints, watch, shadows, teller, findings, releases: newReleases(), stimulus: undefined };
+  return {
+    endpoints,
+    watch,
+    shadows,
+    teller,
+    findings,
+    releases: newReleases(),
+    windows: newWindows(),
+    tagOf: new Map(),
+    stalled: new Map(),
+    retried: undefined,
+    stimulus: undefined,
+  };
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -89,20 +117,32 @@ const handlers: ProjectionHandlers<State> = {
     for (const { fills } of state.shadows.values()) accessEnded(fills);
   },
 
+  'dma.opened': (state, entry) => domainKind(state.windows, entry),
+  'dma.kind': (state, entry) => domainKind(state.windows, entry),
+  'dma.closed': (state, entry) => domainClosed(state.windows, entry),
+  'dma.unmapping': (state, entry) => unmapping(state.windows, entry),
+  'fq.queued': (state, entry) => queued(state.windows, entry),
+  'fq.released': (state, entry) => released(state.windows, entry),
+  'iova.taken': (state, entry) => taken(state.windows, entry),
+
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
     for (const shadow of state.shadows.values())
       if (shadow.walkedPages.size > 0)
         noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
-    else stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+    else {
+      stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+      settleTags(state);
+    }
   },
   'memory.loaded': (state, entry) => {
     noteLoad(state, entry);
     loaded(state.watch, entry.pa, entry.bytes, () => originOf(state, entry));
+    settleTags(state);
   },
 
-  'register.written': (state, entry) =>
+  'register.written': (state, entry) => {
     withShadow(state, entry.smmu, (shadow) =>
       registerWritten(
         shadow,
@@ -113,7 +153,9 @@ const handlers: ProjectionHandlers<State> = {
         },
         state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
       ),
-    ),
+    );
+    if (entry.register === 'CR0') settleTags(state);
+  },
   'register.updated': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => registerUpdated(shadow, entry)),
   'value.set': (state, { path, value }) => {
@@ -201,11 +243,15 @@ const handlers: ProjectionHandlers<State> = {
   'cache.evicted': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
 
+  'domain.made': domainMade,
+  'domain.freed': domainFreed,
   'pages.returned': pagesReturned,
   'pages.taken': pagesTaken,
 
   'access.completed': checkAccess,
   'access.terminated': checkAccess,
+  'access.stalled': checkStalled,
+  'stall.ended': stallEnded,
 };
 
 /** Doublewords of a load that something cached may rest on. */

@@ -9,7 +9,7 @@ import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
-import type { Change, Obligation } from './obligations/obligation.ts';
+import { type Change, isDeferred, type Obligation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
@@ -104,7 +104,7 @@ function structuresIn({ watch }: State, pa: number, bytes: number): readonly Reg
 function waysTo(shadow: Shadow, pa: number, bytes: number, structures: readonly Region[]): Ways | undefined {
   const { ledger, tables, atcs } = shadow;
   const owed = [...leadingTo(ledger.pages, pa, bytes), ...leadingTo(ledger.tables, pa, bytes)];
-  const obligations = owed.filter(({ reported, kind }) => !reported && kind !== 'relaxed');
+  const obligations = owed.filter((each) => !each.reported && each.kind !== 'relaxed' && !isDeferred(each));
   const held = leadingTo(atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
   const leaves = leadingTo(tables.live, pa, bytes).filter(({ table }) => heldBy(table) !== undefined);
   const own = structures.filter(({ smmu }) => smmu === shadow.name);
@@ -128,6 +128,7 @@ export function reuses(
   const findings: Finding[] = [];
   for (const obligation of [...pages, ...tables]) {
     if (obligation.reported || obligation.kind === 'relaxed' || obligation.where === by.where) continue;
+    if (isDeferred(obligation)) continue;
     // A stale pointer to what stands there again.
     if (obligation.kind === 'config' && obligation.output?.pa === pa && !mapped) continue;
     obligation.reported = true;

@@ -3,8 +3,12 @@
  * that broke it, what was owed, the nearest miss. At most 80 columns; each fact begins with a position.
  */
 import type { Blame, Finding, Step } from './finding.ts';
+import { shellLines } from './shell-lines.ts';
+import { summaryOf } from './summary.ts';
 
 const WIDTH = 80;
+/** Marks a line that is not to be folded. */
+const PASTED = '\0';
 const RULE = '='.repeat(66);
 
 /** The report, lines ended by `\n`. */
@@ -20,6 +24,9 @@ export function report(finding: Finding): string {
     ...owed(finding),
     ...section('Needed:', needed(finding)),
     ...section('Nearest miss:', nearest(finding)),
+    ...section('Smallest change:', finding.smallest === undefined ? [] : [` ${finding.smallest}`]),
+    ...fixes(finding),
+    ...owners(finding),
     ...section(
       'Notes:',
       finding.notes.map((note) => ` ${note}`),
@@ -27,7 +34,7 @@ export function report(finding: Finding): string {
     ...(finding.map === undefined ? [] : [...finding.map, '']),
     verdict(finding),
     ...(finding.twin === undefined ? [] : [`Fix twin: ${finding.twin}`]),
-    summary(finding),
+    `SUMMARY: ${summaryOf(finding)}`,
     ...finding.next.map((command, at) => `${at === 0 ? 'Next:      ' : '           '}${command}`),
     // A shell goes on after &&, so it can be pasted as it stands.
     ...reproduceLines(finding),
@@ -81,9 +88,20 @@ function entry({ entry: used }: Finding): readonly string[] {
   return used === undefined ? [] : section('Entry was filled:', used.rests.map(step));
 }
 
-function broken({ access: used, blame, after }: Finding): readonly string[] {
-  const title = used === undefined ? 'Memory was reused:' : 'Mapping was broken:';
-  return section(title, [...told(blame), ...after.flatMap(told)]);
+/** Of a finding without an access: what its class says was done. */
+function titleOf({ title }: Finding): string {
+  if (title.startsWith('memory-released')) return 'Memory was released:';
+  if (title.startsWith('memory-reused')) return 'Memory was reused:';
+  if (title.startsWith('remade')) return 'Descriptor was made:';
+  return 'What was done:';
+}
+
+function broken(finding: Finding): readonly string[] {
+  const { access: used, blame, after } = finding;
+  return section(used === undefined ? titleOf(finding) : 'Mapping was broken:', [
+    ...told(blame),
+    ...after.flatMap(told),
+  ]);
 }
 
 function told(blame: Blame): readonly string[] {
@@ -125,22 +143,42 @@ function nearest({ missing }: Finding): readonly string[] {
   return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
 }
 
-function verdict({ verdict: name, consequence, rule, dirtyEvents }: Finding): string {
-  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events`;
+function fixes({ fixes: tried }: Finding): readonly string[] {
+  if (tried === undefined) return [];
+  if (tried.length === 0) return section('Repairs tried:', [' none: nothing is known that could help']);
+  return section(
+    'Repairs tried:',
+    tried.flatMap(({ verdict: end, change, findings, rerun }) => [
+      ` ${ENDS[end] ?? end}${end === 'clean' ? '' : `, ${findings} left`}: ${change}`,
+      ...shellLines(rerun).map((line) => `${PASTED}${line}`),
+    ]),
+  );
 }
 
-/** The key by which reports of one bug are one. */
-function summary({ title, blame, missing }: Finding): string {
-  const kind = title.split(/[ :]/, 1)[0] ?? title;
-  const place =
-    blame.pc ?? (blame.line === undefined ? (blame.what.split(' -> ')[0] ?? '') : `line ${blame.line}`);
-  const lost = missing.commands[0]?.command ?? 'entry outlived its invalidation';
-  return `SUMMARY: ${kind} by ${blame.actor} at ${place}: ${lost}`;
+/** What came of a repair, in words. */
+const ENDS: Readonly<Record<string, string>> = {
+  clean: 'clean',
+  gone: 'this one gone',
+  other: 'gone, but more changes',
+  left: 'no help',
+  refused: 'refused by the machine',
+};
+
+function owners({ access: used, owners: steps }: Finding): readonly string[] {
+  if (used?.pa === undefined || steps === undefined) return [];
+  return section(`PA ${used.pa} meanwhile:`, steps.map(step));
+}
+
+function verdict({ verdict: name, consequence, rule, dirtyEvents, dirtyTicks }: Finding): string {
+  const ticks = dirtyTicks === undefined ? '' : `, ${dirtyTicks} ticks`;
+  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events${ticks}`;
 }
 
 /** Breaks a line that is too long at blanks; what goes on is indented. */
 function fit(line: string): readonly string[] {
-  if (line.length <= WIDTH) return [line.trimEnd()];
+  // A key is compared as a whole, so it stays on one line.
+  if (line.startsWith(PASTED)) return [line.slice(1)];
+  if (line.length <= WIDTH || line.startsWith('SUMMARY: ')) return [line.trimEnd()];
   // Under the third column of a step, else a little further in.
   const column = /^ \S+@\d+ +\S* {2,}/.exec(line)?.[0].length ?? (/^ */.exec(line)?.[0].length ?? 0) + 4;
   const indent = ' '.repeat(Math.min(column, 40));

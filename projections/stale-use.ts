@@ -6,12 +6,14 @@
  */
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
-import { type AccessEntry, explainUse } from './explain.ts';
+import { type AccessEntry, explainUse, positions } from './explain.ts';
 import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
+import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
+import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
@@ -26,30 +28,68 @@ export function checkAccess(
   const asked = state.stimulus;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
+  const { retried } = state;
+  if (retried?.ends === true && retried.cause === entry.cause) {
+    retried.ends = false; // Software's word ends it, no table.
+    return;
+  }
   const request = requestOf(state, entry);
   // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
   if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
     const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
-    if (found !== undefined) state.findings.push(found);
+    const owner = entry.type === 'access.completed' ? (ownersOf(state, entry.pa) ?? []) : [];
+    if (found !== undefined) state.findings.push({ ...found, notes: [...found.notes, ...owner] });
     return;
   }
-  const stale = judgeUse(shadow, entry, request) ?? judgeNestedUse(shadow, entry, request);
+  const own = judgeUse(shadow, entry, request);
+  const stale = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
-  if (stale === undefined) return;
+  if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
     tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map }));
+  const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
+  const meanwhile = owner === undefined ? {} : { meanwhile: owner };
+  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile }));
+}
+
+/** Who gave the memory back and who got it; undefined where the log says nothing of owners. */
+function ownersOf({ releases, teller }: State, pa: number): readonly string[] | undefined {
+  if (!releases.seen) return undefined;
+  const found = releaseOf(releases, pa);
+  if (found === undefined) return [];
+  const at = positions(teller);
+  const { seq, owner, taken } = found;
+  return [
+    `${at(seq)} the page was returned by ${owner}: it is no longer the device's`,
+    ...(taken === undefined ? [] : [`${at(taken.seq)} and given to ${taken.owner}`]),
+  ];
+}
+
+/** A fault that stalls is judged as one that ends the access: a stale entry may be what refuses. */
+export function checkStalled(state: State, entry: EntryOf<'access.stalled'>): void {
+  const { stag, held, request, data, type, ...common } = entry;
+  state.stalled.set(entry.seq, request);
+  checkAccess(state, { ...common, type: 'access.terminated', result: 'stall' });
+}
+
+/** A stalled access is tried again, as it was asked, or ends. */
+export function stallEnded(state: State, entry: EntryOf<'stall.ended'>): void {
+  const request = state.stalled.get(entry.stalled);
+  state.stalled.delete(entry.stalled);
+  const ends = entry.how !== 'retry';
+  state.retried = request === undefined ? undefined : { cause: entry.cause, request, ends };
 }
 
 /** The access as it was asked; privilege and kind stand with the DMA. */
 function requestOf(
-  { stimulus }: State,
+  { stimulus, retried }: State,
   { streamId, substreamId, iova, access, cause }: AccessEntry,
 ): Request {
   const dma = stimulus?.type === 'dma' && stimulus.seq === cause ? stimulus : undefined;
-  const { exec = false, privileged = false } = dma ?? {};
+  const again = retried?.cause === cause ? retried.request : undefined;
+  const { exec = false, privileged = false } = dma ?? again ?? {};
   return { streamId, substreamId, iova, access, exec, privileged };
 }

@@ -8,18 +8,12 @@
  * memory when it is asked for. A run is bound to the log by the chained hash of its last segment, and
  * made again when that is another.
  */
-import type { IndexStore } from '../core/history/store.ts';
+import type { Entry } from '../core/event.ts';
+import type { IndexStore, Keys, SeqRange } from '../core/history/store.ts';
+import { keyTest } from '../core/history/touch.ts';
 import { CACHE_TAG, type CacheFile } from './cache-file.ts';
 import { keyParts, storeKey } from './lmdb.ts';
-import {
-  contains,
-  hashesOf,
-  hashKey,
-  joinPostings,
-  keysOf,
-  type Postings,
-  segmentsWith,
-} from './postings.ts';
+import { contains, hashesOf, hashKey, joinPostings, type Postings, segmentsWithAll } from './postings.ts';
 import { sealRecord } from './records.ts';
 import { sameBytes } from './segment.ts';
 
@@ -64,16 +58,21 @@ export class DiskIndex implements IndexStore {
   }
 
   *touching(branch: number, key: string, before: number): Iterable<number> {
+    for (const { seq } of this.matching(branch, [[key]], { from: 0, to: before }, 'newest')) yield seq;
+  }
+
+  *matching(branch: number, groups: readonly Keys[], { from, to }: SeqRange, order: Order): Iterable<Entry> {
     const { log } = this.#cache;
-    const hash = hashKey(key);
-    const last = Math.min(before, log.head(branch));
-    for (const span of log.lineage(branch, last).reverse()) {
+    const tests = groups.map((keys) => keys.map(keyTest));
+    const wanted = (entry: Entry): boolean => tests.every((any) => any.some((test) => test(entry)));
+    const hashes = groups.map((keys) => keys.map(hashKey));
+    for (const span of inOrder(log.lineage(branch, Math.min(to, log.head(branch))), order)) {
+      if (span.last <= from) continue;
       const indexed = this.grow(span.branch);
-      for (const first of this.#candidates(indexed, hash, span.last)) {
-        const { entries } = log.segment(span.branch, first);
-        for (let at = entries.length - 1; at >= 0; at -= 1) {
-          const entry = entries[at];
-          if (entry !== undefined && entry.seq <= span.last && keysOf(entry).includes(key)) yield entry.seq;
+      const within = { from: Math.max(from, span.from - 1), to: span.last };
+      for (const first of this.#candidates(indexed, hashes, within, order)) {
+        for (const entry of inOrder(log.segment(span.branch, first).entries, order)) {
+          if (entry.seq > within.from && entry.seq <= within.to && wanted(entry)) yield entry;
         }
       }
     }
@@ -119,22 +118,46 @@ export class DiskIndex implements IndexStore {
     indexed.loose = [];
   }
 
-  /** First seqs of segments up to `last` that may touch the key, newest first. */
-  *#candidates(indexed: Indexed, hash: number, last: number): Generator<number> {
+  /** First seqs of segments that may hold what is looked for, as they are asked for. */
+  *#candidates(
+    indexed: Indexed,
+    groups: readonly (readonly number[])[],
+    { from, to }: SeqRange,
+    order: Order,
+  ): Generator<number> {
     const { branch, runs, loose, next } = indexed;
-    const { log } = this.#cache;
-    const open = Array.from(last >= next ? log.segments(branch, next) : [], ({ first }) => first);
-    yield* open.filter((first) => first <= last).reverse();
-    for (const { first, hashes } of loose.toReversed()) {
-      if (first <= last && contains(hashes, hash)) yield first;
-    }
-    for (const start of runs.toReversed()) {
-      if (start > last) continue;
+    const within = (first: number, end: number): boolean => first <= to && end > from + 1;
+    const fromRuns = (): Generator<number> => this.#runCandidates(branch, runs, groups, within, order);
+    const fromLoose = (): number[] =>
+      loose
+        .filter(({ first, end, hashes }) => within(first, end) && holdsAll(hashes, groups))
+        .map(({ first }) => first);
+    const open = (): number[] =>
+      to < next
+        ? []
+        : Array.from(this.#cache.log.segments(branch, next), ({ first, entries }) =>
+            within(first, first + entries.length) ? first : 0,
+          ).filter((first) => first > 0);
+    if (order === 'oldest') yield* fromRuns();
+    yield* inOrder(order === 'oldest' ? fromLoose() : open(), order);
+    yield* inOrder(order === 'oldest' ? open() : fromLoose(), order);
+    if (order === 'newest') yield* fromRuns();
+  }
+
+  *#runCandidates(
+    branch: number,
+    runs: readonly number[],
+    groups: readonly (readonly number[])[],
+    within: (first: number, end: number) => boolean,
+    order: Order,
+  ): Generator<number> {
+    for (const [at, start] of inOrder([...runs.entries()], order)) {
+      if (!within(start, runs[at + 1] ?? Number.POSITIVE_INFINITY)) continue;
       const run = this.#run(branch, start);
       if (run === undefined) continue;
-      for (const segment of segmentsWith(run, hash).reverse()) {
+      for (const segment of inOrder(segmentsWithAll(run, groups), order)) {
         const first = run.firsts[segment];
-        if (first !== undefined && first <= last) yield first;
+        if (first !== undefined && within(first, run.firsts[segment + 1] ?? run.end)) yield first;
       }
     }
   }
@@ -176,6 +199,17 @@ export class DiskIndex implements IndexStore {
       return;
     }
   }
+}
+
+type Order = 'oldest' | 'newest';
+
+function holdsAll(hashes: Uint32Array, groups: readonly (readonly number[])[]): boolean {
+  return groups.every((keys) => keys.some((hash) => contains(hashes, hash)));
+}
+
+/** A list in the order it has, or the other way round. */
+function inOrder<T>(list: readonly T[], order: 'oldest' | 'newest'): readonly T[] {
+  return order === 'oldest' ? list : list.toReversed();
 }
 
 function runKey(branch: number, first: number): Uint8Array {

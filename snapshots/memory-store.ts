@@ -9,8 +9,10 @@ import {
   type Branch,
   ConflictError,
   type IndexStore,
+  type Keys,
   type LogStore,
   MODEL,
+  type SeqRange,
   type SnapshotStore,
 } from '../core/history/store.ts';
 import { touchKeys } from '../core/history/touch.ts';
@@ -175,6 +177,21 @@ export class MemoryIndex implements IndexStore {
   *touching(branch: number, key: string, before: number): Iterable<number> {
     for (const entry of this.#log.readBack(branch, 1, before)) {
       if (touchKeys(entry).includes(key)) yield entry.seq;
+    }
+  }
+
+  *matching(
+    branch: number,
+    groups: readonly Keys[],
+    { from, to }: SeqRange,
+    order: 'oldest' | 'newest',
+  ): Iterable<Entry> {
+    const last = Math.min(to, this.#log.head(branch));
+    const log = this.#log;
+    const read = order === 'oldest' ? log.read(branch, from + 1, last) : log.readBack(branch, from + 1, last);
+    for (const entry of read) {
+      const own = touchKeys(entry);
+      if (groups.every((keys) => keys.some((key) => own.includes(key)))) yield entry;
     }
   }
 }

@@ -52,10 +52,20 @@ export function joinPostings(parts: readonly Uint32Array[]): Postings {
 }
 
 /** Numbers of the segments that may touch the key, ascending. */
-export function segmentsWith({ hashes, segments }: Postings, hash: number): number[] {
+function segmentsWith({ hashes, segments }: Postings, hash: number): number[] {
   const found: number[] = [];
   for (let at = lowerBound(hashes, hash); hashes[at] === hash; at += 1) found.push(segments[at] ?? 0);
   return found;
+}
+
+/** Numbers of the segments that may touch one key of every group, ascending. */
+export function segmentsWithAll(run: Postings, groups: readonly (readonly number[])[]): number[] {
+  let left: Set<number> | undefined;
+  for (const keys of groups) {
+    const any = new Set(keys.flatMap((hash) => segmentsWith(run, hash)));
+    left = left === undefined ? any : new Set([...left].filter((segment) => any.has(segment)));
+  }
+  return [...(left ?? [])].sort((a, b) => a - b);
 }
 
 export function contains(hashes: Uint32Array, hash: number): boolean {

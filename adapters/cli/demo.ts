@@ -5,10 +5,10 @@
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Finding } from '../../projections/finding.ts';
 import { InputError } from '../input-error.ts';
 import { type ExitCode, exitCodes, type Io } from './io.ts';
+import { packaged } from './packaged.ts';
 import type { Verb, VerbContext } from './verb.ts';
 
 const CAPTURE = 'test/data/qemu/stale-after-unmap.trace.gz';
@@ -20,7 +20,7 @@ export const verb: Verb = {
   },
   async run(context, [given]) {
     const { io } = context;
-    const file = given ?? packaged(CAPTURE);
+    const file = given ?? relative(process.cwd(), packaged(CAPTURE));
     if (!existsSync(file)) throw new InputError(`no file ${file}`);
     const folder = mkdtempSync(join(tmpdir(), 'backwalk-'));
     const store = join(folder, 'demo.bw');
@@ -55,12 +55,6 @@ function verdict(found: number, left: ExitCode): string {
 }
 
 /** A file of the package, wherever it was started from. */
-function packaged(path: string): string {
-  let folder = fileURLToPath(new URL('.', import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = join(folder, '..');
-  return relative(process.cwd(), join(folder, path));
-}
-
 function fixLines({ missing }: Finding): readonly string[] {
   return missing.commands.map(({ command, fields }) =>
     JSON.stringify({ op: 'command.issue', smmu: 'smmu0', command, fields }),

@@ -1,6 +1,8 @@
 /** The edits of a rerun: where each takes hold, and where the two histories part. */
+import { isQuirk, quirks } from '../../core/driver/quirks.ts';
 import { isStimulus } from '../../core/event.ts';
 import type { Branch } from '../../core/history/store.ts';
+import { meant } from '../../core/path/near.ts';
 import { InputError } from '../input-error.ts';
 import type { Opened } from './open.ts';
 import { type Position, parsePosition } from './position.ts';
@@ -39,6 +41,8 @@ export function editsOf(opened: Opened, text: string, options: Options): Edits {
   };
   const forks: number[] = [];
   for (const set of listOption(options, 'set')) forks.push(add(at, { set }));
+  for (const quirk of listOption(options, 'quirk'))
+    for (const set of quirkSettings(opened, at, quirk)) forks.push(add(at, { set }));
   for (const pair of listOption(options, 'insert')) {
     const [seq = '', file = ''] = pair.split(PAIR);
     if (file === '') throw new InputError(`--insert: expected SEQ FILE, found "${seq}"`);
@@ -57,6 +61,25 @@ export function editsOf(opened: Opened, text: string, options: Options): Edits {
     drop,
     insert,
   };
+}
+
+/** `skip-tlbi`, `smmu0.skip-tlbi=off`: the settings of one driver, or of all there are. */
+function quirkSettings({ session }: Opened, { branch, seq }: Position, text: string): readonly string[] {
+  const found = /^(?:(?<driver>.+)\.)?(?<name>[\w-]+)(?:=(?<value>on|off))?$/.exec(text)?.groups;
+  const drivers = Object.keys(session.seek(branch, seq).drivers);
+  const { driver, name = '', value = 'on' } = found ?? {};
+  if (!isQuirk(name)) {
+    const known = Object.keys(quirks);
+    throw new InputError(
+      `--quirk: expected [DRIVER.]NAME[=off] with one of ${known.join(', ')}, found "${text}"${meant(name, known)}`,
+    );
+  }
+  const of = driver === undefined ? drivers : drivers.filter((each) => each === driver);
+  if (of.length === 0)
+    throw new InputError(
+      `--quirk: expected a driver (${drivers.join(', ') || 'there is none here'}), found "${text}"`,
+    );
+  return of.map((each) => `${each}.quirks.${name}=${value === 'on'}`);
 }
 
 function onBranch({ source }: Opened, text: string, branch: Branch, option: string): Position {

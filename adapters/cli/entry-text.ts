@@ -69,6 +69,8 @@ const words: Words = {
   'page.dropped':     (e) => `group ${e.prgIndex} ${e.endpoint} @${e.requested}: ${e.why}`,
   'page.responded':   (e) => `group ${e.prgIndex} ${e.endpoint} ${e.response}${e.fetched === 0 ? ' by itself' : ` @${e.fetched}`}`,
   'request.withheld': (e) => `${e.request} iova=${hex(e.iova)}: ${e.why}`,
+  'ioctl.begun':      (e) => `${e.name} fd=${e.fd} by ${e.process} size=${e.size}`,
+  'ioctl.completed':  (e) => `${e.name} ${e.errno ?? `ret=${e.ret ?? 0}`} for ${e.process} @${e.ioctl}`,
   'record.raised':    (e) => recordText(e.words, e.record),
   'record.written':   (e) => `evtq[${e.index}] ${e.record}`,
   'record.dropped':   (e) => `${e.record}: ${e.why}`,

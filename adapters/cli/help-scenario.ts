@@ -1,6 +1,8 @@
 /** `help scenario`, made from the tables that check the lines. */
+
+import { commonFields } from '../scenario/common-fields.ts';
 import type { Fields } from '../scenario/values.ts';
-import { commonFields, type OpRow, vocabulary } from '../scenario/vocabulary.ts';
+import { type OpRow, vocabulary } from '../scenario/vocabulary.ts';
 
 const INTRODUCTION = [
   'A scenario is JSON Lines: one object a line; blank lines and // lines are skipped.',

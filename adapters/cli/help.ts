@@ -27,6 +27,10 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'how moments are named',
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
+  findings: {
+    summary: 'reports, repairs, and files of suppressions and baselines',
+    lines: async () => (await import('./help-findings.ts')).findingsHelp(),
+  },
   smmu: {
     summary: 'what is modelled: registers, commands, records, rules, caches',
     lines: async () => (await import('./help-model.ts')).smmuHelp(),

@@ -1,15 +1,15 @@
 /** `log`: entries, one a line. */
 
 import { Option } from 'commander';
-import { type Entry, schemas } from '../../core/event.ts';
+import type { Entry } from '../../core/event.ts';
 import { touchKey } from '../../core/history/touch.ts';
-import { meant } from '../../core/path/near.ts';
-import { mergeDown, resolveAt, touchingBack } from '../changes.ts';
+import { resolveAt, touchingBack } from '../changes.ts';
 import { InputError } from '../input-error.ts';
 import { entryJson, entryText } from './entry-text.ts';
 import { clip, exitCodes, printAll } from './io.ts';
 import { type Opened, withStore } from './open.ts';
 import { type Position, type Range, showPosition } from './position.ts';
+import { typesOf } from './search-terms.ts';
 import { type Options, textOption, type Verb, type VerbContext } from './verb.ts';
 
 export const verb: Verb = {
@@ -28,7 +28,8 @@ export const verb: Verb = {
   },
   async run(context, [text], options) {
     const count = countOf(options);
-    const types = typesOf(textOption(options, 'type'));
+    const named = textOption(options, 'type');
+    const types = named === undefined ? undefined : typesOf('--type', named);
     await withStore(context, async (opened) => {
       const range = rangeOf(opened, text, options);
       const actor = textOption(options, 'actor');
@@ -115,8 +116,10 @@ function touched(
 function touchingPath({ session }: Opened, path: string, from: Position, to: Position): Iterable<Entry> {
   const { touchKeys, spans } = resolveAt(session.seek(to.branch, to.seq), path);
   // Whoever asks what touched memory means reads, too: those are found by page.
+  // Whoever asks what touched a register means its reads, too.
+  const keys = touchKeys.map((key) => key.replace(/^changed:([^/]*).*$/, 'register:$1'));
   const pages = spans.flatMap(({ pa, size }) => [touchKey('page', pa), touchKey('page', pa + size - 1)]);
-  return touchingBack(session, to.branch, [...new Set([...touchKeys, ...pages])], spans, from.seq, to.seq);
+  return touchingBack(session, to.branch, [...new Set([...keys, ...pages])], spans, from.seq, to.seq);
 }
 
 /** Entries under a key of the index itself, as in `asid:0x7`. */
@@ -129,10 +132,7 @@ function* keyed({ session }: Opened, text: string, from: Position, to: Position)
   const number = /^(0[xX][0-9a-fA-F]+|\d+)$/.test(value) ? BigInt(value) : undefined;
   const shifted = index === 'page' || index === 'iova' ? number && number >> 12n : number;
   const key = number === undefined ? text : `${index}:0x${(shifted ?? 0n).toString(16)}`;
-  for (const seq of mergeDown([session.index.touching(to.branch.id, key, to.seq)])) {
-    if (seq <= from.seq) return;
-    yield* session.log.read(to.branch.id, seq, seq);
-  }
+  yield* session.index.matching(to.branch.id, [[key]], { from: from.seq, to: to.seq }, 'newest');
 }
 
 const KEYS: readonly string[] = [
@@ -146,6 +146,12 @@ const KEYS: readonly string[] = [
   'endpoint',
   'path',
   'type',
+  'actor',
+  'cache',
+  'record',
+  'errno',
+  'object',
+  'rule',
 ];
 
 function* filtered(entries: Iterable<Entry>, wanted: (entry: Entry) => boolean): Generator<Entry> {
@@ -167,19 +173,4 @@ function countOf(options: Options): number {
   if (text === undefined) return Number.POSITIVE_INFINITY;
   if (!/^\d+$/.test(text)) throw new InputError(`-n: expected a count, found "${text}"`);
   return Number(text);
-}
-
-function typesOf(text: string | undefined): readonly string[] | undefined {
-  if (text === undefined) return undefined;
-  const known = Object.keys(schemas);
-  return text.split(',').flatMap((each) => {
-    const found = each.endsWith('*')
-      ? known.filter((type) => type.startsWith(each.slice(0, -1)))
-      : known.filter((type) => type === each);
-    if (found.length === 0)
-      throw new InputError(
-        `--type: expected a type such as tlb.filled, found "${each}"${meant(each, known)}`,
-      );
-    return found;
-  });
 }

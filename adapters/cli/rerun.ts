@@ -22,6 +22,7 @@ export const verb: Verb = {
     command
       .argument('<position>', 'the history to rerun, and where --set takes hold')
       .option('--set <path=value>', 'change a value from the position on; may be given again', gather)
+      .option('--quirk <name>', 'a fault of a driver from the position on; NAME=off ends one', gather)
       .option('--drop <seq>', 'leave out a stimulus; may be given again', gather)
       .option(
         '--insert <seq> <file>',
@@ -96,6 +97,7 @@ class Rerun {
     const recorder = session.appendFrom(this.#simulation, made);
     const head = session.log.head(branch.id);
     const progress = startProgress(io, 'rerun', head - fork);
+    let breath = fork;
     this.#insert(insertions.get(fork));
     // The fork may lie between turns: what was due then is due now.
     if (this.#simulation.glance.schedule !== 'manual') this.#simulation.run();
@@ -108,12 +110,19 @@ class Rerun {
         await recorder.room();
         progress.at(last - fork);
       }
+      if (last - breath > BREATH_ENTRIES) {
+        breath = last;
+        await io.drain();
+      }
       if (io.interrupted) break;
     }
     this.#compare();
     await recorder.finish();
-    await session.log.flush();
     progress.stop();
+    // Half of a what-if answers nothing.
+    if (io.interrupted) session.log.removeBranch(made.id);
+    await session.log.flush();
+    if (io.interrupted) return exitCodes.interrupted;
     return this.#report(made, recorder.head);
   }
 
@@ -200,7 +209,6 @@ class Rerun {
       );
     } else this.#print(io, position, from, head - fork, made);
     for (const failure of this.#failed) io.err(`backwalk: ${failure}`);
-    if (io.interrupted) return exitCodes.interrupted;
     return this.#failed.length === 0 && first === undefined ? exitCodes.clean : exitCodes.found;
   }
 
@@ -215,6 +223,8 @@ class Rerun {
 }
 
 const COMMIT_ENTRIES = 8_192;
+/** Entries between two looks at whether somebody wants to stop. */
+const BREATH_ENTRIES = 4_096;
 
 /** Values on a command line that are no texts. */
 const JSON_WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };

@@ -33,9 +33,9 @@ export const guestOps: { readonly [O in GuestOp]: Act<O> } = {
     served(context, type, vm, endpoint);
     return dispatch(context, { type, endpoint, iova, bytes, ...defined({ vm, cpu }) });
   },
-  'guest.attach': ({ op: type, vm, endpoint, cpu, to }, context) => {
+  'guest.attach': ({ op: type, vm, endpoint, cpu, to, ssid }, context) => {
     served(context, type, vm, endpoint);
-    return dispatch(context, { type, endpoint, to, ...defined({ vm, cpu }) });
+    return dispatch(context, { type, endpoint, to, ...defined({ vm, cpu, ssid }) });
   },
   'guest.detach': ({ op: type, vm, endpoint, cpu }, context) => {
     served(context, type, vm, endpoint);

@@ -10,6 +10,8 @@ export type Answer = Readonly<Record<string, unknown>>;
 export interface OpContext {
   readonly simulation: Simulation;
   readonly place: Place;
+  /** Who does what the line says, and where from, as far as it tells. */
+  readonly origin: Pick<Stimulus, 'actor' | 'cpu' | 'pc'>;
   /** Makes a bookmark at the last entry; gives its position, or why the name cannot be taken. */
   label(name: string): { readonly position: string } | { readonly problem: string };
 }
@@ -17,9 +19,9 @@ export interface OpContext {
 export type Act<O extends Op> = (line: LineOf<O>, context: OpContext) => Answer;
 
 /** Puts a stimulus to the machine, with the line it stands in. */
-export function dispatch({ simulation, place }: OpContext, stimulus: Stimulus): Answer {
+export function dispatch({ simulation, place, origin }: OpContext, stimulus: Stimulus): Answer {
   const line = place.line === undefined ? {} : { line: place.line };
-  return simulation.dispatch({ ...stimulus, ...line }).outcome;
+  return simulation.dispatch({ ...stimulus, ...line, ...origin }).outcome;
 }
 
 /** The fields that have a value. */

@@ -13,7 +13,7 @@ import { offsetOf } from '../../core/smmu/register-blocks.ts';
 import { registerNamed } from '../../core/smmu/registers.ts';
 import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
-import type { Stimulus } from '../../core/stimulus.ts';
+import type { Stimulus, StimulusType } from '../../core/stimulus.ts';
 import { cpuUnit, isCpuUnit } from '../../core/tasks/cpu.ts';
 import { vmmUnit, workerUnit } from '../../core/vm/state.ts';
 import { showFound } from '../input-error.ts';
@@ -24,6 +24,7 @@ import { guestOps } from './guest-ops.ts';
 import { kernelIn, kernelOps } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
+import { readStimulus } from './raw-stimulus.ts';
 import { wholeNumber } from './values.ts';
 import { guestPlace, vmOps } from './vm-ops.ts';
 import type { LineOf, Op } from './vocabulary.ts';
@@ -111,6 +112,15 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     const operands = defined({ vmid, asid, va, ipa, tg, num, scale, ttl, el2, e2h });
     return dispatch(context, { type, operation, ...operands } as Stimulus);
   },
+  stimulus: ({ op, type, fields }, context) => {
+    const raw = Object.entries(fields ?? {}).map(([name, { value }]) => [name, value]);
+    if (Object.hasOwn(vmOps, type) || Object.hasOwn(guestOps, type))
+      throw refuse(context.place, op, 'type', `expected {"op":"${type}"} itself, found a raw one`);
+    if (KERNEL_STIMULI.includes(type)) kernelIn(context, `${op} ${type}`);
+    const read = readStimulus(type as StimulusType, Object.fromEntries(raw));
+    if ('problem' in read) throw refuse(context.place, op, read.field, read.problem);
+    return dispatch(context, read.stimulus);
+  },
   turn: ({ op, unit }, context) => {
     const { smmus } = context.simulation.glance;
     const tasks = taskUnits(context.simulation.glance);
@@ -166,6 +176,9 @@ function holds(line: LineOf<'check'>, actual: unknown): boolean {
   if (line.size !== undefined) return sizeOf(actual) === line.size;
   return isPresent(actual) === line.present;
 }
+
+/** Stimuli that ask the kernel. */
+const KERNEL_STIMULI: readonly string[] = [...Object.keys(kernelOps), 'user.write', 'user.read'];
 
 type MemoryLine = LineOf<'mem.write'> | LineOf<'mem.read'>;
 

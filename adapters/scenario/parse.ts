@@ -2,8 +2,9 @@
 import type * as z from 'zod';
 import { meant } from '../../core/path/near.ts';
 import { InputError, type Place, showFound } from '../input-error.ts';
+import { commonFields } from './common-fields.ts';
 import { type Fields, strict } from './values.ts';
-import { commonFields, isOp, type Line, laterFields, type Op, opProblem, vocabulary } from './vocabulary.ts';
+import { isOp, type Line, laterFields, type Op, opProblem, vocabulary } from './vocabulary.ts';
 
 /** Refuses a field of a line. */
 export function refuse(place: Place, op: string, field: string, message: string): InputError {
@@ -37,7 +38,9 @@ const schemas = new Map<Op, z.ZodType<Record<string, unknown>>>();
 function schemaOf(op: Op): z.ZodType<Record<string, unknown>> {
   const known = schemas.get(op);
   if (known !== undefined) return known;
-  const made = strict({ ...vocabulary[op].fields, ...commonFields } as Fields);
+  const own = vocabulary[op].fields;
+  // What an op says of a field goes before what is said of all lines.
+  const made = strict({ ...own, ...commonFields, ...own } as Fields);
   schemas.set(op, made);
   return made;
 }

@@ -7,7 +7,7 @@ import type { Simulation } from '../../core/simulation.ts';
 import { InputError, type Place } from '../input-error.ts';
 import { plain, same } from './compare.ts';
 import { machineConfig } from './machine.ts';
-import type { Answer, OpContext } from './op.ts';
+import { type Answer, defined, type OpContext } from './op.ts';
 import { ops } from './ops.ts';
 import { parseLine, refuse } from './parse.ts';
 import type { Line } from './vocabulary.ts';
@@ -88,6 +88,7 @@ export class ScenarioRunner {
     const context: OpContext = {
       simulation: this.#simulation,
       place,
+      origin: defined({ actor: line.actor, cpu: line.cpu, pc: line.pc }),
       label: (name) => this.#host.label(name),
     };
     return (ops[line.op] as (line: Line, context: OpContext) => Answer)(line, context);

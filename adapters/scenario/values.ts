@@ -5,6 +5,9 @@
 import * as z from 'zod';
 import { meant } from '../../core/path/near.ts';
 
+/** Most bytes that one line stores, reads or transfers. */
+export const BYTES_MAX = 0x100_0000;
+
 export interface ValueKind<T> {
   readonly expected: string;
   readonly schema: z.ZodType<T>;

@@ -10,9 +10,13 @@ import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import type { commonFields } from './common-fields.ts';
+import { kvmRows, tlbiRange } from './kvm-vocabulary.ts';
 import { driverFields, machineFields } from './machine.ts';
+import { rawFields } from './raw-stimulus.ts';
 import {
   anything,
+  BYTES_MAX,
   count,
   type Fields,
   flag,
@@ -41,8 +45,6 @@ export interface OpRow {
   readonly oneOf?: readonly string[];
 }
 
-/** Most bytes that one line stores, reads or transfers. */
-export const BYTES_MAX = 0x100_0000;
 /** Most bytes that one line maps. */
 const MAP_BYTES_MAX = 2 ** 32;
 
@@ -216,6 +218,7 @@ export const vocabulary = {
     },
   },
   'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm: ofVm, endpoint } },
+  ...kvmRows,
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
@@ -250,7 +253,7 @@ export const vocabulary = {
   },
   'guest.attach': {
     summary: 'It changes the default domain of an endpoint; dma to dma-fq where it stands', outcome: '{}, or {errno} (EBUSY while something is mapped), {pending}',
-    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' } },
+    fields: { vm, endpoint, cpu, to: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), doc: 'strict or lazy translation, physical addresses, or nothing' }, ssid: { ...ssid, doc: 'a SubstreamID instead: to the default domain, or to nothing' } },
   },
   'guest.detach': {
     summary: 'An endpoint goes: it is blocked and its default domain freed', outcome: '{}, or {errno}, {pending}',
@@ -336,14 +339,12 @@ export const vocabulary = {
       asid: { kind: count(0, 0xffff), optional: true, doc: 'where it is for one ASID' },
       va: { kind: iova, optional: true, doc: 'where it is for a virtual address' },
       ipa: { kind: pa, optional: true, doc: 'where it is for an intermediate address' },
-      tg: { kind: oneOf('4KB', '16KB', '64KB'), optional: true, doc: 'of a range: its granule' },
-      num: { kind: count(0, 31), optional: true, doc: 'of a range: (num + 1) * 2^(5 * scale + 1) granules' },
-      scale: { kind: count(0, 3), optional: true, doc: 'of a range' },
-      ttl: { kind: count(0, 3), optional: true, doc: 'of a range: level hint' },
+      ...tlbiRange,
       el2: { kind: flag, optional: true, doc: 'the PE has EL2 (true when left out); without it the VMID is 0' },
       e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },
   },
+  stimulus: { summary: 'Puts any stimulus as the log has it: what `export` says where no other op can', outcome: '{} or what the op of that stimulus answers', fields: rawFields },
   turn: { summary: 'Gives one unit its turn', outcome: '{moved}', fields: { unit: { kind: text, doc: 'as in smmu0.cmdq' } } },
   run: {
     summary: 'Gives turns until all is quiet', outcome: '{turns, quiet}',
@@ -367,16 +368,6 @@ export const vocabulary = {
     },
   },
 } as const satisfies Readonly<Record<string, OpRow>>;
-
-/** Fields that any line may have. */
-export const commonFields = {
-  expect: { kind: mapOf(undefined, anything), optional: true, doc: 'outcome fields that must be equal' },
-  save: {
-    kind: mapOf(undefined, text),
-    optional: true,
-    doc: '{NAME: field of the outcome}: later lines may say "$NAME" for any value',
-  },
-} as const satisfies Fields;
 
 export type Vocabulary = typeof vocabulary;
 export type Op = keyof Vocabulary;

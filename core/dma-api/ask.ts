@@ -51,15 +51,19 @@ export const askUnmap: Decider<'guest.unmap'> = (context, { vm = HOST, endpoint,
   if (of !== undefined) work(context, vm, cpu, 'unmap', [{ do: 'dma.unmap', ...of, cpu, iova, bytes }]);
 };
 
-export const askAttach: Decider<'guest.attach'> = (context, { vm = HOST, endpoint, cpu = 0, to }) => {
+export const askAttach: Decider<'guest.attach'> = (
+  context,
+  { vm = HOST, endpoint, cpu = 0, to, ssid = 0 },
+) => {
   const of = about(context, vm, endpoint);
-  if (of !== undefined) work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, what: 'attach' }]);
+  if (of !== undefined)
+    work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, ssid, what: 'attach' }]);
 };
 
 export const askDetach: Decider<'guest.detach'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
   const of = about(context, vm, endpoint);
   if (of !== undefined)
-    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', what: 'detach' }]);
+    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', ssid: 0, what: 'detach' }]);
 };
 
 export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {

@@ -11,7 +11,7 @@ import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { emitOpened, openDma } from './domain.ts';
-import type { DmaKind } from './state.ts';
+import type { DmaDomain, DmaKind } from './state.ts';
 
 export type DefaultKind = DmaKind | 'identity' | 'blocked';
 
@@ -24,6 +24,8 @@ interface Asked extends Frame {
 export interface AttachFrame extends Asked {
   readonly do: 'dma.attach';
   readonly to: DefaultKind;
+  /** SubstreamID; 0 for the endpoint itself. */
+  readonly ssid: number;
   readonly what: string;
 }
 
@@ -52,7 +54,7 @@ export const answerRow: FrameRow<AnswerFrame> = {
 };
 
 export const attachRow: FrameRow<AttachFrame> = {
-  run: (context, { driver: name, endpoint, call, to, what }) => {
+  run: (context, { driver: name, endpoint, call, to, ssid, what }) => {
     const driver = driverOf(context.state, name);
     const answer = (errno?: Errno): Frame => ({
       do: 'guest.answer',
@@ -65,12 +67,16 @@ export const attachRow: FrameRow<AttachFrame> = {
     if (typeof old === 'object' && 'errno' in old && old.errno === 'EBUSY') return [answer('EBUSY')];
     const domain = typeof old === 'object' && 'domain' in old ? old.domain : undefined;
     const now = domain === undefined ? undefined : driverOf(context.state, name).dma?.[domain];
+    if (ssid !== 0) {
+      const plan = planSubstream(context, driver, endpoint, ssid, to, now);
+      return 'errno' in plan ? [answer(plan.errno)] : [...plan, answer()];
+    }
     if (now !== undefined && now.kind === to) return [answer()];
     if (now?.kind === 'dma' && to === 'dma-fq') {
       context.emit(driver.setup.actor, { type: 'dma.kind', driver: name, domain: now.domain, kind: to });
       return [answer()];
     }
-    if (now !== undefined && now.maps.size > 0) return [answer('EBUSY')];
+    if (now !== undefined && (now.maps.size > 0 || hasSubstreams(driver, endpoint))) return [answer('EBUSY')];
     const target = targetOf(context, driver, to);
     if ('errno' in target) return [answer(target.errno)];
     const plan = planAttach(context, endpoint, target.to, { owner: driver.setup.owner });
@@ -80,6 +86,25 @@ export const attachRow: FrameRow<AttachFrame> = {
     return [...plan, ...free, answer()];
   },
 };
+
+/** A SubstreamID shares the default domain (linux: iommu_attach_device_pasid), or has none. */
+function planSubstream(
+  context: Context,
+  driver: DriverState,
+  endpoint: string,
+  pasid: number,
+  to: DefaultKind,
+  now: DmaDomain | undefined,
+): readonly Frame[] | { readonly errno: Errno } {
+  const options = { pasid, owner: driver.setup.owner };
+  if (to === 'blocked') return planAttach(context, endpoint, 'blocked', options);
+  if (now === undefined || now.kind !== to) return { errno: 'EINVAL' };
+  return planAttach(context, endpoint, { domain: now.domain }, options);
+}
+
+function hasSubstreams({ masters }: DriverState, endpoint: string): boolean {
+  return Object.keys(masters[endpoint]?.attached ?? {}).some((ssid) => ssid !== '0');
+}
 
 function targetOf(
   context: Context,

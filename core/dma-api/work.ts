@@ -165,8 +165,8 @@ function deviceEndpoint({ state }: Context, { driver, endpoint }: WorkFrame): st
 }
 
 function unmapOne(frame: WorkFrame, { order }: Workload): readonly Frame[] {
-  const [any, next] = drawn(frame, frame.held.length);
-  const at = order === 'oldest' ? 0 : order === 'newest' ? frame.held.length - 1 : any;
+  const [drawnAt, next] = drawn(frame, frame.held.length);
+  const at = order === 'oldest' ? 0 : order === 'newest' ? frame.held.length - 1 : drawnAt;
   const buffer = frame.held[at];
   if (buffer === undefined) return [{ ...frame, do: 'work.step' }];
   const { driver, endpoint, cpu } = frame;

@@ -121,7 +121,10 @@ function byInstruction(
 ): readonly Frame[] | undefined {
   const port = portOf(driver);
   if (driver.features?.broadcast !== true || port.tlbi === undefined) return undefined;
-  const left = frame.commands.filter((command) => port.tlbi?.(context, driver, command) !== true);
+  const left = frame.commands.filter((command) => {
+    const [real] = spoiled([command], driver.quirks);
+    return real === undefined || port.tlbi?.(context, driver, real) !== true;
+  });
   if (left.length === frame.commands.length) return undefined;
   return left.length === 0 ? [] : [{ ...frame, commands: left }];
 }

@@ -1,6 +1,6 @@
 /** What drivers state about themselves; their stores, register writes and commands are events of those. */
 import type { Errno } from '../kernel/errno.ts';
-import { flag, id, int, json, optional, pa, text } from '../schema.ts';
+import { flag, id, int, json, optional, pa, seq, text } from '../schema.ts';
 import type { DriverFeatures } from './features.ts';
 import type { SecondQueue } from './second-queue.ts';
 import type {
@@ -17,7 +17,7 @@ import type {
 
 const driver = text();
 /** Seq of the domain's `domain.made`. */
-const domain = int();
+const domain = seq();
 
 /** A domain before its making gives it a number. */
 export type NewDomain = Domain extends infer D ? (D extends Domain ? Omit<D, 'id'> : never) : never;

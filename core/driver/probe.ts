@@ -189,7 +189,12 @@ function configure(context: Context, driver: DriverState): void {
   const strtab = present(driver.strtab, 'stream table');
   const cmdq = present(driver.queues.CMDQ, 'Command queue');
   port.write(context, driver, 'CR1', CR1);
-  port.write(context, driver, 'CR2', (features.broadcast === true ? 0n : CR2.PTM) | CR2.RECINVSID | (e2h ? CR2.E2H : 0n));
+  port.write(
+    context,
+    driver,
+    'CR2',
+    (features.broadcast === true ? 0n : CR2.PTM) | CR2.RECINVSID | (e2h ? CR2.E2H : 0n),
+  );
   port.write(context, driver, 'STRTAB_BASE', RA | BigInt(strtab.pa));
   const log2Size = strtab.sizeLog2 + (strtab.twoLevel ? SPLIT : 0);
   const format = strtab.twoLevel ? (1 << 16) | (SPLIT << 6) : 0;

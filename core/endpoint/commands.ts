@@ -33,8 +33,21 @@ export function invalidateAtc(
     context.emit(smmu.config.name, { type: 'atc.timedout', ...about, fetched });
     return;
   }
-  const removed = coveredAtc(endpoint, scopeOf(fields, stuLog2(smmu.features)));
+  const read = smmu.config.choices['erratumAtcByteOrder'] === true ? misread(fields) : fields;
+  const removed = coveredAtc(endpoint, scopeOf(read, stuLog2(smmu.features)));
   context.emit(endpoint.config.name, { type: 'atc.invalidated', ...about, fetched, removed });
+}
+
+/** The eight bytes of the address, the size bit among them, the other way round. */
+function misread(fields: CommandFields<'CMD_ATC_INV'>): CommandFields<'CMD_ATC_INV'> {
+  const page = 1n << BigInt(PAGE_LOG2);
+  let left = BigInt(fields.Address);
+  let turned = 0n;
+  for (let byte = 0; byte < 8; byte += 1) {
+    turned = (turned << 8n) | (left & 0xffn);
+    left >>= 8n;
+  }
+  return { ...fields, Address: Number(turned - (turned % page)) };
 }
 
 /** Why the endpoint answers Unsupported Request (3.9.1.5). */

@@ -93,14 +93,28 @@ function isSameEntry(left: Entry, right: Entry, seqs: SeqMap): boolean {
   if (left.type !== right.type || left.actor !== right.actor) return false;
   if (seqs(left.seq) !== right.seq || mapped(left.cause, seqs) !== right.cause) return false;
   const [a, b] = [left, right] as unknown as [Record<string, unknown>, Record<string, unknown>];
-  return Object.entries(schemas[left.type]).every(([field, { refers }]) =>
-    isSame(refers === true ? mapped(a[field], seqs) : a[field], b[field]),
-  );
+  return Object.entries(schemas[left.type]).every(([field, { refers, column }]) => {
+    if (column === 'json' && refers !== true) return isSameShifted(a[field], b[field], seqs);
+    return isSame(refers === true ? mapped(a[field], seqs) : a[field], b[field]);
+  });
 }
 
 function mapped(reference: unknown, seqs: SeqMap): unknown {
   if (Array.isArray(reference)) return reference.map((each) => mapped(each, seqs));
   return typeof reference === 'number' && reference !== 0 ? seqs(reference) : reference;
+}
+
+/** Plain data in which a number may be the seq of an entry: tasks, domains and calls are named by theirs. */
+function isSameShifted(left: unknown, right: unknown, seqs: SeqMap): boolean {
+  if (typeof left === 'number' && typeof right === 'number')
+    return left === right || (Number.isSafeInteger(left) && left > 0 && seqs(left) === right);
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+    return left === right;
+  if (left instanceof Uint8Array || Array.isArray(left) !== Array.isArray(right)) return isSame(left, right);
+  const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>];
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  return names.every((name) => name in b && isSameShifted(a[name], b[name], seqs));
 }
 
 /** Deep equality of plain data. */

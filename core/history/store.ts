@@ -72,10 +72,28 @@ export interface LogStore {
   close(): Promise<void>;
 }
 
+/** One of these keys. */
+export type Keys = readonly string[];
+
+export interface SeqRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What an index is asked: the seqs at which entries touched a key, from high to low. */
 export interface IndexStore {
   /** Keys are those of `touch.ts`. Yields seqs `<= before`, newest first, across ancestors. */
   touching(branch: number, key: string, before: number): Iterable<number>;
+  /**
+   * Entries with `from < seq <= to` that stand under a key of every group (a group is a choice of keys), in
+   * the order asked for.
+   */
+  matching(
+    branch: number,
+    groups: readonly Keys[],
+    range: SeqRange,
+    order: 'oldest' | 'newest',
+  ): Iterable<Entry>;
 }
 
 export interface SnapshotStore {

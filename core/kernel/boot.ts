@@ -1,7 +1,8 @@
 /** The start of the host's kernel: the driver of each SMMU probes it, one after the other. */
+
+import type { BootOptions } from '../driver/probe.ts';
 import { bootFrames, bootOptions } from '../driver/probe.ts';
 import type { Decider } from '../machine.ts';
-import type { BootOptions } from '../driver/probe.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { KERNEL_UNIT } from './begin-ioctl.ts';
 import { switchOf } from './kernel.ts';

@@ -68,12 +68,12 @@ const calls = {
     name: text(),
     process: text(),
     ret: optional(int()),
-    errno: optional(text<Errno>()),
+    errno: optional(text<Errno>('errno')),
   },
   /** The end of any other call. */
   'syscall.returned': {
     call: seq(),
-    errno: optional(text<Errno>()),
+    errno: optional(text<Errno>('errno')),
     va: optional(id()),
     fd: optional(int()),
     data: optional(bytes()),
@@ -94,10 +94,15 @@ const objects = {
   'context.closed': context,
   /** The id is taken; look-ups do not find it yet. */
   'object.reserved': { ...context, object: json<AnyObject>() },
-  'object.finalized': { ...context, object: int() },
-  'object.changed': { ...context, object: int(), set: json<Readonly<Record<string, unknown>>>() },
+  'object.finalized': { ...context, object: int('object') },
+  'object.changed': { ...context, object: int('object'), set: json<Readonly<Record<string, unknown>>>() },
   /** `tombstone`: the id is not given again. */
-  'object.removed': { ...context, object: int(), kind: text<AnyObject['kind']>(), tombstone: flag() },
+  'object.removed': {
+    ...context,
+    object: int('object'),
+    kind: text<AnyObject['kind']>(),
+    tombstone: flag(),
+  },
 } as const;
 
 const area = { ...context, ioas: int(), iova: iova(), last: u64() };

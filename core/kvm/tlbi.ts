@@ -11,7 +11,10 @@ import { findVm } from '../vm/vm.ts';
 
 /** Operations that a guest at EL1 can broadcast. */
 export const guestOperations: readonly string[] = Object.entries(broadcasts)
-  .filter(([, { level, stages, takes }]) => level === 'EL1' && stages.includes(1) && !stages.includes(2) && takes.includes('vmid'))
+  .filter(
+    ([, { level, stages, takes }]) =>
+      level === 'EL1' && stages.includes(1) && !stages.includes(2) && takes.includes('vmid'),
+  )
   .map(([name]) => name);
 
 /** What a guest's instruction is for. */
@@ -58,5 +61,9 @@ export function tlbisFor(command: Cmd): readonly GuestTlbi[] | undefined {
   if (pages > PAGES_MAX) return [{ operation: 'ASIDE1', asid }];
   const step = 2n ** BigInt(PAGE_LOG2[TG] ?? 12);
   const operation = Leaf ? 'VALE1' : 'VAE1';
-  return Array.from({ length: pages }, (_, page) => ({ operation, asid, va: BigInt(Address) + BigInt(page) * step }));
+  return Array.from({ length: pages }, (_, page) => ({
+    operation,
+    asid,
+    va: BigInt(Address) + BigInt(page) * step,
+  }));
 }

@@ -5,6 +5,7 @@
 
 import { endpointEvents } from '../endpoint/events.ts';
 import type { EndpointState } from '../endpoint/state.ts';
+import { touchKey } from '../history/touch.ts';
 import { type AnyField, type Layout, show } from '../layout/layout.ts';
 import { jsonValue, type Kind, type Schema, showValue } from '../schema.ts';
 import type { Cache, CacheEntry } from '../smmu/cache.ts';
@@ -16,29 +17,28 @@ import { absent, group, leaf, type PathNode, type Watched } from './node.ts';
 
 interface CacheRow {
   readonly schema: Schema;
-  readonly fill: 'tlb.filled' | 'config.filled' | 'atc.filled';
   /** What the words of a configuration cache's entry are. */
   readonly layout?: Layout<Record<string, AnyField>>;
 }
 
 // biome-ignore format: a table
 export const cacheRows: Readonly<Record<CacheName, CacheRow>> = {
-  tlb:   { schema: smmuEvents['tlb.filled'],    fill: 'tlb.filled' },
-  walk:  { schema: smmuEvents['tlb.filled'],    fill: 'tlb.filled' },
-  ste:   { schema: smmuEvents['config.filled'], fill: 'config.filled', layout: STE },
-  cd:    { schema: smmuEvents['config.filled'], fill: 'config.filled', layout: CD },
-  l1std: { schema: smmuEvents['config.filled'], fill: 'config.filled', layout: L1STD },
-  l1cd:  { schema: smmuEvents['config.filled'], fill: 'config.filled', layout: L1CD },
+  tlb:   { schema: smmuEvents['tlb.filled'] },
+  walk:  { schema: smmuEvents['tlb.filled'] },
+  ste:   { schema: smmuEvents['config.filled'], layout: STE },
+  cd:    { schema: smmuEvents['config.filled'], layout: CD },
+  l1std: { schema: smmuEvents['config.filled'], layout: L1STD },
+  l1cd:  { schema: smmuEvents['config.filled'], layout: L1CD },
 };
 
 /** Fields that every entry of one cache has alike. */
 const SAME: readonly string[] = ['smmu', 'cache', 'endpoint'];
 
-const atcRow: CacheRow = { schema: endpointEvents['atc.filled'], fill: 'atc.filled' };
+const atcRow: CacheRow = { schema: endpointEvents['atc.filled'] };
 
 /** The address translation cache of an endpoint. */
-export function atcNode({ atc }: EndpointState): PathNode {
-  return entriesNode(atc, atcRow, watchedFor('atc.filled', 'atc.invalidated', 'atc.evicted'));
+export function atcNode({ atc, config }: EndpointState): PathNode {
+  return entriesNode(atc, atcRow, watchedFor(`${config.name}.atc`));
 }
 
 interface Index {
@@ -49,7 +49,7 @@ interface Index {
 /** `index`, when given, is what an index leads to instead of an entry. */
 export function cacheNode(smmu: SmmuState, name: CacheName, index?: Index): PathNode {
   const row = cacheRows[name];
-  const watched = watchedFor(row.fill, 'cache.invalidated', 'cache.evicted');
+  const watched = watchedFor(`${smmu.config.name}.${name}`);
   return entriesNode(smmu.caches[name] as Cache<CacheEntry>, row, watched, index);
 }
 
@@ -71,8 +71,9 @@ function entriesNode(cache: Cache<CacheEntry>, row: CacheRow, watched: Watched, 
   };
 }
 
-function watchedFor(...types: readonly string[]): Watched {
-  return { keys: types.map((type) => `type:${type}`), spans: [] };
+/** Fills and removals of one cache. */
+function watchedFor(cache: string): Watched {
+  return { keys: [touchKey('cache', cache)], spans: [] };
 }
 
 /** One cached entry as JSON: `id` is the seq of its fill. */

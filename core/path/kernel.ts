@@ -1,14 +1,20 @@
 /** The kernel's side in paths: iommufd contexts by the name that opened them, and the kernel itself. */
+import { touchKey } from '../history/touch.ts';
 import type { AnyObject, Context } from '../kernel/iommufd/state.ts';
 import type { KernelState } from '../kernel/state.ts';
 import type { State } from '../state.ts';
-import { absent, type Children, group, hex, leaf, type PathNode, type Watched } from './node.ts';
+import { absent, type Children, group, hex, joinWatched, leaf, type PathNode, type Watched } from './node.ts';
 
 const types = (...names: readonly string[]): Watched => ({
   keys: names.map((name) => `type:${name}`),
   spans: [],
 });
-const OBJECTS = types('object.reserved', 'object.finalized', 'object.changed', 'object.removed');
+/** A context is there from its opening on. */
+const CONTEXT = types('file.opened', 'file.closed', 'context.opened', 'context.closed');
+const OBJECTS = joinWatched([
+  types('object.reserved', 'object.finalized', 'object.changed', 'object.removed'),
+  CONTEXT,
+]);
 const FILES = types('file.opened', 'file.changed', 'file.closed');
 
 /** `iommu0` and its like: every open /dev/iommu by the name that scenarios gave it. */
@@ -25,8 +31,8 @@ export function contextNodes({ kernel }: State): Children {
 function contextNode(context: Context): PathNode {
   return group({
     objects: () => objectsNode(context),
-    accounting: () => leaf(context.accounting, types('context.opened', 'context.changed')),
-    vfioIoas: () => leaf(context.vfioIoas, types('context.changed')),
+    accounting: () => leaf(context.accounting, joinWatched([types('context.changed'), CONTEXT])),
+    vfioIoas: () => leaf(context.vfioIoas, joinWatched([types('context.changed'), CONTEXT])),
   });
 }
 
@@ -42,7 +48,8 @@ function objectsNode({ objects }: Context): PathNode {
     child: () => undefined,
     item: (id) => {
       const object = objects.get(id);
-      return object === undefined ? absent('no object of that id', OBJECTS) : valuesNode(object);
+      const watched = joinWatched([{ keys: [touchKey('object', id)], spans: [] }, CONTEXT]);
+      return object === undefined ? absent('no object of that id', watched) : valuesNode(object, watched);
     },
   };
 }
@@ -58,9 +65,9 @@ function showObject({ kind, id, ready, users, ...rest }: AnyObject): string {
   return [kind, ...(ready ? [] : ['(not published)']), `users=${users}`, ...parts].join(' ');
 }
 
-function valuesNode(object: AnyObject): PathNode {
+function valuesNode(object: AnyObject, watched: Watched): PathNode {
   const rows: Children = Object.fromEntries(
-    Object.entries(object).map(([name, value]) => [name, () => leaf(plain(value), OBJECTS)]),
+    Object.entries(object).map(([name, value]) => [name, () => leaf(plain(value), watched)]),
   );
   return group(rows, { brief: () => showObject(object) });
 }

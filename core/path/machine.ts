@@ -27,7 +27,15 @@ import {
   type Watched,
 } from './node.ts';
 import { enhancedQueuesNode, queueNode } from './queue.ts';
-import { findCd, findSte, memoryRead, type Placed, registersRead } from './structures.ts';
+import {
+  bitsRead,
+  fieldRead,
+  findCd,
+  findSte,
+  memoryRead,
+  type Placed,
+  registersRead,
+} from './structures.ts';
 import { vmNode } from './vm.ts';
 
 /** The whole machine: where every path begins. */
@@ -108,7 +116,11 @@ function registerNode(smmu: SmmuState, register: Register): PathNode {
   const value = regValue(smmu, name) & ~BigInt(absentPointerBits(smmu, name));
   const raw = `0x${value.toString(16).padStart(register.width / 4, '0')}`;
   const words = [Number(value & 0xffff_ffffn), regHigh(smmu, name)];
-  return structure(viewOf(register, words), words, registersRead(smmu, name), { value: hex(value), raw });
+  return structure(viewOf(register, words), words, registersRead(smmu, name), {
+    value: hex(value),
+    raw,
+    narrow: (field) => bitsRead(smmu, name, field),
+  });
 }
 
 /** Names of the errors that are active: GERROR differs from GERRORN (7.5). */
@@ -146,6 +158,7 @@ function placedNode(placed: Placed, of: typeof STE | typeof CD): PathNode {
   return structure(of, placed.words, placed.read, {
     head: { pa: hex(placed.pa) },
     raw: `at ${hex(placed.pa)}`,
+    narrow: (field) => joinWatched([placed.before, fieldRead(placed.place, field)]),
   });
 }
 

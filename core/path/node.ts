@@ -23,6 +23,9 @@ export interface Watched {
   readonly spans: readonly Span[];
 }
 
+/** Where a field stands in its structure. */
+export type Bits = Pick<AnyField, 'hi' | 'lo'>;
+
 export interface PathNode {
   /** Plain data; `null` says that nothing is there now. */
   json(): unknown;
@@ -116,6 +119,8 @@ export function structure(
     readonly head?: Readonly<Record<string, unknown>>;
     readonly value?: unknown;
     readonly raw?: string;
+    /** What watching one field takes, where that is less than watching all. */
+    readonly narrow?: (field: Bits) => Watched;
   } = {},
 ): PathNode {
   const fields = (): Record<string, unknown> => {
@@ -132,7 +137,8 @@ export function structure(
     names: [...Object.keys(head), ...Object.keys(of.fields)],
     child: (name) => {
       const field = Object.hasOwn(of.fields, name) ? of.fields[name] : undefined;
-      if (field !== undefined) return leaf(fieldJson(field, words), watched, field.show(words));
+      if (field !== undefined)
+        return leaf(fieldJson(field, words), about.narrow?.(field) ?? watched, field.show(words));
       return Object.hasOwn(head, name) ? leaf(head[name], watched) : undefined;
     },
     item: () => undefined,

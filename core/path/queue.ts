@@ -15,8 +15,8 @@ import { ecmdqRegisters, registers } from '../smmu/registers.ts';
 import { reg, regWords } from '../smmu/regs.ts';
 import { ring } from '../smmu/rings.ts';
 import type { SmmuState } from '../smmu/state.ts';
-import { absent, group, hex, joinWatched, leaf, type PathNode, structure } from './node.ts';
-import { memoryRead, registersRead } from './structures.ts';
+import { absent, group, hex, joinWatched, leaf, type PathNode, structure, type Watched } from './node.ts';
+import { bitsRead, fieldRead, memoryRead, registersRead } from './structures.ts';
 
 /** The layout of an entry by its first words, and the name it is shown under. */
 interface EntryKind {
@@ -86,7 +86,7 @@ function heldNode(memory: MemoryView, smmu: SmmuState, held: Held): PathNode {
       cons: () => leaf(cons & 0xfffff, registersRead(smmu, `${name}_CONS`)),
       size: () => leaf(size, pointers),
       ...flags,
-      entries: () => entriesNode(slots, item),
+      entries: () => entriesNode(slots, item, pointers),
     },
     {
       brief: () =>
@@ -121,17 +121,21 @@ function commandError(smmu: SmmuState, prefix: Held['prefix']): PathNode {
   const { ECMDQ_CONS } = ecmdqRegisters.byName;
   const field = prefix === 'CMDQ' ? CMDQ_CONS.fields.ERR : ECMDQ_CONS.fields.ERR_REASON;
   const cons = `${prefix}_CONS` as const;
-  return leaf(field.read(regWords(smmu, cons)), registersRead(smmu, cons));
+  return leaf(field.read(regWords(smmu, cons)), bitsRead(smmu, cons, field));
 }
 
 /** The entries between CONS and PROD, oldest first. */
-function entriesNode(slots: readonly number[], item: (slot: number) => PathNode): PathNode {
+function entriesNode(
+  slots: readonly number[],
+  item: (slot: number) => PathNode,
+  pointers: Watched,
+): PathNode {
   const all = slots.map((slot) => ({ slot, node: item(slot) }));
   return {
     json: () => all.map(({ node }) => node.json()),
     lines: () =>
       all.flatMap(({ slot, node }) => node.lines(true).map(({ text }) => ({ below: `[${slot}]`, text }))),
-    watched: () => joinWatched(all.map(({ node }) => node.watched())),
+    watched: () => joinWatched([pointers, ...all.map(({ node }) => node.watched())]),
     names: [],
     index: 'slot of the queue',
     child: () => undefined,
@@ -148,7 +152,8 @@ function entryNode(
 ): PathNode {
   const pa = entryAddress(queue, slot);
   const base = registersRead(smmu, `${prefix}_BASE`);
-  const watched = joinWatched([base, memoryRead(memory.place(pa), queue.entryBytes)]);
+  const place = memory.place(pa);
+  const watched = joinWatched([base, memoryRead(place, queue.entryBytes)]);
   if (!memory.isRam(pa, queue.entryBytes)) return absent(`${hex(pa)} is not RAM`, base);
   const words = memory.readWords(pa, queue.entryBytes / 4);
   const kind = kinds[name];
@@ -163,5 +168,9 @@ function entryNode(
     ? group({
         ...Object.fromEntries(Object.entries(head).map(([key, value]) => [key, () => leaf(value, watched)])),
       })
-    : structure(of, words, watched, { head });
+    : structure(of, words, watched, {
+        head,
+        // The first byte says what it is: which fields there are.
+        narrow: (field) => joinWatched([base, fieldRead(place, { hi: 7, lo: 0 }), fieldRead(place, field)]),
+      });
 }

@@ -5,7 +5,7 @@
  * decides with what the hardware has cached, this looks at memory as it is.
  */
 
-import { memoryKeys, touchKey } from '../history/touch.ts';
+import { memoryKeys, registerKeys } from '../history/touch.ts';
 import type { Words } from '../layout/field.ts';
 import type { MemoryView } from '../memory/space.ts';
 import { L1CD } from '../smmu/cd.ts';
@@ -13,7 +13,7 @@ import { registers } from '../smmu/registers.ts';
 import { regWords } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { L1STD, STE, steConfig } from '../smmu/ste.ts';
-import { hex, type Span, type Watched } from './node.ts';
+import { type Bits, hex, type Span, type Watched } from './node.ts';
 
 export const STE_BYTES = 64;
 export const CD_BYTES = 64;
@@ -21,7 +21,15 @@ const L1_BYTES = 8;
 
 /** A place found, with its words; or why there is none. Both with what the answer was read from. */
 export type Placed =
-  | { readonly pa: number; readonly words: Words; readonly read: Watched }
+  | {
+      readonly pa: number;
+      /** Where that is in the host's memory. */
+      readonly place: number;
+      readonly words: Words;
+      readonly read: Watched;
+      /** What led here, without the structure itself. */
+      readonly before: Watched;
+    }
   | { readonly why: string; readonly read: Watched };
 
 /** The stream table's shape from STRTAB_BASE and STRTAB_BASE_CFG (6.3.24, 6.3.25). */
@@ -105,7 +113,18 @@ export function findCd(memory: MemoryView, smmu: SmmuState, streamId: number, su
 
 /** What watching registers of an SMMU takes. */
 export function registersRead(smmu: SmmuState, ...names: readonly string[]): Watched {
-  return { keys: names.map((name) => touchKey('register', `${smmu.config.name}.${name}`)), spans: [] };
+  return { keys: names.flatMap((name) => registerKeys(`${smmu.config.name}.${name}`)), spans: [] };
+}
+
+/** What watching bits [hi:lo] of a register takes. */
+export function bitsRead(smmu: SmmuState, name: string, { hi, lo }: Bits): Watched {
+  return { keys: registerKeys(`${smmu.config.name}.${name}`, hi, lo), spans: [] };
+}
+
+/** What watching bits [hi:lo] of a structure at `pa` takes: the bytes that hold them. */
+export function fieldRead(pa: number, { hi, lo }: Bits): Watched {
+  const first = Math.floor(lo / 8);
+  return memoryRead(pa + first, Math.floor(hi / 8) - first + 1);
 }
 
 /** What watching a range of memory takes. */
@@ -118,5 +137,5 @@ function at(memory: MemoryView, pa: number, size: number, before: Watched): Plac
   const place = memory.place(pa);
   const span: Span = { pa: place, size };
   const read = { keys: [...before.keys, ...memoryKeys(place, size)], spans: [...before.spans, span] };
-  return { pa, words: memory.readWords(pa, size / 4), read };
+  return { pa, place, words: memory.readWords(pa, size / 4), read, before };
 }

@@ -31,8 +31,20 @@ export const choices = {
   erratumFullQueueSev: { default: false, spec: '4.1.2', meaning: 'no wake-up event when a full Command queue becomes non-full, though IDR0.SEV=1 (MMU-600 erratum 1076982)' },
   erratumNestedInvalidation: { default: false, spec: '4.4', meaning: 'TLB invalidation of one stage by address leaves entries that both stages made (MMU-600 erratum 1209401, MMU-700 erratum 2268618; the exact conditions are not public)' },
   erratumMixedRuns:  { default: false, spec: '4.7.3',   meaning: 'an invalidation of another kind than the one before it, with no CMD_SYNC between, is consumed without effect (MMU-700 erratum 2812531; the exact conditions are not public)' },
+  erratumQueueWrap:  { default: false, spec: '3.5.1',   meaning: 'a Command queue whose indices are equal counts as empty, whatever the wrap bits say (gem5 before 2019)' },
+  erratumEventInterrupt: { default: false, spec: '7.2.1', meaning: 'no interrupt of the Event queue when it becomes non-empty (QEMU before 3.0)' },
+  erratumEventBlank: { default: false, spec: '7.3',     meaning: 'the type of an event record is lost on the way to memory: EventID is 0 (QEMU before 3.0)' },
+  erratumEventStage2: { default: false, spec: '7.3.13', meaning: 'records of stage 2 faults have CLASS 0 and no IPA (QEMU before 9.1)' },
+  erratumFaultsUnrecorded: { default: false, spec: '7.3', meaning: 'CD.R is not kept with a cached CD: a fault of an access that found its CD in the cache is not recorded (QEMU before 7.1)' },
   tegra241Param:     { default: 0,     spec: '3.5',     meaning: 'PARAM of a Tegra241 CMDQV beside the SMMU, which is no part of the architecture; 0: there is none' },
   erratumRangeInvalidation: { default: false, spec: '4.4.1.1', meaning: 'a range invalidation whose start is not aligned to its size drops the entry of the first granule alone (QEMU before 6.1)' },
+  erratumLeafInvalidation: { default: false, spec: '4.4', meaning: 'an invalidation by address with Leaf=1 is consumed without effect: leaf entries stay (gem5 before 2019)' },
+  erratumAnyAsidHint: { default: false, spec: '4.4.1.1', meaning: 'an invalidation by address for every ASID, with a level hint, drops nothing (QEMU before 6.0)' },
+  erratumStreamNumber: { default: false, spec: '4.3', meaning: 'CMD_CFGI_STE and CMD_CFGI_CD act on the StreamID without its device number, bits [7:3] (QEMU before 3.0)' },
+  erratumStreamRange: { default: false, spec: '4.3.2', meaning: 'CMD_CFGI_STE_RANGE of all streams drops nothing (QEMU before 6.0)' },
+  erratumRangePages:  { default: false, spec: '4.4.1.1', meaning: 'the granules of a range are counted in 32 bits: a range of 2^32 or more loses them (QEMU before 5.2)' },
+  erratumAsidOfVmid:  { default: false, spec: '4.4.2.2', meaning: 'an invalidation by ASID looks for entries of VMID 0 alone (QEMU while nesting was made)' },
+  erratumAtcByteOrder: { default: false, spec: '4.5.1', meaning: 'endpoints read the address of an Invalidate Request in the other byte order, and answer (Intel IPU E2000 before C0)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 
 export type ChoiceName = keyof typeof choices;

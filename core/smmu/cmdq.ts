@@ -17,7 +17,7 @@ import { takeEffect, takeEffectAtConsumption } from './effects.ts';
 import { carriedOut } from './errata.ts';
 import { writeRecords } from './eventq.ts';
 import { raiseError } from './gerror.ts';
-import { advance, entryAddress, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
+import { advance, entryAddress, indexOf, isConsistent, isEmpty, isFull, pointer } from './queue.ts';
 import { isE2h, vmidWildcard } from './regs.ts';
 import { type InFlight, limits, type SmmuState } from './state.ts';
 import { completeSync } from './sync.ts';
@@ -31,6 +31,8 @@ export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
   const ring = ringOf(smmu, queue);
   const prod = held(smmu, queue.prod);
   const cons = held(smmu, queue.cons);
+  if (smmu.config.choices['erratumQueueWrap'] === true && indexOf(ring, prod) === indexOf(ring, cons))
+    return false;
   return !isEmpty(ring, prod, cons) && isConsistent(ring, prod, cons);
 }
 
@@ -164,7 +166,7 @@ function moveOn(context: Context, smmu: SmmuState, queue: CommandQueue): void {
 }
 
 /** What the scopes of commands depend on: CR2.E2H, CR0.VMW. */
-function scopeEnv(smmu: SmmuState): ScopeEnv {
+export function scopeEnv(smmu: SmmuState): ScopeEnv {
   return { features: smmu.features, e2h: isE2h(smmu), wildcard: vmidWildcard(smmu) };
 }
 

@@ -5,6 +5,7 @@
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import { inSpace } from '../memory/space.ts';
+import { asStored } from './errata.ts';
 import { interrupt, isActive, raiseError } from './gerror.ts';
 import { advance, entryAddress, isEmpty, isFull, pointer, type Queue } from './queue.ts';
 import { enabled, reg } from './regs.ts';
@@ -60,10 +61,11 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
     if (why === ABORTED) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
     return;
   }
-  storeBytes(context, name, at, next.words);
+  storeBytes(context, name, at, asStored(next.words, smmu.config.choices));
   context.emit(name, { type: 'record.written', smmu: name, record, index, pa, raised });
   updateRegister(context, smmu, 'EVENTQ_PROD', advance(queue, prod));
-  if (isEmpty(queue, prod, cons)) interrupt(context, smmu, 'EVENTQ');
+  const silent = smmu.config.choices['erratumEventInterrupt'] === true;
+  if (isEmpty(queue, prod, cons) && !silent) interrupt(context, smmu, 'EVENTQ');
 }
 
 const FULL = 'the queue is full';

@@ -61,7 +61,7 @@ export const smmuEvents = {
   /** A wake-up event for the PEs (4.7.3, 4.1.2). */
   'event.sent': { smmu, source: text() },
   /** A driver error that real hardware hides; `rule` names it. */
-  'misuse.noted': { smmu, rule: text(), detail: text() },
+  'misuse.noted': { smmu, rule: text('rule'), detail: text() },
 
   // Command queues (3.5, 4, 7.1). `index` is the queue pointer with its wrap bit; a command with `beside`
   // did not come from a queue and has index 0. `queue` names an enhanced one; absent, it is the Command queue.
@@ -112,7 +112,7 @@ export const smmuEvents = {
   // Caches. An entry of a cache is named by the seq of the event that filled it.
   'config.filled': {
     smmu,
-    cache: text<CacheName>(),
+    cache: text<CacheName>('cache'),
     /** First of the StreamIDs (`l1std`) or SubstreamIDs (`l1cd`) it stands for, and how many. */
     streamId: id('sid'),
     substreamId: id(),
@@ -125,7 +125,7 @@ export const smmuEvents = {
   },
   'tlb.filled': {
     smmu,
-    cache: text<CacheName>(),
+    cache: text<CacheName>('cache'),
     regime: text<Regime>(),
     /** 1, 2, or 12 for a combined entry. */
     stage: int(),
@@ -160,8 +160,8 @@ export const smmuEvents = {
     descriptor2Pa: optional(pa()),
     descriptor2: optional(u64()),
   },
-  'cache.invalidated': { smmu, cache: text<CacheName>(), fetched: seq(), removed: seqs() },
-  'cache.evicted': { smmu, cache: text<CacheName>(), why: text(), removed: seqs() },
+  'cache.invalidated': { smmu, cache: text<CacheName>('cache'), fetched: seq(), removed: seqs() },
+  'cache.evicted': { smmu, cache: text<CacheName>('cache'), why: text(), removed: seqs() },
 
   // Fetches
   'structure.fetched': {
@@ -229,11 +229,17 @@ export const smmuEvents = {
   'page.responded': { ...asked, prgIndex: int(), response: text(), fetched: seq() },
 
   // Event records (7.3): waiting to be written, written, lost
-  'record.raised': { smmu, record: text(), streamId: id('sid'), words: bytes(), stag: optional(int()) },
-  'record.written': { smmu, record: text(), index: int(), pa: pa(), raised: optional(seq()) },
-  'record.dropped': { smmu, record: text(), why: text(), raised: optional(seq()) },
+  'record.raised': {
+    smmu,
+    record: text('record'),
+    streamId: id('sid'),
+    words: bytes(),
+    stag: optional(int()),
+  },
+  'record.written': { smmu, record: text('record'), index: int(), pa: pa(), raised: optional(seq()) },
+  'record.dropped': { smmu, record: text('record'), why: text(), raised: optional(seq()) },
   /** Said already by a record that still waits: STE.MEV (7.3.1). */
-  'record.merged': { smmu, record: text(), streamId: id('sid'), into: seq() },
+  'record.merged': { smmu, record: text('record'), streamId: id('sid'), into: seq() },
   /** A stall record is not written: its access is tried again first (3.12.2). */
-  'record.withdrawn': { smmu, record: text(), raised: seq() },
+  'record.withdrawn': { smmu, record: text('record'), raised: seq() },
 } as const;

@@ -5,13 +5,19 @@
  */
 import { encode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
+import { asTold } from './errata.ts';
 import { type EventRecordFields, type EventRecordName, eventRecords } from './event-record.ts';
 import type { Fault } from './fault.ts';
 import { limits, type PendingRecord, type SmmuState } from './state.ts';
 import type { Request } from './translate.ts';
 
 /** Records that may be merged whatever STE.MEV says: no STE is known (7.3.1). */
-const mergedAlways: ReadonlySet<string> = new Set(['F_UUT', 'C_BAD_STREAMID', 'F_STE_FETCH', 'C_BAD_STE']);
+export const mergedAlways: ReadonlySet<string> = new Set([
+  'F_UUT',
+  'C_BAD_STREAMID',
+  'F_STE_FETCH',
+  'C_BAD_STE',
+]);
 /** Records whose InputAddr[11:0] does not count when they are compared (7.3.1). */
 const PAGE_MASK = 0xffff_f000;
 const INPUT_ADDR_WORD = 4;
@@ -40,7 +46,7 @@ export function raise(
     context.emit(name, { type: 'misuse.noted', smmu: name, rule: 'record-lost', detail: record });
     return;
   }
-  const words = recordWords(request, fault, stag, smmu.features.oas, fields);
+  const words = recordWords(request, asTold(fault, smmu.config.choices), stag, smmu.features.oas, fields);
   if (
     stag === undefined &&
     smmu.config.choices['mergeRecords'] === true &&
@@ -72,7 +78,8 @@ function isLike(pending: PendingRecord, streamId: number, words: Uint32Array): b
   });
 }
 
-function recordWords(
+/** The words of the record of a fault. @param besides fields that only this record has, or has in another form. */
+export function recordWords(
   request: Request,
   fault: Fault,
   stag: number | undefined,

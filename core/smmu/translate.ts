@@ -109,6 +109,7 @@ export function translateConfigured(
     return throughStages(context, smmu, access, ste.value, undefined, basis, updates);
   }
   // T9, T10
+  const forgets = forgetsRecords(smmu, access.streamId, selected.index);
   const cd = findCd(context, smmu, access.streamId, ste.value, selected.index, updates);
   if (!cd.ok) return faulted(ste.value, undefined, { ...basis, cd: cd.fill }, cd.fault);
   return throughStages(
@@ -116,10 +117,15 @@ export function translateConfigured(
     smmu,
     access,
     ste.value,
-    cd.held.value,
+    forgets ? { ...cd.held.value, R: false } : cd.held.value,
     { ...basis, cd: cd.held.fill },
     updates,
   );
+}
+
+/** An erratum: with a cached CD its R bit is lost. */
+function forgetsRecords({ config, caches }: SmmuState, streamId: number, index: number): boolean {
+  return config.choices['erratumFaultsUnrecorded'] === true && caches.cd.find(streamId, index) !== undefined;
 }
 
 /** T11 to T13. */

@@ -5,6 +5,7 @@ import { planAttach } from '../driver/attach.ts';
 import type { Platform } from '../driver/features.ts';
 import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
+import { endProcess } from '../kernel/work.ts';
 import { giveVmid } from '../kvm/vmids.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
@@ -14,7 +15,7 @@ import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { withBroadcast } from '../vmm/broadcast.ts';
-import { answerOf, call, open } from '../vmm/call.ts';
+import { answerOf, call, close, open } from '../vmm/call.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
@@ -28,14 +29,18 @@ const EMULATED_BASE = 0x9050_0000;
 export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
   const { emit, state } = context;
   if (state.kernel === undefined || own(state.vms, vm) !== undefined) return;
-  emit(vm, { type: 'vm.made', vm, config });
-  giveVmid(context, vm, config.vmid);
   const slots: Slot[] = [];
   for (const { base, size } of config.ram) {
     const va = allocate(context, vm, size, 'contiguous');
-    if (va === undefined) return answer(context, vm, { errno: 'ENOMEM' });
+    if (va === undefined) {
+      // A VMM without memory for its guest ends.
+      endProcess(context, vm);
+      return answer(context, vm, { errno: 'ENOMEM' });
+    }
     slots.push({ gpa: base, bytes: size, va });
   }
+  emit(vm, { type: 'vm.made', vm, config });
+  giveVmid(context, vm, config.vmid);
   backMemory(context, vm, slots);
   for (const name of config.smmus)
     emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(state, vm, name, config) });
@@ -47,7 +52,12 @@ function emulatedConfig(state: State, vm: string, name: string, config: VmConfig
   const { hardware, idr: told } = vmmProfiles[profile];
   const emulates = policiesOf({ profile, policies }).strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: { ...withBroadcast(state, config, told), ...idr }, ...caches });
+  const made = smmuConfig(hardware, {
+    name,
+    base: EMULATED_BASE,
+    idr: { ...withBroadcast(state, config, told), ...idr },
+    ...caches,
+  });
   return { ...made, space: vm };
 }
 
@@ -141,7 +151,7 @@ export const refusedRow: FrameRow<Frame & { readonly vm: string; readonly why: s
     if (end === undefined) return { instead: [] };
     const { endpoint, about } = end;
     const fd = state.kernel?.names[deviceOf(vmOf(state, vm), endpoint).fd];
-    const closing = fd === undefined ? [] : [{ do: 'file.close', fd }];
+    const closing = close(vm, fd);
     const answering = { do: 'vm.answer', vm, about, refused };
     return { instead: [...closing, { do: 'device.gone', vm, endpoint }, answering] };
   },
@@ -215,7 +225,7 @@ export const unplugBeginRow: FrameRow<OfDevice & { readonly about: number }> = {
     const fd = assigned ? context.state.kernel?.names[device.fd] : undefined;
     beginTask(context, vmmUnit(vm), 'unplug', [
       ...(assigned ? [{ do: 'unplug.go', vm, endpoint }] : []),
-      ...(fd === undefined ? [] : [{ do: 'file.close', fd }]),
+      ...close(vm, fd),
       { do: 'device.gone', vm, endpoint },
       ...(assigned ? (strategyOf(policiesOf(owner.config).strategy).unplugged?.(vm, device.smmu) ?? []) : []),
       { do: 'vm.answer', vm, about },
@@ -225,8 +235,12 @@ export const unplugBeginRow: FrameRow<OfDevice & { readonly about: number }> = {
 
 /** The strategy's part of an unplug, decided when the guest has let go of the device. */
 export const unplugRow: FrameRow<OfDevice> = {
-  run: ({ state }, { vm, endpoint }) =>
-    strategyOf(policiesOf(vmOf(state, vm).config).strategy).unplug?.(state, vm, endpoint) ?? [],
+  run: ({ state }, { vm, endpoint }) => {
+    const owner = findVm(state, vm);
+    // It may have gone by another request.
+    if (owner?.devices[endpoint] === undefined) return [];
+    return strategyOf(policiesOf(owner.config).strategy).unplug?.(state, vm, endpoint) ?? [];
+  },
 };
 
 export const goneRow: FrameRow<OfDevice> = {

@@ -1,8 +1,9 @@
 /** The frames of virtual machines and their VMMs, by name. */
-import { callRow, openRow, returnedRow } from '../vmm/call.ts';
+
+import { linkRow } from '../vmm/broadcast.ts';
+import { callRow, closedRow, closeRow, openRow, returnedRow } from '../vmm/call.ts';
 import { cmdqvInfoRow, cmdqvMadeRow, cmdqvUnmapRow } from '../vmm/cmdqv-plug.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
-import { linkRow } from '../vmm/broadcast.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
@@ -59,6 +60,8 @@ export const vmFrames = {
   'vmm.call':            callRow,
   'vmm.returned':        returnedRow,
   'vmm.open':            openRow,
+  'vmm.close':           closeRow,
+  'vmm.closed':          closedRow,
   'slot.answered':       slotAnsweredRow,
   'slot.unmapped':       slotUnmappedRow,
   'slot.gone':           slotGoneRow,

@@ -5,7 +5,7 @@
 import { allocate, unmap } from '../kernel/process/process.ts';
 import type { Context, Decider } from '../machine.ts';
 import { beginTask } from '../tasks/begin.ts';
-import type { FrameRow, Frame } from '../tasks/task.ts';
+import type { Frame, FrameRow } from '../tasks/task.ts';
 import { answerOf } from '../vmm/call.ts';
 import { mapSlot, unmapSlot } from '../vmm/map-slots.ts';
 import { hasQuirk } from './exits.ts';

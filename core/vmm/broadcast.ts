@@ -17,7 +17,9 @@ const BTM = 1 << registers.byName.IDR0.fields.BTM.lo;
 /** IDR0.BTM of a host's SMMU, as GET_HW_INFO reports it. */
 function isReported(state: State): boolean {
   const kernel = kernelOf(state);
-  const has = Object.values(state.smmus).some(({ config, features }) => config.space === undefined && features.btm);
+  const has = Object.values(state.smmus).some(
+    ({ config, features }) => config.space === undefined && features.btm,
+  );
   return has && (switchOf(kernel, 'hwInfoIdr') === 'raw' || switchOf(kernel, 'vbtm'));
 }
 

@@ -108,3 +108,28 @@ export const openRow: FrameRow<OpenFrame> = {
     if (errno !== undefined) vmmTells(context, vm, `open ${fd}: ${errno}`);
   },
 };
+
+interface CloseFrame extends Frame {
+  readonly do: 'vmm.close' | 'vmm.closed';
+  readonly vm: string;
+  readonly fd: number;
+  /** In `vmm.closed`: the kernel's task. */
+  readonly task: number;
+}
+
+/** Closes a file. The kernel does it to its end, whatever becomes of the VMM. */
+export function close(vm: string, fd: number | undefined): readonly Frame[] {
+  return fd === undefined || fd < 0 ? [] : [{ do: 'vmm.close', vm, fd, task: 0 }];
+}
+
+export const closeRow: FrameRow<CloseFrame> = {
+  run: (context, frame) => {
+    const task = beginTask(context, KERNEL_UNIT, 'close', [{ do: 'file.close', fd: frame.fd }]);
+    return [{ ...frame, do: 'vmm.closed', task }];
+  },
+};
+
+export const closedRow: FrameRow<CloseFrame> = {
+  ready: ({ tasks }, { task }) => tasks.every(({ id }) => id !== task),
+  run: () => [],
+};

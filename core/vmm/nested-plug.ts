@@ -9,7 +9,7 @@ import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
-import { answerOf, call } from './call.ts';
+import { answerOf, call, close } from './call.ts';
 import { allocWithQueues } from './cmdqv-plug.ts';
 import { idrProblem } from './idr.ts';
 import { mapSlots } from './map-slots.ts';
@@ -193,15 +193,14 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
     secondAt = 0n,
   } = virtualSmmuOf(owner, smmu);
   const last = assignedBehind(state, vm, smmu) === 1;
-  const closing = [veventFd, secondEventFd].filter((fd) => fd >= 0).map((fd) => ({ do: 'file.close', fd }));
+  const unmapping = secondAt === 0n ? [] : [{ do: 'cmdqv.unmap', vm, fd: owner.iommufd, at: secondAt }];
   const shared = last
     ? [...secondObjects(virtualSmmuOf(owner, smmu)), veventq, bypassHwpt, abortHwpt, id]
     : [];
   return [
     ...(held === 0 ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
     ...destroy(state, vm, [vdevice]),
-    ...(last ? closing : []),
-    ...(last && secondAt !== 0n ? [{ do: 'cmdqv.unmap', vm, fd: owner.iommufd, at: secondAt }] : []),
+    ...(last ? [...close(vm, veventFd), ...close(vm, secondEventFd), ...unmapping] : []),
     ...destroy(state, vm, shared),
   ];
 }

@@ -118,6 +118,39 @@ function leaf2Difference(before: Descriptor, after: Descriptor): 'none' | 'relax
   return tightened === 0 ? 'relaxed' : 'broken';
 }
 
+// Low words: MemAttr and AttrIndx are the memory type; nT of a block.
+const ATTR_INDEX = 7 << 2;
+const MEM_ATTR = 15 << 2;
+const NT = 1 << 16;
+const CONTIGUOUS = 1 << 20;
+
+/**
+ * Why a valid descriptor may take the place of another only after break-before-make: the output, the
+ * memory type, a global entry, and the size as IDR3.BBML lets it (Arm ARM D8.16; IHI 0070 3.21.1).
+ * Undefined: it may be stored over the other.
+ */
+export function needsBreak(
+  before: Descriptor,
+  after: Descriptor,
+  reading: Reading,
+  bbml: number,
+): string | undefined {
+  if (before.kind === 'invalid' || after.kind === 'invalid') return undefined;
+  if (before.kind === 'table' && after.kind === 'table') return undefined;
+  if (before.kind !== after.kind) {
+    const block = before.kind === 'leaf' ? before : after;
+    const quiet = bbml >= 2 || (bbml === 1 && (block.lo & NT) !== 0);
+    return quiet ? undefined : `the size changes, and IDR3.BBML=${bbml}`;
+  }
+  if (before.output !== after.output) return 'the output address changes';
+  const type = reading.stage === 1 ? ATTR_INDEX : MEM_ATTR;
+  if (((before.lo ^ after.lo) & type) !== 0) return 'the memory type changes';
+  if (!isGlobal(before, reading) && isGlobal(after, reading)) return 'a global entry takes its place';
+  if (((before.hi ^ after.hi) & CONTIGUOUS) !== 0 && bbml === 0)
+    return 'the Contiguous bit changes, and IDR3.BBML=0';
+  return undefined;
+}
+
 /** Whether two table descriptors are the same to a walk. Those of stage 2 hold no attributes. */
 export function sameTable(before: Descriptor, after: Descriptor, { stage }: Reading): boolean {
   const attributes = stage === 1 ? TABLE_HIGH : 0;

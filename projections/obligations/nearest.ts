@@ -87,13 +87,20 @@ function isBroad(scope: Scope): boolean {
   return scope.kind === 'tlb' ? scope.range === undefined : scope.last !== scope.first;
 }
 
-interface Mismatch {
+export interface Mismatch {
   readonly field: string;
   readonly why: string;
 }
 
-/** Every field by which the scope misses one of the targets; undefined when it is of another kind. */
-function mismatches(scope: Scope, targets: readonly Target[]): readonly Mismatch[] | undefined {
+/**
+ * Every field by which the scope misses one of the targets; undefined when it is of another kind.
+ * @param holds how the other side's value is told: what is owed, or what an entry has.
+ */
+export function mismatches(
+  scope: Scope,
+  targets: readonly Target[],
+  holds = 'owed for',
+): readonly Mismatch[] | undefined {
   const found = new Map<string, Mismatch>();
   for (const target of targets) {
     if (isTlb(target) !== (scope.kind === 'tlb')) return undefined;
@@ -105,7 +112,7 @@ function mismatches(scope: Scope, targets: readonly Target[]): readonly Mismatch
           ? configMismatch(rest, target)
           : undefined;
       if (field === undefined) break;
-      if (!found.has(field)) found.set(field, { field, why: describe(field, scope, target) });
+      if (!found.has(field)) found.set(field, { field, why: describe(field, scope, target, holds) });
       rest = without(field, rest, target);
     }
   }
@@ -141,22 +148,22 @@ function without(field: string, scope: Scope, target: Target): Scope {
 
 const hex = (value: number | bigint | undefined): string => `0x${(value ?? 0).toString(16)}`;
 
-function describe(field: string, scope: Scope, target: Target): string {
+function describe(field: string, scope: Scope, target: Target, holds: string): string {
   if (scope.kind === 'config' || !isTlb(target)) {
     if (isTlb(target) || scope.kind === 'tlb') return field;
     if (field === 'streamId')
-      return `StreamID differs: ${hex(scope.first)}, owed for ${hex(target.streamId)}`;
+      return `StreamID differs: ${hex(scope.first)}, ${holds} ${hex(target.streamId)}`;
     if (field === 'substreamId')
-      return `SubstreamID differs: ${hex(scope.substreamId)}, owed for ${hex(target.substreamId)}`;
+      return `SubstreamID differs: ${hex(scope.substreamId)}, ${holds} ${hex(target.substreamId)}`;
     return `it leaves ${target.cache.toUpperCase()} entries alone`;
   }
   switch (field) {
     case 'asid':
       return target.global
         ? 'by ASID it leaves global entries alone'
-        : `ASID differs: ${hex(scope.asid)}, owed for ${hex(target.asid)}`;
+        : `ASID differs: ${hex(scope.asid)}, ${holds} ${hex(target.asid)}`;
     case 'vmid':
-      return `VMID differs: ${hex(scope.vmid)}, owed for ${hex(target.vmid)}`;
+      return `VMID differs: ${hex(scope.vmid)}, ${holds} ${hex(target.vmid)}`;
     case 'address':
       return `range ${hex(scope.range?.start)}-${hex((scope.range?.end ?? 1n) - 1n)} does not hold ${hex(target.va)}`;
     case 'granule':

@@ -50,10 +50,15 @@ export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Req
   const own = [...used.flatMap((fill) => culpritsOf(shadow, fill)), ...cdCulprits(shadow, cd)];
   // An access that ended without an entry names none: what any entry of the VMID rests on.
   const culprits = own.length > 0 ? own : ofVmid(shadow, STE.fields.S2VMID.read(stream));
-  const open = culprits.filter(({ obligation }) => !isQueued(shadow, obligation));
-  const [first] = open.sort((a, b) => a.change.seq - b.change.seq);
+  const open = culprits
+    .filter(({ obligation }) => !isQueued(shadow, obligation))
+    .sort((a, b) => a.change.seq - b.change.seq);
+  const owed = open.find((culprit) => survivedBy(shadow, culprit) === undefined);
+  const first = owed ?? open[0];
   if (first === undefined) return undefined;
   const { obligation, readAt, stale, fill } = first;
+  const survived = owed === undefined && own.length > 0 ? survivedBy(shadow, first) : undefined;
+  if (survived?.synced === 0) return undefined; // N1: performed, and no CMD_SYNC yet.
   return {
     ste,
     cd: stale === 'cd' ? (fill as ConfigFill) : cd,
@@ -62,8 +67,15 @@ export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Req
     now: showAnswer(fresh),
     guilty: [obligation],
     readAt,
-    survived: undefined,
+    survived,
   };
+}
+
+/** I1: the completed command that had to take the entry, which is older. */
+function survivedBy(shadow: Shadow, culprit: Culprit): Invalidation | undefined {
+  const fill = 'entry' in culprit.fill ? culprit.fill.entry : culprit.fill;
+  const cleaned = cleanedBy(shadow, culprit);
+  return cleaned !== undefined && cleaned.performed > fill.seq ? cleaned : undefined;
 }
 
 /** The STE of a stream with stage 2: as it is cached, or as it stands in memory. */

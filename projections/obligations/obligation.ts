@@ -33,6 +33,8 @@ export interface Change {
   readonly pc?: bigint;
   /** Content that a source shows only when its page is linked: nothing can have been cached before. */
   readonly initial?: boolean;
+  /** It is the unmap of a lazy domain: what it leaves behind is declared, as long as the window is open. */
+  readonly window?: { readonly open: boolean };
 }
 
 /**
@@ -100,6 +102,11 @@ export interface Invalidation {
   readonly unissued?: string;
   /** What it covers, while it waits for its CMD_SYNC. */
   readonly owed: Obligation[];
+}
+
+/** Whether what is owed is put off by a lazy domain, whose window is open (N2 of the catalogue). */
+export function isDeferred({ changes }: Obligation): boolean {
+  return changes.at(-1)?.window?.open === true;
 }
 
 /** Whether the target is a translation rather than a configuration structure. */

@@ -104,7 +104,7 @@ export function encoded<N extends CommandName>(
 }
 
 /** `CMD_TLBI_NH_VA VMID=0 ASID=0x1 Address=0xfffff000 Leaf=1`. */
-export function showNeeded({ command, fields }: Needed): string {
+export function showNeeded({ command, fields }: Pick<Needed, 'command' | 'fields'>): string {
   const parts = Object.entries(fields).map(([name, value]) => `${name}=${showField(value)}`);
   return [command, ...parts].join(' ');
 }

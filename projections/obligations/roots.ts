@@ -16,6 +16,10 @@ export interface Roots {
   /** Roots that no CD names, by what is owed for their tags. */
   readonly dormant: Map<Obligation, Root>;
   readonly oas: number;
+  /** Roots by stage, regime, VMID, ASID and half. */
+  readonly byTag: Map<string, Set<Root>>;
+  /** Those that came into use by the entry at hand. */
+  readonly fresh: { readonly root: Root; readonly change: Change }[];
 }
 
 /** The roots of a CD read through a stream; those that are new are read. */
@@ -30,17 +34,19 @@ export function acquireRoots(
 
 /** The root of one tree under these tags; it is read when it is new. */
 export function acquire(
-  { tables, ledger, dormant }: Roots,
+  roots: Roots,
   tree: TreeView,
   { regime, vmid }: { readonly regime: Regime; readonly vmid: number },
   change: Change,
 ): Root {
+  const { tables, ledger, dormant, fresh } = roots;
   const { asid, va, inputBits, pa, level, reading } = tree;
   const { stage, granule, wide, bigEndian, ignoresAf } = reading;
   const shape = `${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
   const key = `${stage}:${regime}:${vmid}:${asid}:${va}:${inputBits}:${pa}:${shape}`;
   const present = tables.roots.get(key);
   if (present !== undefined) {
+    if (present.users === 0) fresh.push({ root: present, change });
     present.users += 1;
     if (present.tags !== undefined) {
       // What the tags stood for is back: entries with them are right again.
@@ -63,23 +69,42 @@ export function acquire(
     users: 1,
     nested: new Set(),
     globals: false,
+    since: change,
+    conflicts: new Set(),
     tags: undefined,
   };
+  const tag = tagKey(root);
+  const same = roots.byTag.get(tag);
+  if (same === undefined) roots.byTag.set(tag, new Set([root]));
+  else same.add(root);
+  fresh.push({ root, change });
   tables.roots.set(key, root);
   root.top = linkTable(tables, root, { pa, level, entries: tree.entries, reading }, change);
   return root;
 }
 
+function tagKey({
+  stage,
+  regime,
+  vmid,
+  asid,
+  va,
+}: Pick<Root, 'stage' | 'regime' | 'vmid' | 'asid' | 'va'>): string {
+  return `${stage}:${regime}:${vmid}:${asid}:${va}`;
+}
+
+/** Other roots under the tags of this one. */
+export function sameTag({ byTag }: Roots, root: Root): readonly Root[] {
+  return [...(byTag.get(tagKey(root)) ?? [])].filter((other) => other !== root);
+}
+
 /** A CD stops naming the root. With the last one its tags are owed an invalidation before reuse. */
-export function releaseRoot(
-  { tables, ledger, dormant }: Roots,
-  root: Root,
-  change: Change,
-  upper: Obligation | undefined,
-): void {
+export function releaseRoot(roots: Roots, root: Root, change: Change, upper: Obligation | undefined): void {
+  const { ledger, dormant } = roots;
   root.users -= 1;
+  if (root.users === 0) for (const other of root.conflicts) other.conflicts.delete(root);
   if (root.users > 0 || root.top === undefined) return;
-  if (change.initial === true) return drop(tables, root);
+  if (change.initial === true) return drop(roots, root);
   const where = root.top.table.pa;
   const structure = root.stage === 1 ? 'CD' : 'STE';
   const owed = { kind: 'tags', structure, where, targets: wholeContext(root), upper } as const;
@@ -88,18 +113,21 @@ export function releaseRoot(
 }
 
 /** After a discharge: dormant roots whose tags are clean are let go. */
-export function settleRoots({ tables, dormant }: Roots, discharged: readonly Obligation[]): void {
+export function settleRoots(roots: Roots, discharged: readonly Obligation[]): void {
+  const { dormant } = roots;
   if (dormant.size === 0) return;
   for (const obligation of discharged) {
     const root = dormant.get(obligation);
     if (root === undefined) continue;
     dormant.delete(obligation);
     root.tags = undefined;
-    if (root.users === 0) drop(tables, root);
+    if (root.users === 0) drop(roots, root);
   }
 }
 
-function drop(tables: Tables, root: Root): void {
+function drop({ tables, byTag }: Roots, root: Root): void {
+  const same = byTag.get(tagKey(root));
+  if (same?.delete(root) === true && same.size === 0) byTag.delete(tagKey(root));
   if (root.top !== undefined) unlink(tables, root.top);
   root.top = undefined;
   tables.roots.delete(root.key);

@@ -18,7 +18,7 @@ import { type Commands, commandQueueOf, newCommands, produce } from './commands.
 import type { Contexts } from './contexts.ts';
 import { type Fills, newFills } from './fills.ts';
 import { type Ledger, newLedger } from './ledger.ts';
-import type { Change } from './obligation.ts';
+import type { Change, Obligation } from './obligation.ts';
 import { newOutputs } from './outputs.ts';
 import type { Roots } from './roots.ts';
 import { linkStreams, type Streams, streamTableShape, unlinkStreams } from './streams.ts';
@@ -43,15 +43,21 @@ export interface Shadow {
   readonly bare: SmmuState;
 }
 
-/** Told when memory takes a new role while something cached may still lead to it. */
-export type Reused = (shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean) => void;
+/** Who is told of what changes of structures break by themselves. */
+export interface Told {
+  /** Memory takes a new role while something cached may still lead to it. */
+  reused(shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void;
+  /** A valid descriptor was made before the old one was clean. */
+  remade(shadow: Shadow, obligation: Obligation, why: string, change: Change): void;
+}
 
 /** An SMMU after reset: nothing reachable, nothing cached, nothing owed. */
-export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Shadow {
+export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow {
   const features = new Features(config.idr);
   const ledger = newLedger();
   const tables: Tables = {
     smmu: config.name,
+    bbml: features.bbml,
     watch,
     ledger,
     byKey: new Map(),
@@ -59,11 +65,12 @@ export function newShadow(config: SmmuConfig, watch: Watch, reused: Reused): Sha
     live: newOutputs(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
+    remade: (owed, why, change) => told.remade(shadow, owed, why, change),
     combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
-    claimed: (pa, bytes, by) => reused(shadow, pa, bytes, by, false),
-    mapped: (pa, bytes, by) => reused(shadow, pa, bytes, by, true),
+    claimed: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, false),
+    mapped: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, true),
   };
-  const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas };
+  const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas, byTag: new Map(), fresh: [] };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
   const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
   const shadow: Shadow = {

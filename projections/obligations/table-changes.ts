@@ -6,11 +6,19 @@ import {
   isCacheable,
   isGlobal,
   leafDifference,
+  needsBreak,
   readDescriptor,
   sameTable,
 } from './descriptor-change.ts';
 import { owe, tlbObligations } from './ledger.ts';
-import type { Change, Obligation, ObligationKind, Output, TlbTarget } from './obligation.ts';
+import {
+  type Change,
+  lastChange,
+  type Obligation,
+  type ObligationKind,
+  type Output,
+  type TlbTarget,
+} from './obligation.ts';
 import {
   cacheableBelow,
   linkChild,
@@ -43,8 +51,11 @@ export function tableChanged(
   const now = readDescriptor(after, table.level, table.reading);
   const kind = change.initial === true ? undefined : owedKind(table, old, now);
   const place = { table, index, descriptor: old };
-  if (kind !== undefined) for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
-  else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, table, index, change);
+  if (kind !== undefined) {
+    for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
+    const why = needsBreak(old, now, table.reading, tables.bbml);
+    if (why !== undefined) noteUnbroken(tables, place, why, change);
+  } else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, place, now, change);
 
   if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now);
   if (now.kind === 'leaf') {
@@ -127,14 +138,41 @@ function oweDescriptor(
   return owed;
 }
 
+/** A valid descriptor was stored over a valid one that had to be broken first. */
+function noteUnbroken(tables: Tables, { table, index }: Place, why: string, change: Change): void {
+  const where = table.pa + index * 8;
+  for (const reach of reachesOf(table)) {
+    const va = reach.va + spanOffset(table, index);
+    for (const obligation of tlbObligations(tables.ledger, reach.root, va)) {
+      if (obligation.where !== where || lastChange(obligation) !== change) continue;
+      tables.remade(obligation, why, change);
+      return;
+    }
+  }
+}
+
+/** The descriptor as it was before the obligation's first change of it. */
+function oldOf(
+  { changes: [first], where, structure, output }: Obligation,
+  { level, reading }: Table,
+): Descriptor {
+  const kind = structure === 'table' ? 'table' : 'leaf';
+  // It went with a table above it: what is kept of it is where it led.
+  if (first.pa !== where) return { kind, lo: 0, hi: 0, output: output?.pa ?? 0 };
+  return readDescriptor([Number(first.before & 0xffff_ffffn), Number(first.before >> 32n)], level, reading);
+}
+
 /** A valid descriptor stands again where an obligation is outstanding: told with the finding. */
-function noteRemade(tables: Tables, table: Table, index: number, change: Change): void {
+function noteRemade(tables: Tables, { table, index }: Place, now: Descriptor, change: Change): void {
   if (tables.ledger.size === 0) return;
   const where = table.pa + index * 8;
   for (const reach of reachesOf(table)) {
     const va = reach.va + spanOffset(table, index);
     for (const obligation of tlbObligations(tables.ledger, reach.root, va)) {
-      if (obligation.where === where && obligation.remade === 0) obligation.remade = change.seq;
+      if (obligation.where !== where || obligation.remade !== 0) continue;
+      obligation.remade = change.seq;
+      const why = needsBreak(oldOf(obligation, table), now, table.reading, tables.bbml);
+      if (why !== undefined) tables.remade(obligation, why, change);
     }
   }
 }

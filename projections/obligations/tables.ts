@@ -30,6 +30,9 @@ export interface Root {
   readonly nested: Set<number>;
   /** A leaf with nG=0 was seen. */
   globals: boolean;
+  /** What made it reachable, and other roots in use under its tags that were told of. */
+  readonly since: Change;
+  readonly conflicts: Set<Root>;
   /** What is owed before its tags may be used for something else. */
   tags: Obligation | undefined;
 }
@@ -68,6 +71,8 @@ export interface Reach {
 
 export interface Tables {
   readonly smmu: string;
+  /** IDR3.BBML. */
+  readonly bbml: number;
   readonly watch: Watch;
   readonly ledger: Ledger;
   readonly byKey: Map<string, Table>;
@@ -78,6 +83,8 @@ export interface Tables {
   readonly changed: (table: Table, index: number, before: Words, after: Words, change: Change) => void;
   /** Told of what is owed for a stage 2 descriptor that entries of both stages may rest on. */
   readonly combined: (owed: Obligation, target: TlbTarget, change: Change) => void;
+  /** Told of a valid descriptor that was made before the old one was clean, and why that had to be. */
+  readonly remade: (obligation: Obligation, why: string, change: Change) => void;
   /** Told of memory that becomes a structure. */
   readonly claimed: (pa: number, bytes: number, by: Claim) => void;
   /** Told of memory that becomes the output of a leaf. */

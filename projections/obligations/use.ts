@@ -20,6 +20,7 @@ import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, type Obligation } from './obligation.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
+import type { Root } from './tables.ts';
 
 type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
 
@@ -35,10 +36,16 @@ export interface Stale extends Basis {
   readonly guilty: readonly [Obligation, ...Obligation[]];
   readonly readAt: number;
   readonly survived: Invalidation | undefined;
+  /** Where it is not the rule of the verdict. */
+  readonly rule?: string;
 }
 
-/** The finding's facts, or undefined: the access was right, or it was allowed. */
-export function judgeUse(shadow: Shadow, access: AccessEntry, request: Request): Stale | undefined {
+/** The finding's facts; `allowed` where what will remove the entry is under way (N1); undefined: nothing is known to be wrong. */
+export function judgeUse(
+  shadow: Shadow,
+  access: AccessEntry,
+  request: Request,
+): Stale | 'allowed' | undefined {
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
@@ -55,10 +62,11 @@ export function judgeUse(shadow: Shadow, access: AccessEntry, request: Request):
   for (const stale of ['ste', 'cd', 'tlb'] as const) {
     if ((stale === 'ste' && steClean) || (stale === 'cd' && cdClean)) continue;
     const found = whoLeft(shadow, access, basis, stale);
-    if (found === 'allowed') return undefined;
+    if (found === 'allowed') return 'allowed';
     if (found !== undefined) return { ...basis, ...found, stale, now };
   }
-  return undefined;
+  const shared = basis.tlb === undefined ? undefined : sharedTag(shadow, basis.tlb);
+  return shared === undefined ? undefined : { ...basis, ...shared, stale: 'tlb', now };
 }
 
 /** What it rests on. */
@@ -143,7 +151,36 @@ export function showAnswer(fresh: Translation): string {
   return fresh.kind === 'ok' ? `PA 0x${fresh.pa.toString(16)}` : fresh.why;
 }
 
-type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived'>;
+/** I4: the entry is of other tables that are used under the same tags. */
+function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
+  const { stage, regime, vmid, asid, va, global } = fill.entry;
+  if (global) return undefined;
+  const under: Root[] = [];
+  for (const root of streams.contexts.roots.tables.roots.values()) {
+    const same = root.stage === stage && root.regime === regime && root.vmid === vmid && root.asid === asid;
+    const end = root.va + (1n << BigInt(root.inputBits));
+    if (same && root.users > 0 && va >= root.va && va < end) under.push(root);
+  }
+  const [latest] = under.sort((a, b) => b.since.seq - a.since.seq);
+  if (latest === undefined || under.length < 2) return undefined;
+  const target = { ...fill.entry, cache: 'tlb' } as const;
+  const obligation: Obligation = {
+    kind: 'tags',
+    structure: stage === 2 ? 'STE' : 'CD',
+    where: latest.since.pa,
+    targets: [target],
+    changes: [latest.since],
+    output: undefined,
+    upper: undefined,
+    covered: undefined,
+    remade: 0,
+    reported: true,
+    done: false,
+  };
+  return { guilty: [obligation], readAt: fill.entry.seq, survived: undefined, rule: 'I4' };
+}
+
+type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule'>;
 
 /** The obligations that left the stale part, or the command that it outlived. */
 function whoLeft(

@@ -36,6 +36,7 @@ export const entryPoints: Readonly<Record<string, string>> = {
   'test/bench/fuzz.ts': 'npm run fuzz',
   'test/simulation/kill.ts': 'kills a writer and looks at its store',
   'test/simulation/run.ts': 'npm run simulate',
+  'test/simulation/shrink.ts': 'npm run shrink-seeds',
 };
 
 export const topLevel: readonly string[] = [

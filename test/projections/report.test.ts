@@ -91,7 +91,7 @@ describe('the report of a stale use', () => {
        V valid  U broken, not clean  q queued  c performed, no SYNC  . clean
 
       Verdict: used-stale (isolation)   rule I3   dirty for N events
-      SUMMARY: stale-translation-used by guest at 0xffff8000088b3f00: CMD_TLBI_NH_VA
+      SUMMARY: stale-translation-used I3 used-stale leaf by guest: TLBI_NH_VA
       Next:      backwalk show main@11 smmu0.tlb
                  backwalk fork fix main@9_
       Reproduce: backwalk check main@12..main@1_ --explain

@@ -127,16 +127,26 @@ describe('a page that was unmapped', () => {
     expect(story(...dirty, use)).toHaveLength(1);
     expect(story(...queued, use, turn('cmdq'), use, turn('consume'), use, turn('perform'), use)).toEqual([]);
     expect(story(...queued, ...commandTurns, turn('cmdq'), turn('consume'), use)).toEqual([]);
-    // Another page is unmapped after the command was performed: that one it does not cover.
+    // Another page is mapped before the old one is clean, and unmapped after the command was performed: that one it does not cover.
     const late = [map(0x5000, PAGE_B), use, unmap(IOVA), use];
-    expect(story(...queued, ...commandTurns, ...late)).toHaveLength(1);
+    const verdicts = story(...queued, ...commandTurns, ...late).map(({ verdict }) => verdict);
+    expect(verdicts).toEqual(['remade-dirty', 'used-stale']);
   });
 
   it('is made again before it is clean: the stale use tells where', () => {
     const log = given(mappedAndUsed, unmap(IOVA), map(IOVA, PAGE_B), dma(IOVA, 'write'));
-    const finding = only(log);
-    expect(finding.access?.now).toBe(`PA 0x${PAGE_B.toString(16)}`);
-    expect(finding.obligations[0]?.remade).toBe(`main@${lastOf(log, 'memory.written').seq}`);
+    const [remade, finding] = findingsOf(log);
+    const made = `main@${lastOf(log, 'memory.written').seq}`;
+    expect(remade).toMatchObject({
+      rule: 'I3',
+      verdict: 'remade-dirty',
+      position: made,
+      blame: { position: made },
+      missing: { needed: 'CMD_TLBI_NH_VA VMID=0 ASID=5 Address=0x5000 Leaf=1; CMD_SYNC' },
+    });
+    expect(finding).toMatchObject({ verdict: 'used-stale' });
+    expect(finding?.access?.now).toBe(`PA 0x${PAGE_B.toString(16)}`);
+    expect(finding?.obligations[0]?.remade).toBe(made);
   });
 
   it('is read-only now: a write is reported, a read is not', () => {

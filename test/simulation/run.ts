@@ -1,8 +1,10 @@
 /**
- * Long seeded runs: `npm run simulate -- [--seed N] [--runs N] [--actions N]`. Without a seed, those of
- * `seeds.ts` and then 1000, 1001, ... A run that fails prints the line that runs it again.
+ * Long seeded runs: `npm run simulate -- [--seed N] [--runs N] [--actions N] [--actors N]`. Without a seed,
+ * those of `seeds.ts` and then 1000, 1001, ...; `--actors N` runs so many seeds of many actors too (`--actor SEED`
+ * one of them), half of them with faults. A run that fails prints the line that runs it again.
  */
 import { parseArgs } from 'node:util';
+import { runActors } from './actors.ts';
 import { seeds } from './seeds.ts';
 import { simulate } from './simulate.ts';
 
@@ -11,6 +13,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     runs: { type: 'string', default: '20' },
     actions: { type: 'string', default: '400' },
+    actors: { type: 'string', default: '0' },
+    actor: { type: 'string' },
   },
 });
 
@@ -32,7 +36,20 @@ for (const seed of list) {
     process.stdout.write(`again: npx tsx test/simulation/run.ts --seed ${seed} --actions ${actions}\n`);
   }
 }
+const ofActors =
+  values.actor === undefined
+    ? Array.from({ length: Number(values.actors) }, (_, index) => 1000 + index)
+    : [Number(values.actor)];
+for (const seed of ofActors) {
+  try {
+    entries += runActors(seed, 40, seed % 2 === 1).entries;
+  } catch (error) {
+    failed += 1;
+    process.stdout.write(`actors ${seed}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stdout.write(`again: npx tsx test/simulation/run.ts --runs 0 --actor ${seed}\n`);
+  }
+}
 process.stdout.write(
-  `simulation: ${list.length - failed} seeds passed, ${failed} failed, ${entries} entries\n`,
+  `simulation: ${list.length + ofActors.length - failed} seeds passed, ${failed} failed, ${entries} entries\n`,
 );
 process.exitCode = failed === 0 ? 0 : 1;

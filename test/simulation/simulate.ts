@@ -14,7 +14,7 @@ import type { Stimulus } from '../../core/stimulus.ts';
 import { at, command, PAGE_RW, read, reset, store, storeWords, write } from '../support/build.ts';
 import { logText, stateText } from '../support/content.ts';
 import { openDriver } from '../support/drivers.ts';
-import { carelessActionOf, setups } from '../support/stories.ts';
+import { carelessActionOf, type Story, setups } from '../support/stories.ts';
 import { boot, framePa, iovaOf, leafPaOf, type Setup, worldConfig } from '../support/world.ts';
 
 export interface Summary {
@@ -22,8 +22,8 @@ export interface Summary {
   readonly accesses: number;
 }
 
-/** Runs the seed; throws when something does not hold. @param actionsMax of the first phase. */
-export function simulate(seed: number, actionsMax: number): Summary {
+/** The careless story of a seed. @param actionsMax its length; half of that at least. */
+export function storyOfSeed(seed: number, actionsMax: number): Story {
   const weight = fc.integer({ min: 0, max: 10 });
   const mixes = fc.record({
     correct: fc.integer({ min: 1, max: 10 }),
@@ -45,7 +45,12 @@ export function simulate(seed: number, actionsMax: number): Summary {
   );
   const [story] = fc.sample(stories, { seed, numRuns: 1 });
   assert(story !== undefined, 'a seed makes a story');
+  return story;
+}
 
+/** Runs the seed; throws when something does not hold. @param actionsMax of the first phase. */
+export function simulate(seed: number, actionsMax: number): Summary {
+  const story = storyOfSeed(seed, actionsMax);
   const simulation = new Simulation(reset(worldConfig(story.setup)));
   const entries: Entry[] = [];
   simulation.entries$.subscribe((step) => entries.push(...step));

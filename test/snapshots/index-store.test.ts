@@ -94,6 +94,28 @@ describe('an index', () => {
     });
   });
 
+  it('finds what stands under a key of each group, in both orders', { timeout: 60_000 }, () =>
+    withIndex((log, index) => {
+      const scan = new MemoryIndex(log);
+      const groups = [
+        ['type:mem.write', 'type:mem.read', 'type:dma'],
+        ['actor:cpu0', 'page:0x5', 'iova:0x12'],
+      ];
+      for (const [branch, from, to] of [
+        [1, 0, 1e9],
+        [2, 65_000, 68_000],
+        [3, 66_990, 67_000],
+      ] as const) {
+        for (const order of ['oldest', 'newest'] as const) {
+          const found = [...index.matching(branch, groups, { from, to }, order)].map(({ seq }) => seq);
+          const wanted = [...scan.matching(branch, groups, { from, to }, order)].map(({ seq }) => seq);
+          expect(found, `${branch} ${order}`).toEqual(wanted);
+          if (from === 0) expect(found.length).toBeGreaterThan(10);
+        }
+      }
+    }),
+  );
+
   it('takes only as much as it needs', () =>
     withIndex((_log, index) => {
       const start = performance.now();

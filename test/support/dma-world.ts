@@ -4,6 +4,7 @@
  * for it and nothing else; what it meets is kept, with what it should have met.
  */
 import * as fc from 'fast-check';
+import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import { readyUnits } from '../../core/run.ts';
 import { Simulation } from '../../core/simulation.ts';
@@ -49,8 +50,15 @@ export const action = actionOf(CPUS, { min: 1, max: 4 });
 export type Kind = 'dma' | 'dma-fq';
 const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
 
+export interface World {
+  readonly config: MachineConfig;
+  /** The state, and the log so far. */
+  readonly state: State;
+  readonly entries: readonly Entry[];
+}
+
 /** A machine that is up, by its default domain and whether its SMMU caches anything; each is made once. */
-export function bootedWorld(kind: Kind, caches: boolean, quirk?: string): State {
+export function bootedWorld(kind: Kind, caches: boolean, quirk?: string): World {
   const key = `${kind} ${caches} ${quirk}`;
   const known = booted.get(key);
   if (known !== undefined) return known;
@@ -62,10 +70,11 @@ export function bootedWorld(kind: Kind, caches: boolean, quirk?: string): State 
   });
   if (quirk !== undefined) host.line({ op: 'set', path: `smmu0.quirks.${quirk}`, value: true });
   host.line({ op: 'set', path: 'schedule', value: 'manual' });
-  booted.set(key, host.state);
-  return host.state;
+  const world = { config: host.machine, state: host.state, entries: host.look() };
+  booted.set(key, world);
+  return world;
 }
-const booted = new Map<string, State>();
+const booted = new Map<string, World>();
 
 interface Live {
   readonly iova: bigint;
@@ -83,7 +92,7 @@ export interface Played {
 }
 
 /** Plays a story, and in the end lets all that is under way end. */
-export function playDma(state: State, actions: readonly Action[]): Played {
+export function playDma({ state }: Pick<World, 'state'>, actions: readonly Action[]): Played {
   const simulation = new Simulation(state);
   const entries: Entry[] = [];
   const live: Live[] = [];

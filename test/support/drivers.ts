@@ -65,7 +65,8 @@ export interface Driver {
 
 export function openDriver(simulation: Simulation, setup: Setup): Driver {
   const accesses: string[] = [];
-  const mapped = new Set<number>();
+  /** Frames by the place of their leaf. */
+  const mapped = new Map<number, number>();
   const blocks = new Set<number>();
   const asidTurn = [0, 0, 0];
   const cds: Partial<Cd>[] = [{}, {}, {}];
@@ -115,13 +116,23 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   const steps: { readonly [D in Action['do']]: (action: Extract<Action, { do: D }>) => void } = {
     map: ({ page, frame, rights }) => {
       if (mapped.has(world.leafPaOf(page))) return;
-      mapped.add(world.leafPaOf(page));
+      mapped.set(world.leafPaOf(page), frame);
       put(store(world.leafPaOf(page), leafOf(page, frame, rights)));
     },
     remap: ({ page, frame, rights, by, slip }) => {
-      if (!mapped.has(world.leafPaOf(page))) return;
-      put(store(world.leafPaOf(page), leafOf(page, frame, rights)));
+      const before = mapped.get(world.leafPaOf(page));
+      if (before === undefined) return;
+      mapped.set(world.leafPaOf(page), frame);
+      const make = (): void => put(store(world.leafPaOf(page), leafOf(page, frame, rights)));
+      if (before === frame) {
+        make();
+        return issue(flush([page], by, true, slip), slip);
+      }
+      // Another output: break before make.
+      put(store(world.leafPaOf(page), 0));
       issue(flush([page], by, true, slip), slip);
+      poll();
+      make();
     },
     unmap: ({ pages, by, meanwhile, slip }) => {
       for (const page of pages) {

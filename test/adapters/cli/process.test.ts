@@ -1,6 +1,8 @@
 /** What only a process of its own shows: pipes, signals, a reader that goes away. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { boot, dma, jsonl, machine, map, story } from '../story.ts';
@@ -79,5 +81,38 @@ describe('a process', () => {
     expect(await once(child, 'close')).toEqual([2, null]);
     expect(child.errors()).toContain('    at ');
     expect(child.errors()).not.toContain('\u001b');
+  });
+});
+
+describe('work that is cut off', () => {
+  const file = shell.file('long.jsonl', jsonl([...story(), ...many().slice(1)]));
+  const target = join(shell.folder, 'target.jsonl');
+  const linesOf = () =>
+    readFileSync(target, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+
+  it('leaves no half file when an export is killed', { timeout: 60_000 }, async () => {
+    await shell.backwalk('run', file, '--as', 'long');
+    for (const wait of [400, 700, 1000]) {
+      const child = start('export', 'scenario', 'long', '-o', target);
+      const timer = setTimeout(() => child.kill('SIGKILL'), wait);
+      await once(child, 'close');
+      clearTimeout(timer);
+      if (existsSync(target)) expect(linesOf().length).toBeGreaterThan(20_000);
+    }
+    expect((await shell.backwalk('verify')).code).toBe(0);
+  });
+
+  it('keeps the smallest so far when Ctrl-C stops a shrink', { timeout: 60_000 }, async () => {
+    const child = start('shrink', file, '-o', target);
+    setTimeout(() => child.kill('SIGINT'), 2_500);
+    const [code] = (await once(child, 'close')) as [number];
+    // On a fast machine it may be done before.
+    expect([0, 130]).toContain(code);
+    expect(linesOf()[1]).toMatch(/^\/\/ SUMMARY: stale-translation-used/);
+    expect(child.errors()).toBe(
+      code === 130 ? 'backwalk: interrupted; what was the smallest then is kept\n' : '',
+    );
   });
 });

@@ -1,10 +1,12 @@
 /** Each kind of wrong input: one clear message with its place, exit 2, and nothing half done. */
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { verbs } from '../../../adapters/cli/verbs.ts';
 import { smmuUnits } from '../../../core/smmu/units.ts';
 import { boot, jsonl, machine, story } from '../story.ts';
 import { openShell } from './backwalk.ts';
 
+const VERBS = Object.keys(verbs).join(', ');
 const shell = openShell();
 
 beforeAll(async () => {
@@ -13,15 +15,9 @@ beforeAll(async () => {
 
 describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
-    [
-      'frobnicate',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "frobnicate"',
-    ],
-    [
-      'shwo',
-      'expected a verb (run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, help), found "shwo" (did you mean show?)',
-    ],
-    ['why @3', 'why is not in this version of Backwalk'],
+    ['frobnicate', `expected a verb (${VERBS}, help), found "frobnicate"`],
+    ['shwo', `expected a verb (${VERBS}, help), found "shwo" (did you mean show?)`],
+    ['cost @3', 'cost is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
     ['run', "missing required argument 'file'"],
     ['show main@99', 'expected a position of main (0 to 66), found main@99'],
@@ -55,7 +51,7 @@ describe('command lines', () => {
     ['log -n x', '-n: expected a count, found "x"'],
     [
       'log --touching frob:1',
-      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, found "frob:1"',
+      '--touching: expected a path or one of page:, iova:, sid:, asid:, vmid:, register:, command:, endpoint:, path:, type:, actor:, cache:, record:, errno:, object:, rule:, found "frob:1"',
     ],
     ['fork main @3', 'expected a new branch name, found "main", which there is already'],
     ['fork 3x @3', 'expected a branch name (letters, digits, _ . / -, a letter first), found "3x"'],
@@ -66,7 +62,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      'expected one of run, import, log, show, diff, last, watch, fork, branch, rerun, check, bookmark, verify, demo, scenario, paths, positions, smmu, profiles, kernels, choices, found "frob"',
+      `expected one of ${VERBS}, scenario, paths, positions, findings, smmu, profiles, kernels, rules, choices, found "frob"`,
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];
@@ -124,7 +120,7 @@ describe('scenario lines', () => {
     ],
     [
       '{"op":"mem.read","pa":"0x40000000","bytes":8,"byts":8}',
-      'mem.read: unknown field "byts", expected pa, process, va, vm, gpa, bytes, expect, save (did you mean bytes?)',
+      'mem.read: unknown field "byts", expected pa, process, va, vm, gpa, bytes, expect, save, actor, cpu, pc (did you mean bytes?)',
     ],
     [
       '{"op":"mem.read","pa":"40000000h","bytes":8}',

@@ -188,8 +188,8 @@ describe('two-level tables', () => {
       [leaf + 192, 64],
     ] as const;
     expect(found.touchKeys).toEqual([
-      'register:smmu0.STRTAB_BASE',
-      'register:smmu0.STRTAB_BASE_CFG',
+      'changed:smmu0.STRTAB_BASE',
+      'changed:smmu0.STRTAB_BASE_CFG',
       ...spans.flatMap(([pa, size]) => memoryKeys(pa, size)),
     ]);
     expect(memoryKeys(at.streamTable + 8, 8)).toEqual(['block:0x40010', 'word:0x40010008']);

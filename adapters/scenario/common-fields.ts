@@ -1,0 +1,15 @@
+/** What any line of a scenario may say besides what its op takes. */
+import { anything, count, type Fields, mapOf, text, u64 } from './values.ts';
+
+/** Fields that any line may have. */
+export const commonFields = {
+  expect: { kind: mapOf(undefined, anything), optional: true, doc: 'outcome fields that must be equal' },
+  save: {
+    kind: mapOf(undefined, text),
+    optional: true,
+    doc: '{NAME: field of the outcome}: later lines may say "$NAME" for any value',
+  },
+  actor: { kind: text, optional: true, doc: 'who does it; outside when left out' },
+  cpu: { kind: count(0, 0xffff_ffff), optional: true, doc: 'the CPU that does it' },
+  pc: { kind: u64, optional: true, doc: 'its program counter then' },
+} as const satisfies Fields;

@@ -1,0 +1,75 @@
+/** Commands, and fields of commands, of features that the SMMU does not have (IHI 0070 4.1.3, 4.4.1.1, 4.7.3). */
+import { decode } from '../../core/layout/layout.ts';
+import { commandLayouts } from '../../core/smmu/command-layout.ts';
+import type { Finding } from '../finding.ts';
+import { hex } from '../obligations/tell.ts';
+import { knownFrom } from './id-reads.ts';
+import { wordsOf } from './scopes.ts';
+import { deed, tell } from './tell.ts';
+import type { RuleRun, World } from './world.ts';
+
+const RANGED = /^CMD_TLBI_(NH_VAA?|EL2_VAA?|S2_IPA)$/;
+
+/** A run over all queues. */
+export function lackingCommands(world: World): RuleRun {
+  const told: Finding[] = [];
+  return {
+    told: () => told,
+    handlers: {
+      'command.rejected': (entry) => {
+        const unit = world.units.get(entry.smmu);
+        // As `core/smmu/command.ts` says it: IDR0.ATS=0, or the field in brackets.
+        const field = /(IDR\d\.\w+)\)?=0$/.exec(entry.why)?.[1];
+        if (unit === undefined || field === undefined || entry.error !== 'CERROR_ILL') return;
+        told.push(
+          tell(world, {
+            rule: 'I10',
+            title: `command-not-offered: ${entry.command} on ${entry.smmu} without ${field}`,
+            actor: 'software',
+            blame: deed(entry, `${entry.command}: ${entry.why}, CERROR_ILL`),
+            needed: `${field} read, and ${entry.command} left out where it is not offered`,
+            notes: [knownFrom(world, unit, field)],
+          }),
+        );
+      },
+      'command.fetched': ({ smmu, command, lo, hi, seq, actor }) => {
+        const unit = world.units.get(smmu);
+        if (unit === undefined) return;
+        const { ril, msi } = unit.features;
+        if (!ril && RANGED.test(command)) {
+          const { TG, NUM, SCALE } = decode(commandLayouts.CMD_TLBI_NH_VA.layout, wordsOf(lo, hi));
+          if (TG === 'NONE' && NUM === 0 && SCALE === 0) return;
+          told.push(
+            tell(world, {
+              rule: 'I10',
+              title: `range-not-offered: ${command} on ${smmu} without IDR3.RIL`,
+              consequence: 'isolation',
+              blame: deed(
+                { seq, actor },
+                `${command} with TG=${TG} SCALE=${SCALE} NUM=${NUM}: one page of 4 KiB`,
+              ),
+              needed: 'one command for each page, or for the whole ASID or VMID',
+              notes: [knownFrom(world, unit, 'IDR3.RIL')],
+              lost: [seq],
+            }),
+          );
+        } else if (!msi && command === 'CMD_SYNC') {
+          const { CS, MSIAddress } = decode(commandLayouts.CMD_SYNC.layout, wordsOf(lo, hi));
+          if (CS !== 'SIG_IRQ' || MSIAddress === 0n) return;
+          told.push(
+            tell(world, {
+              rule: 'I10',
+              title: `msi-not-offered: CMD_SYNC on ${smmu} without IDR0.MSI`,
+              blame: deed(
+                { seq, actor },
+                `CMD_SYNC with MSIAddress ${hex(MSIAddress)}: nothing will be stored there`,
+              ),
+              needed: 'CMDQ_CONS polled, or CS=SIG_SEV where IDR0.SEV is 1',
+              notes: [knownFrom(world, unit, 'IDR0.MSI')],
+            }),
+          );
+        }
+      },
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * I3, `remade-dirty`: a valid descriptor takes the place of another that may still be cached. Where the
+ * output, the memory type or the size differ, the old one has to be made invalid, invalidated and synced
+ * first (break-before-make: Arm ARM D8.16; IHI 0070 3.21.1, IDR3.BBML).
+ */
+import { positions, type Teller, tellChange, tellMissing, tellOwed } from './explain.ts';
+import type { Finding } from './finding.ts';
+import type { Change, Obligation } from './obligations/obligation.ts';
+import type { Shadow } from './obligations/shadow.ts';
+import { hex, showStructure } from './obligations/tell.ts';
+
+/** The finding, at the position of the store that made the new descriptor. */
+export function explainRemade(
+  teller: Teller,
+  shadow: Shadow,
+  obligation: Obligation,
+  why: string,
+  change: Change,
+): Finding {
+  const at = positions(teller);
+  const [first] = obligation.changes;
+  const broken = first.seq === change.seq ? [] : [tellChange(at, first)];
+  return {
+    rule: 'I3',
+    verdict: 'remade-dirty',
+    position: at(change.seq),
+    title: `remade-before-clean: ${showStructure(obligation)} at ${hex(obligation.where)}`,
+    actor: change.actor,
+    consequence: 'isolation',
+    blame: tellChange(at, change),
+    after: broken,
+    missing: tellMissing(teller, shadow, obligation, change.seq),
+    obligations: [tellOwed(at, shadow, obligation)],
+    dirtyEvents: change.seq - first.seq,
+    notes: [
+      why,
+      broken.length === 0
+        ? 'the old descriptor was not made invalid first: both may be cached at once'
+        : `${at(first.seq)} made it invalid; until that is clean, both may be cached at once`,
+    ],
+    next: [`backwalk show ${at(change.seq - 1)}`, `backwalk fork fix ${at(change.seq)}`],
+    reproduce: `backwalk check ${at(1)}..${at(change.seq)} --explain`,
+  };
+}
