@@ -4,7 +4,7 @@
  */
 
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
-import { defaultPlatform } from '../../core/driver/features.ts';
+import { platformNames } from '../../core/driver/features.ts';
 import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
@@ -222,7 +222,7 @@ export const vocabulary = {
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
-    fields: { vm: ofVm, platform: { kind: mapOf(Object.keys(defaultPlatform), anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
+    fields: { vm: ofVm, platform: { kind: mapOf(platformNames, anything), optional: true, doc: 'firmware and CPUs of the guest, where they differ' }, driver: { kind: objectOf(driverFields), optional: true, doc: 'what differs from a usual driver' } },
   },
   'guest.dma': {
     summary: 'A device of the guest accesses memory, assigned or emulated', outcome: '{} as dma has it',

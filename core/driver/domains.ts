@@ -50,10 +50,16 @@ export function makePaging(
   }
   const domain =
     stage === 1
-      ? ({ kind: 's1', asid: id, table, invs: [] } as const)
+      ? ({ kind: 's1', asid: id, ...sharing(driver), table, invs: [] } as const)
       : ({ kind: 's2', vmid: id, nestParent, table, invs: [] } as const);
   const made = context.emit(driver.setup.actor, { type: 'domain.made', driver: driver.name, domain });
   return { domain: made };
+}
+
+/** A driver that leaves its TLB commands out to broadcasts needs them to count. */
+function sharing(driver: DriverState): { readonly shared?: true } {
+  const trusts = driver.features?.broadcast === true && portOf(driver).tlbi !== undefined;
+  return trusts ? { shared: true } : {};
 }
 
 /** A VMID that somebody else's entries have would merge theirs with the new ones: it is refused. */

@@ -99,6 +99,8 @@ interface CommonDomain {
 export interface Stage1Domain extends CommonDomain {
   readonly kind: 's1';
   readonly asid: number;
+  /** The CPUs' own TLB maintenance is meant to reach its entries (CD.ASET=0). */
+  readonly shared?: true;
   readonly table: TableShape;
   readonly invs: readonly Inv[];
   /** In releases where the domain has it: made at the first attach. */
