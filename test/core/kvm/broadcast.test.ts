@@ -67,14 +67,21 @@ describe('a guest that trusts broadcasts', () => {
   });
 
   it('keeps CMD_ATC_INV: instructions do not reach an ATC', () => {
-    const host = trusting('linked', { vbtm: true }, {
-      ats: true,
-      vm: { vmid: VMID, policies: { btm: 'linked' }, idr: { IDR0: 0x0d44143a } },
-    });
+    const host = trusting(
+      'linked',
+      { vbtm: true },
+      {
+        ats: true,
+        vm: { vmid: VMID, policies: { btm: 'linked' }, idr: { IDR0: 0x0d44143a } },
+      },
+    );
     const iova = mapped(host);
     dma(host, iova);
     unmap(host, iova);
-    const names = host.all('command.fetched').filter(({ smmu }) => smmu === 'smmu0').map(({ command }) => command);
+    const names = host
+      .all('command.fetched')
+      .filter(({ smmu }) => smmu === 'smmu0')
+      .map(({ command }) => command);
     expect(names).toEqual(['CMD_ATC_INV', 'CMD_SYNC']);
   });
 
@@ -83,17 +90,28 @@ describe('a guest that trusts broadcasts', () => {
     const iova = mapped(host);
     dma(host, iova);
     unmap(host, iova);
-    expect(host.all('broadcast.received').map(({ smmu, why }) => [smmu, why])).toEqual([['smmu0', 'CR2.PTM=1']]);
+    expect(host.all('broadcast.received').map(({ smmu, why }) => [smmu, why])).toEqual([
+      ['smmu0', 'CR2.PTM=1'],
+    ]);
   });
 });
 
 describe('the VMID of KVM', () => {
-  const vmids = (host: Host): unknown => Object.fromEntries(Object.entries(host.state.vms).map(([vm, { kvm }]) => [vm, kvm?.vmid]));
+  const vmids = (host: Host): unknown =>
+    Object.fromEntries(Object.entries(host.state.vms).map(([vm, { kvm }]) => [vm, kvm?.vmid]));
 
   it('is the lowest free one, or what the scenario says', () => {
     const host = bootHost({});
-    for (const [vm, vmid] of [['vm0', undefined], ['vm1', 3], ['vm2', undefined]] as const)
-      host.ask({ type: 'vm.create', vm, config: { ...vmConfig('qemu'), smmus: [`${vm}.smmu`], ...(vmid === undefined ? {} : { vmid }) } });
+    for (const [vm, vmid] of [
+      ['vm0', undefined],
+      ['vm1', 3],
+      ['vm2', undefined],
+    ] as const)
+      host.ask({
+        type: 'vm.create',
+        vm,
+        config: { ...vmConfig('qemu'), smmus: [`${vm}.smmu`], ...(vmid === undefined ? {} : { vmid }) },
+      });
     expect(vmids(host)).toEqual({ vm0: 1, vm1: 3, vm2: 2 });
     expect(host.all('kvm.vmid')).toMatchObject([{ vm: 'vm2', vmid: 2, pinned: false }]);
   });
@@ -101,7 +119,9 @@ describe('the VMID of KVM', () => {
   it('has nothing to do with that of its stage 2, unless it is linked', () => {
     const stage2 = (btm: Btm): unknown => {
       const host = trusting(btm, { vbtm: true });
-      const [viommu] = [...(host.state.kernel?.contexts[1]?.objects.range() ?? [])].flatMap(([, each]) => (each.kind === 'viommu' ? [each.vmid] : []));
+      const [viommu] = [...(host.state.kernel?.contexts[1]?.objects.range() ?? [])].flatMap(([, each]) =>
+        each.kind === 'viommu' ? [each.vmid] : [],
+      );
       return viommu;
     };
     expect(stage2('masked')).toBe(1);
@@ -109,7 +129,10 @@ describe('the VMID of KVM', () => {
   });
 
   it('changes with the generation, but for one that is pinned', () => {
-    for (const [btm, stays] of [['masked', false], ['linked', true]] as const) {
+    for (const [btm, stays] of [
+      ['masked', false],
+      ['linked', true],
+    ] as const) {
       const host = trusting(btm, { vbtm: true });
       expect(host.ask({ type: 'kvm.rollover' })).toEqual({});
       expect((vmids(host) as { vm0: number }).vm0 === VMID).toBe(stays);
@@ -122,7 +145,11 @@ describe('the VMID of KVM', () => {
 
   it('that stage 2 of another VM has already is refused: entries of the two would be one', () => {
     const host = trusting('masked', { vbtm: true });
-    host.ask({ type: 'vm.create', vm: 'vm1', config: { ...vmConfig('qemu-accel', { vmid: 1, policies: { btm: 'linked' } }), smmus: ['vm1.smmu'] } });
+    host.ask({
+      type: 'vm.create',
+      vm: 'vm1',
+      config: { ...vmConfig('qemu-accel', { vmid: 1, policies: { btm: 'linked' } }), smmus: ['vm1.smmu'] },
+    });
     host.ask({ type: 'vm.plug', vm: 'vm1', endpoint: 'nvme0', device: { streamId: 17 } });
     expect(host.all('vm.answered').map(({ refused }) => refused)).toEqual(['no nesting parent: ENOSPC']);
   });
@@ -134,9 +161,21 @@ describe('kvm.tlbi', () => {
     const iova = mapped(host);
     dma(host, iova);
     expect(host.ask({ type: 'kvm.tlbi', vm: 'vm0', operation: 'VMALLE1' })).toEqual({});
-    expect(host.all('broadcast.received')).toMatchObject([{ smmu: 'smmu0', operation: 'VMALLE1', vmid: VMID }]);
+    expect(host.all('broadcast.received')).toMatchObject([
+      { smmu: 'smmu0', operation: 'VMALLE1', vmid: VMID },
+    ]);
     expect(host.all('cache.invalidated').length).toBeGreaterThan(0);
-    host.ask({ type: 'kvm.tlbi', vm: 'vm0', operation: 'RVAE1', asid: 1, va: iova, tg: '4KB', num: 0, scale: 0, ttl: 3 });
+    host.ask({
+      type: 'kvm.tlbi',
+      vm: 'vm0',
+      operation: 'RVAE1',
+      asid: 1,
+      va: iova,
+      tg: '4KB',
+      num: 0,
+      scale: 0,
+      ttl: 3,
+    });
     expect(host.all('broadcast.received')).toMatchObject([{ operation: 'RVAE1', asid: 1, va: iova }]);
   });
 });

@@ -10,7 +10,12 @@ const RAM = [
 ];
 
 function boot(options: GuestOptions = {}): Host {
-  return bootGuestVm({ profile: 'qemu-accel', kernel: 'linux-7.3', ...options, vm: { ram: RAM, ...options.vm } });
+  return bootGuestVm({
+    profile: 'qemu-accel',
+    kernel: 'linux-7.3',
+    ...options,
+    vm: { ram: RAM, ...options.vm },
+  });
 }
 
 /** Maps a page of the slot for nic0, and lets it be used. */
@@ -23,7 +28,10 @@ function used(host: Host): bigint {
 const change = (host: Host, present: boolean) => host.ask({ type: 'vm.slot', vm: 'vm0', ...SLOT, present });
 
 const physical = (host: Host): readonly string[] =>
-  host.all('command.fetched').filter(({ smmu }) => smmu === 'smmu0').map(({ command }) => command);
+  host
+    .all('command.fetched')
+    .filter(({ smmu }) => smmu === 'smmu0')
+    .map(({ command }) => command);
 
 describe('a slot that goes', () => {
   it('is unmapped under stage 2, and all that its guest has in TLBs goes with it', () => {
@@ -56,7 +64,9 @@ describe('a slot that goes', () => {
     const host = boot();
     change(host, false);
     for (let pages = 0; pages < 40; pages += 1)
-      expect(host.ask({ type: 'guest.map', vm: 'vm0', endpoint: 'nic0', bytes: 0x1000 })['pa']).toBeLessThan(SLOT.gpa);
+      expect(host.ask({ type: 'guest.map', vm: 'vm0', endpoint: 'nic0', bytes: 0x1000 })['pa']).toBeLessThan(
+        SLOT.gpa,
+      );
     expect(host.state.spaces['vm0']).toHaveLength(1);
   });
 
@@ -81,7 +91,9 @@ describe('a slot that goes', () => {
     const host = boot({ profile: 'qemu-cmdqv', param: 0x4231 });
     const whole = { gpa: 0x4000_0000, bytes: 0x400_0000 };
     // The guest's queues lie in the first slot or in the second: one of them is pinned.
-    const answers = [whole, SLOT].map((slot) => host.ask({ type: 'vm.slot', vm: 'vm0', ...slot, present: false }));
+    const answers = [whole, SLOT].map((slot) =>
+      host.ask({ type: 'vm.slot', vm: 'vm0', ...slot, present: false }),
+    );
     expect(answers).toContainEqual({ errno: 'EBUSY' });
   });
 });
