@@ -32,6 +32,15 @@ export interface SmmuConfig {
   readonly replacement: 'oldest' | 'flush-all';
   /** Named choices where the architecture leaves freedom; see `core/smmu/choices.ts`. */
   readonly choices: Readonly<Record<string, boolean | number | string>>;
+  /** Where an emulator does what the architecture does not say. */
+  readonly emulator?: EmulatorWays;
+}
+
+export interface EmulatorWays {
+  /** A record that finds the Event queue full activates EVENTQ_ABT_ERR; OVFLG stays as it is. */
+  readonly eventqFull?: 'abt-err';
+  /** A CMD_SYNC sends its message although IDR0.MSI is 0. */
+  readonly syncMsi?: 'always';
 }
 
 export interface EndpointConfig {

@@ -3,7 +3,6 @@
 import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap, askWork } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
 import { requestPages } from './endpoint/pri.ts';
-import { accessMemory } from './endpoint/translated.ts';
 import type { Event } from './event.ts';
 import { bootKernel } from './kernel/boot.ts';
 import { mapFile, unmapFile } from './kernel/mmap.ts';
@@ -27,17 +26,18 @@ import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
-import { readRegister, writeRegister } from './smmu/mmio.ts';
 import { takeTurn } from './turns.ts';
+import { accessAny } from './virtio-iommu/emulated-dma.ts';
 import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
 import { changeSlot } from './vm/slots.ts';
+import { readAccess, writeAccess } from './vmm/guest-access.ts';
 
 export const deciders: Deciders = {
-  'mmio.write': writeRegister,
-  'mmio.read': readRegister,
+  'mmio.write': writeAccess,
+  'mmio.read': readAccess,
   'mem.write': writeMemory,
   'mem.read': readMemory,
-  dma: accessMemory,
+  dma: accessAny,
   'ats.translate': requestTranslation,
   'pri.request': requestPages,
   'endpoint.set': setEndpoint,

@@ -8,6 +8,7 @@ import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
 import { taskEvents } from './tasks/events.ts';
+import { virtioEvents } from './virtio-iommu/events.ts';
 import { vmEvents } from './vm/events.ts';
 
 export const machineEvents = {
@@ -26,6 +27,7 @@ export const events = {
   ...dmaApiEvents,
   ...kernelEvents,
   ...vmEvents,
+  ...virtioEvents,
 } as const satisfies Record<string, Schema>;
 
 export type EventMap = typeof events;

@@ -8,6 +8,7 @@ import { memoryHandlers } from './memory/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
+import { virtioHandlers } from './virtio-iommu/handlers.ts';
 import { vmHandlers } from './vm/handlers.ts';
 
 export const handlers: Handlers = {
@@ -21,5 +22,6 @@ export const handlers: Handlers = {
   ...dmaApiHandlers,
   ...kernelHandlers,
   ...vmHandlers,
+  ...virtioHandlers,
   'interrupt.raised': latchInterrupt,
 };

@@ -11,6 +11,7 @@ import { inSpace, NOWHERE } from './memory/space.ts';
 import { hexOf } from './schema.ts';
 import type { State } from './state.ts';
 import type { Stimulus } from './stimulus.ts';
+import { emulatedOutcome } from './virtio-iommu/emulated-dma.ts';
 import { isVmStimulus, vmOutcome } from './vm/outcome.ts';
 
 export type Outcome = Readonly<Record<string, unknown>>;
@@ -45,7 +46,8 @@ export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly En
   }
   if (stimulus.type === 'mem.write' && entries.some((entry) => entry.type === 'memory.aborted'))
     return { result: 'bus-error' };
-  if (stimulus.type === 'dma') return dmaOutcome(state, stimulus.access, entries);
+  if (stimulus.type === 'dma')
+    return emulatedOutcome(state, entries) ?? dmaOutcome(state, stimulus.access, entries);
   if (stimulus.type === 'ats.translate') return completionOutcome(stimulus.iova, entries);
   if (stimulus.type === 'pri.request') return isWithheld(entries) ? { result: 'off' } : {};
   if (stimulus.type === 'turn') return { moved: !entries.some((entry) => entry.type === 'turn.passed') };

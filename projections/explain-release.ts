@@ -2,13 +2,16 @@
 import type { EntryOf } from '../core/event.ts';
 import { type Positions, positions, type Teller, tellChange, tellMissing, tellOwed } from './explain.ts';
 import type { Blame, Finding, OwedItem } from './finding.ts';
+import { atcMismatch } from './obligations/atc-scope.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
-import type { Obligation } from './obligations/obligation.ts';
+import { showCommand } from './obligations/nearest.ts';
+import type { Invalidation, Obligation } from './obligations/obligation.ts';
 import { encoded, showNeeded } from './obligations/remedy.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy } from './obligations/tables.ts';
 import { hex, showChange, showSize, stateOf } from './obligations/tell.ts';
 import type { Ways } from './release.ts';
+import { tellEarly } from './stale-atc.ts';
 
 /** Memory that took a new role while a cached entry may lead to it. */
 export interface Reuse {
@@ -50,7 +53,7 @@ export function explainReuse(teller: Teller, { shadow, obligation, pa, by }: Reu
 
 export interface Release {
   readonly shadow: Shadow;
-  readonly entry: EntryOf<'pages.returned'>;
+  readonly entry: Pick<EntryOf<'pages.returned'>, 'pa' | 'bytes' | 'seq' | 'owner'>;
   readonly ways: Ways;
 }
 
@@ -69,6 +72,8 @@ export function explainRelease(teller: Teller, { shadow, entry, ways }: Release)
   // A page that walks go through was freed too soon whatever comes later; a page of data lacks its invalidation.
   const live = ways.leaves.length + ways.structures.length > 0;
   const blame = live || store === undefined || first?.structure === 'table' ? release : store;
+  const early = held[0] === undefined || live || first !== undefined ? undefined : earlyFor(shadow, held[0]);
+  const order = early === undefined ? undefined : tellEarly(at, early);
   const from = first?.changes[0].seq ?? held[0]?.entry.seq ?? entry.seq;
   return {
     rule: 'I2',
@@ -77,8 +82,8 @@ export function explainRelease(teller: Teller, { shadow, entry, ways }: Release)
     title: `memory-released-dirty: ${what}`,
     actor: entry.owner,
     consequence: 'isolation',
-    blame,
-    after: blame === release && store !== undefined ? [store] : [],
+    blame: order ?? blame,
+    after: order !== undefined ? [release] : blame === release && store !== undefined ? [store] : [],
     missing: missingOf(teller, at, { shadow, entry, ways }),
     obligations: [
       ...obligations.slice(0, LISTED_MAX).map((each) => tellOwed(at, shadow, each)),
@@ -124,13 +129,34 @@ function missingOf(teller: Teller, at: Positions, { shadow, entry, ways }: Relea
       encoded('CMD_ATC_INV', { StreamID: streamId, ...pasid, ...span }),
       encoded('CMD_SYNC', {}),
     ];
-    const why =
-      held.invalidated === undefined ? 'no CMD_ATC_INV covers it' : 'no CMD_SYNC has completed after it';
-    const position = held.invalidated === undefined ? null : at(held.invalidated.performed);
-    return { needed: commands.map(showNeeded).join('; '), commands, nearest: { position, why } };
+    const early = earlyFor(shadow, held);
+    return { needed: commands.map(showNeeded).join('; '), commands, nearest: nearestAtc(at, held, early) };
   }
   const needed = 'take the descriptors away, invalidate and CMD_SYNC, and only then release';
   return { needed, commands: [], nearest: { position: null, why: 'it is still linked' } };
+}
+
+/** A CMD_ATC_INV that was answered while the TLB could still give the same translation again. */
+function earlyFor({ commands }: Shadow, { entry, invalidated }: AtcHeld): Invalidation | undefined {
+  if (invalidated !== undefined) return undefined;
+  return commands.recent.find(
+    ({ atc, answered, performed }) =>
+      atc !== undefined && answered !== 0 && performed > entry.seq && atcMismatch(atc, entry) === undefined,
+  );
+}
+
+function nearestAtc(
+  at: Positions,
+  { invalidated }: AtcHeld,
+  early: Invalidation | undefined,
+): Finding['missing']['nearest'] {
+  const found = invalidated ?? early;
+  if (found === undefined) return { position: null, why: 'no CMD_ATC_INV covers it' };
+  const why =
+    invalidated === undefined
+      ? 'too early: before the CMD_SYNC of the TLB invalidation'
+      : 'no CMD_SYNC has completed after it';
+  return { position: at(found.performed), why, command: showCommand(found) };
 }
 
 function tellHeld(at: Positions, { entry, invalidated }: AtcHeld): OwedItem {

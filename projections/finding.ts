@@ -57,7 +57,7 @@ export interface Missing {
   /** The smallest commands that would have discharged what is owed, in the order to queue them. */
   readonly needed: string;
   readonly commands: readonly Needed[];
-  /** The command that came closest; `position` is null when there was none. */
+  /** The command that came closest; `position` is null when there was none, `why` empty where none is looked for. */
   readonly nearest: {
     readonly position: Position | null;
     readonly why: string;

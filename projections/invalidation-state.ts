@@ -1,5 +1,6 @@
 /** What the rules of invalidation know together, folded once: memory, SMMUs, and what was found. */
 import type { Entry } from '../core/event.ts';
+import type { Window as MemoryWindow } from '../core/memory/space.ts';
 import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
@@ -11,7 +12,7 @@ import type { Releases } from './release.ts';
 
 export interface State {
   /** Endpoints by SMMU and StreamID. */
-  readonly endpoints: ReadonlyMap<string, string>;
+  readonly endpoints: Map<string, string>;
   readonly watch: Watch;
   readonly shadows: ReadonlyMap<string, Shadow>;
   readonly teller: Teller;
@@ -19,6 +20,8 @@ export interface State {
   readonly releases: Releases;
   /** What lazy domains have unmapped and not flushed. */
   readonly windows: Windows;
+  /** Where the memory of VMs lies in the machine's. */
+  readonly spaces: Map<string, readonly MemoryWindow[]>;
   /** ASIDs and VMIDs of domains that drivers hold, by the seq of their making. */
   readonly tagOf: Map<number, { readonly driver: string; readonly stage: 1 | 2; readonly tag: number }>;
   /** Accesses that wait, by the seq of their stall; and the one that is tried again. */

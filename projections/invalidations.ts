@@ -12,6 +12,7 @@ import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { originOf, type State, withShadow } from './invalidation-state.ts';
+import { iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
   broadcast,
@@ -48,7 +49,16 @@ import {
   unmapping,
 } from './obligations/windows.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
-import { cameTooLate, newReleases, pagesReturned, pagesTaken, reuses } from './release.ts';
+import {
+  backingHeld,
+  backingMade,
+  cameTooLate,
+  guestFreed,
+  newReleases,
+  pagesReturned,
+  pagesTaken,
+  reuses,
+} from './release.ts';
 import { explainRemade } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
@@ -88,6 +98,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     findings,
     releases: newReleases(),
     windows: newWindows(),
+    spaces: new Map(),
     tagOf: new Map(),
     stalled: new Map(),
     retried: undefined,
@@ -245,8 +256,15 @@ const handlers: ProjectionHandlers<State> = {
 
   'domain.made': domainMade,
   'domain.freed': domainFreed,
+  'vm.backed': ({ spaces }, { vm, windows }) => void spaces.set(vm, windows),
+  'endpoint.made': ({ endpoints }, { endpoint, config }) =>
+    void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
+  'iova.freed': iovaFreed,
+  'page.freed': guestFreed,
   'pages.returned': pagesReturned,
   'pages.taken': pagesTaken,
+  'backing.made': backingMade,
+  'backing.held': backingHeld,
 
   'access.completed': checkAccess,
   'access.terminated': checkAccess,

@@ -12,7 +12,7 @@ import { hex } from './obligations/tell.ts';
 import { commandSlots } from './protocol/command-slots.ts';
 import { misuses } from './protocol/misuses.ts';
 import { recordQueues } from './protocol/record-queues.ts';
-import { type Deed, deed, tell } from './protocol/tell.ts';
+import { byWriter, type Deed, tell } from './protocol/tell.ts';
 import { isEager, type LogRule, type RuleRun, ringOf, type Unit, type World } from './protocol/world.ts';
 
 export const queueIntegrity: LogRule = {
@@ -64,7 +64,7 @@ function ignored(world: World, entry: EntryOf<'write.ignored'>, held: bigint): F
     rule: 'I7',
     title: `write-while-enabled: ${smmu}.${register}`,
     actor: smmu,
-    blame: { seq: entry.seq, actor: 'software', what: `${register} = ${hex(value)} was ignored: ${why}` },
+    blame: byWriter(world, entry, `${register} = ${hex(value)} was ignored: ${why}`),
     needed: 'the queue disabled in CR0, and CR0ACK to show it, before it is moved',
     notes: [`${register} still holds ${hex(held)}`],
   });
@@ -85,7 +85,7 @@ function checkBase(
     rule: 'I7',
     title: `queue-misaligned: ${unit.name}.${queue}`,
     consequence: 'isolation',
-    blame: deed(entry, `${queue} enabled with ADDR ${hex(asked)}: hardware uses ${hex(used)}`),
+    blame: byWriter(world, entry, `${queue} enabled with ADDR ${hex(asked)}: hardware uses ${hex(used)}`),
     needed: `an address that is a multiple of ${hex(Math.max(32, entryBytes * 2 ** sizeLog2))} bytes`,
     notes: [`LOG2SIZE is ${sizeLog2}, an entry has ${queues[queue].entryBytes} bytes (IHI 0070 6.3.26)`],
   });
@@ -154,12 +154,16 @@ function progress(world: World): RuleRun {
         const each = all.get(entry.smmu);
         if (each === undefined) return;
         if (each.lost !== undefined && entry.register !== 'GERRORN')
-          each.after ??= deed(entry, entry.register);
+          each.after ??= byWriter(world, entry, entry.register);
         if (entry.register === 'GERRORN') each.after = undefined;
         if (entry.register !== 'CMDQ_PROD') return;
         each.lastProd = entry.seq;
         if ((activeErrors(each.unit.bare) & CMDQ_ERR) !== 0)
-          each.goesOn ??= deed(entry, `CMDQ_PROD = ${hex(entry.value)} while the queue stands still`);
+          each.goesOn ??= byWriter(
+            world,
+            entry,
+            `CMDQ_PROD = ${hex(entry.value)} while the queue stands still`,
+          );
       },
     },
   };

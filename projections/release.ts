@@ -5,21 +5,26 @@
  * or linked is looked at, by the page.
  */
 import type { EntryOf } from '../core/event.ts';
+import { inSpace, NOWHERE } from '../core/memory/space.ts';
 import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import type { AtcHeld } from './obligations/atcs.ts';
+import { cleanedBy, culpritsOf } from './obligations/nested-use.ts';
 import { type Change, isDeferred, type Obligation } from './obligations/obligation.ts';
 import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
 import { type Region, regionsIn } from './obligations/watch.ts';
 
-/** Memory that was given back dirty, and to whom it went then. */
-export interface Released {
-  readonly seq: number;
+export interface Piece {
   readonly pa: number;
   readonly bytes: number;
+}
+
+/** Memory that was given back dirty, and to whom it went then. */
+export interface Released extends Piece {
+  readonly seq: number;
   readonly owner: string;
   taken?: { readonly seq: number; readonly owner: string };
 }
@@ -27,6 +32,8 @@ export interface Released {
 export interface Releases {
   /** The log tells who owns memory. */
   seen: boolean;
+  /** Memory of processes that is held. */
+  readonly backings: Map<number, { readonly owner: string; readonly pieces: readonly Piece[] }>;
   /** The latest dirty ones. */
   readonly dirty: Released[];
   /** Findings that an invalidation which comes too late turns into ones of order. */
@@ -45,35 +52,109 @@ const DIRTY_MAX = 256;
 
 /** Nothing was released. */
 export function newReleases(): Releases {
-  return { seen: false, dirty: [], waiting: new Map() };
+  return { seen: false, backings: new Map(), dirty: [], waiting: new Map() };
 }
 
-/** The kernel, a driver or a process gave pages back. */
-export function pagesReturned(state: State, entry: EntryOf<'pages.returned'>): void {
+/** A driver, or the kernel for itself, gave pages back. */
+export function pagesReturned(state: State, { pa, bytes, seq, owner }: EntryOf<'pages.returned'>): void {
+  release(state, [{ pa, bytes }], seq, owner);
+}
+
+/** Memory of a process; it is free when nobody holds it any more, a pin being a hold. */
+export function backingMade(
+  { releases }: State,
+  { backing, runs, kind, seq }: EntryOf<'backing.made'>,
+): void {
+  const pieces = runs.map(({ pa, size }) => ({ pa, bytes: size }));
+  const owner = `memory ${backing} of processes (${kind})`;
+  releases.backings.set(backing, { owner, pieces });
+  for (const piece of pieces) noteTaken(releases, piece, seq, owner);
+}
+
+/** With the last hold it goes back. */
+export function backingHeld(state: State, { backing, users, seq }: EntryOf<'backing.held'>): void {
+  const found = users === 0 ? state.releases.backings.get(backing) : undefined;
+  if (found === undefined) return;
+  state.releases.backings.delete(backing);
+  release(state, found.pieces, seq, found.owner);
+}
+
+/** One release is told once for each SMMU, however many pieces it has. */
+function release(state: State, pieces: readonly Piece[], seq: number, owner: string): void {
   const { releases, findings, shadows, teller } = state;
   releases.seen = true;
-  const { pa, bytes, seq, owner } = entry;
-  const structures = structuresIn(state, pa, bytes);
   for (const shadow of shadows.values()) {
-    const ways = waysTo(shadow, pa, bytes, structures);
-    if (ways === undefined) continue;
+    const all = pieces.flatMap((piece) => {
+      const ways = waysTo(state, shadow, piece.pa, piece.bytes);
+      return ways === undefined ? [] : [{ piece, ways }];
+    });
+    const [first] = all;
+    if (first === undefined) continue;
+    const ways = joined(all.map((each) => each.ways));
     for (const obligation of ways.obligations) obligation.reported = true;
     for (const held of ways.held) held.reported = true;
-    const [first] = ways.obligations;
-    if (first !== undefined && ways.leaves.length + ways.structures.length === 0)
-      releases.waiting.set(first, { at: findings.length, change: first.changes[0] });
-    findings.push(explainRelease(teller, { shadow, entry, ways }));
+    const [owed] = ways.obligations;
+    if (owed !== undefined && ways.leaves.length + ways.structures.length === 0)
+      releases.waiting.set(owed, { at: findings.length, change: owed.changes[0] });
+    findings.push(explainRelease(teller, { shadow, entry: { ...first.piece, seq, owner }, ways }));
     for (const { table } of ways.leaves) toldOf(table);
     for (const structure of ways.structures) structure.told?.();
-    releases.dirty.push({ seq, pa, bytes, owner });
-    if (releases.dirty.length > DIRTY_MAX) releases.dirty.shift();
+    for (const { piece } of all) noteDirty(releases, { ...piece, seq, owner });
+  }
+}
+
+function joined(all: readonly Ways[]): Ways {
+  return {
+    obligations: [...new Set(all.flatMap(({ obligations }) => obligations))],
+    held: [...new Set(all.flatMap(({ held }) => held))],
+    leaves: [...new Set(all.flatMap(({ leaves }) => leaves))],
+    structures: [...new Set(all.flatMap(({ structures }) => structures))],
+  };
+}
+
+function noteDirty({ dirty }: Releases, released: Released): void {
+  dirty.push(released);
+  if (dirty.length > DIRTY_MAX) dirty.shift();
+}
+
+/**
+ * A guest's kernel gave pages back. What its stage 1 still leads there is judged: the host's stage 2 goes on
+ * mapping them, and its tables are the host's. A guest's tables are not followed, so the entries that were
+ * made of a descriptor which changed since stand for what is owed.
+ */
+export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<'page.freed'>): void {
+  const windows = state.spaces.get(vm) ?? [];
+  const pa = inSpace({ spaces: { [vm]: windows } } as Parameters<typeof inSpace>[0], vm, gpa);
+  if (pa === NOWHERE) return;
+  state.releases.seen = true;
+  for (const shadow of state.shadows.values()) {
+    const held = leadingTo(shadow.atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
+    const obligations = [
+      ...leadingTo(shadow.fills.guest, pa, bytes).filter(({ entry }) => entry.stage === 12),
+      ...leadingTo(shadow.fills.guest, gpa, bytes).filter(({ entry }) => entry.stage === 1),
+    ].flatMap((fill) =>
+      culpritsOf(shadow, fill)
+        .filter((culprit) => culprit.through === undefined && cleanedBy(shadow, culprit) === undefined)
+        .map(({ obligation }) => obligation)
+        .filter((each) => !isDeferred(each)),
+    );
+    if (obligations.length + held.length === 0) continue;
+    for (const each of held) each.reported = true;
+    const ways: Ways = { obligations, held, leaves: [], structures: [] };
+    const entry = { pa, bytes, seq, owner: `${vm} (${what})` };
+    state.findings.push(explainRelease(state.teller, { shadow, entry, ways }));
+    noteDirty(state.releases, entry);
   }
 }
 
 /** Somebody got pages: told with what was released dirty. */
 export function pagesTaken({ releases }: State, { pa, bytes, seq, owner }: EntryOf<'pages.taken'>): void {
   releases.seen = true;
-  for (const each of releases.dirty)
+  noteTaken(releases, { pa, bytes }, seq, owner);
+}
+
+function noteTaken({ dirty }: Releases, { pa, bytes }: Piece, seq: number, owner: string): void {
+  for (const each of dirty)
     if (each.taken === undefined && each.pa < pa + bytes && pa < each.pa + each.bytes)
       each.taken = { seq, owner };
 }
@@ -97,17 +178,15 @@ export function cameTooLate({ releases, findings }: State, discharged: readonly 
   }
 }
 
-function structuresIn({ watch }: State, pa: number, bytes: number): readonly Region[] {
-  return regionsIn(watch, pa, bytes).filter((region) => region.held() !== undefined);
-}
-
-function waysTo(shadow: Shadow, pa: number, bytes: number, structures: readonly Region[]): Ways | undefined {
+function waysTo(state: State, shadow: Shadow, pa: number, bytes: number): Ways | undefined {
   const { ledger, tables, atcs } = shadow;
   const owed = [...leadingTo(ledger.pages, pa, bytes), ...leadingTo(ledger.tables, pa, bytes)];
   const obligations = owed.filter((each) => !each.reported && each.kind !== 'relaxed' && !isDeferred(each));
   const held = leadingTo(atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
   const leaves = leadingTo(tables.live, pa, bytes).filter(({ table }) => heldBy(table) !== undefined);
-  const own = structures.filter(({ smmu }) => smmu === shadow.name);
+  const own = regionsIn(state.watch, pa, bytes).filter(
+    (region) => region.smmu === shadow.name && region.held() !== undefined,
+  );
   if (obligations.length + held.length + leaves.length + own.length === 0) return undefined;
   return { obligations, held, leaves, structures: own };
 }

@@ -89,10 +89,11 @@ function entry({ entry: used }: Finding): readonly string[] {
 }
 
 /** Of a finding without an access: what its class says was done. */
-function titleOf({ title }: Finding): string {
+function titleOf({ title, verdict }: Finding): string {
   if (title.startsWith('memory-released')) return 'Memory was released:';
   if (title.startsWith('memory-reused')) return 'Memory was reused:';
   if (title.startsWith('remade')) return 'Descriptor was made:';
+  if (verdict === 'excess') return 'More was done than needed:';
   return 'What was done:';
 }
 
@@ -103,6 +104,10 @@ function broken(finding: Finding): readonly string[] {
     ...after.flatMap(told),
   ]);
 }
+
+/** Nothing is owed: what was done is the matter, or what it was done for. */
+const isDeed = ({ obligations, access: used }: Finding): boolean =>
+  obligations.length === 0 && used === undefined;
 
 function told(blame: Blame): readonly string[] {
   const place = [
@@ -139,7 +144,7 @@ function needed({ missing }: Finding): readonly string[] {
 
 function nearest({ missing }: Finding): readonly string[] {
   const { position, why, command } = missing.nearest;
-  if (position === null) return [` none: ${why}`];
+  if (position === null) return why === '' ? [] : [` none: ${why}`];
   return [` ${position.padEnd(14)} ${command ?? ''}`, `${' '.repeat(16)}${why}`];
 }
 
@@ -169,9 +174,12 @@ function owners({ access: used, owners: steps }: Finding): readonly string[] {
   return section(`PA ${used.pa} meanwhile:`, steps.map(step));
 }
 
-function verdict({ verdict: name, consequence, rule, dirtyEvents, dirtyTicks }: Finding): string {
+function verdict(finding: Finding): string {
+  const { verdict: name, consequence, rule, dirtyEvents, dirtyTicks } = finding;
+  const line = `Verdict: ${name} (${consequence})   rule ${rule}`;
+  if (isDeed(finding)) return line;
   const ticks = dirtyTicks === undefined ? '' : `, ${dirtyTicks} ticks`;
-  return `Verdict: ${name} (${consequence})   rule ${rule}   dirty for ${dirtyEvents} events${ticks}`;
+  return `${line}   dirty for ${dirtyEvents} events${ticks}`;
 }
 
 /** Breaks a line that is too long at blanks; what goes on is indented. */

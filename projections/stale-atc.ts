@@ -60,10 +60,14 @@ export function atcInvalidated(shadow: Shadow, entry: EntryOf<'atc.invalidated'>
 /** Whether the SMMU may still give the endpoint the same wrong answer. */
 function isBelowDirty(shadow: Shadow, held: AtcHeld): boolean {
   const { streamId, substreamId = 0, iova } = held.entry;
-  if (configObligations(shadow.ledger, streamId, substreamId).length > 0) return true;
+  // What changed before it was read is in the answer already.
+  const read = Math.min(held.ste?.seq ?? held.entry.seq, held.cd?.seq ?? held.entry.seq);
+  const config = configObligations(shadow.ledger, streamId, substreamId);
+  if (config.some((each) => changeAfter(each, read) !== undefined)) return true;
   return held.fills.some((fill) => {
     const owed = tlbObligations(shadow.ledger, fill.entry, fill.entry.stage === 2 ? fill.entry.va : iova);
-    if (owed.some(({ kind }) => kind !== 'relaxed')) return true;
+    if (owed.some((each) => each.kind !== 'relaxed' && changeAfter(each, fill.oldest) !== undefined))
+      return true;
     return culpritsOf(shadow, fill).some((culprit) => cleanedBy(shadow, culprit) === undefined);
   });
 }
@@ -200,8 +204,9 @@ function tellKept(at: Positions, actor: string, command: Invalidation): Step {
   return { position: at(command.answered || command.performed), actor, what };
 }
 
-function tellEarly(at: Positions, command: Invalidation): Step {
-  const what = `${showCommand(command)} came before the TLB was clean: the endpoint was given the same again`;
+/** The CMD_ATC_INV that is to blame for its place in the order. */
+export function tellEarly(at: Positions, command: Invalidation): Step {
+  const what = `${showCommand(command)} came before the TLB was clean: the endpoint may be given the same again`;
   return { position: at(command.performed), actor: command.actor, what };
 }
 

@@ -4,8 +4,9 @@
  * newest to the oldest, decodes the segments that may hold the key, and gives out exact seqs; so a
  * hash that two keys share costs time and nothing else.
  *
- * A run is written when a branch has 64 more segments that will not change; the rest is indexed in
- * memory when it is asked for. A run is bound to the log by the chained hash of its last segment, and
+ * A run is written when a branch has 64 more segments that will not change. The complete segments after the
+ * last run are its tail: they are kept in a record of their own when the store is closed, and the open segment
+ * is looked through when it is asked for. A run is bound to the log by the chained hash of its last segment, and
  * made again when that is another.
  */
 import type { Entry } from '../core/event.ts';
@@ -46,6 +47,19 @@ interface Indexed {
   loose: Loose[];
   /** seq of the first entry that is in neither. */
   next: number;
+  /** `next` when the tail was last kept. */
+  kept: number;
+}
+
+/** The tail as it is kept: the hashes of its segments one behind the other, and how many each has. */
+interface Tail {
+  readonly start: number;
+  readonly firsts: readonly number[];
+  readonly ends: readonly number[];
+  readonly counts: readonly number[];
+  readonly hashes: Uint8Array;
+  /** Chained hash of its last segment. */
+  readonly hash: Uint8Array;
 }
 
 export class DiskIndex implements IndexStore {
@@ -90,6 +104,37 @@ export class DiskIndex implements IndexStore {
       before = { first, end: first + entries.length, entries };
     }
     return indexed;
+  }
+
+  /** Keeps the tails of the branches that were looked at or written, so that the next to open need not make them. */
+  keep(): void {
+    for (const indexed of this.#branches.values()) {
+      const [start, last] = [indexed.loose[0], indexed.loose.at(-1)];
+      if (start === undefined || last === undefined || indexed.kept === indexed.next) continue;
+      const hash = this.#cache.log.segmentHash(indexed.branch, last.first);
+      if (hash === undefined) continue;
+      const key = tailKey(indexed.branch);
+      const sealed = sealRecord(key, tailOf(indexed.loose, start.first, hash));
+      if (this.#cache.write(sealed.length, (put) => put(key, sealed))) indexed.kept = indexed.next;
+    }
+  }
+
+  /** Takes the kept tail, where it follows the runs and fits the log. */
+  #resumeTail(indexed: Indexed): void {
+    const tail = this.#cache.record(tailKey(indexed.branch)) as Tail | undefined;
+    const last = tail?.firsts.at(-1);
+    if (tail === undefined || last === undefined || tail.start !== indexed.next) return;
+    const hash = this.#cache.log.segmentHash(indexed.branch, last);
+    if (hash === undefined || !sameBytes(hash, tail.hash)) return;
+    const hashes = new Uint32Array(Uint8Array.from(tail.hashes).buffer);
+    let at = 0;
+    for (const [segment, first] of tail.firsts.entries()) {
+      const count = tail.counts[segment] ?? 0;
+      indexed.loose.push({ first, end: tail.ends[segment] ?? 0, hashes: hashes.slice(at, at + count) });
+      at += count;
+    }
+    indexed.next = indexed.loose.at(-1)?.end ?? indexed.next;
+    indexed.kept = indexed.next;
   }
 
   #add(
@@ -166,7 +211,7 @@ export class DiskIndex implements IndexStore {
   #resume(branch: number): Indexed {
     const { log, environment } = this.#cache;
     const fork = log.branches().find(({ id }) => id === branch)?.parent?.at ?? 0;
-    const indexed: Indexed = { branch, runs: [], loose: [], next: fork + 1 };
+    const indexed: Indexed = { branch, runs: [], loose: [], next: fork + 1, kept: 0 };
     for (const key of environment?.keys(runKey(branch, 0), runKey(branch + 1, 0)) ?? []) {
       const start = keyParts(key).number;
       const run = start === indexed.next ? this.#run(branch, start) : undefined;
@@ -174,6 +219,7 @@ export class DiskIndex implements IndexStore {
       indexed.runs.push(start);
       indexed.next = run.end;
     }
+    this.#resumeTail(indexed);
     return indexed;
   }
 
@@ -210,6 +256,27 @@ function holdsAll(hashes: Uint32Array, groups: readonly (readonly number[])[]): 
 /** A list in the order it has, or the other way round. */
 function inOrder<T>(list: readonly T[], order: 'oldest' | 'newest'): readonly T[] {
   return order === 'oldest' ? list : list.toReversed();
+}
+
+function tailOf(loose: readonly Loose[], start: number, hash: Uint8Array): Tail {
+  const hashes = new Uint32Array(loose.reduce((sum, each) => sum + each.hashes.length, 0));
+  let at = 0;
+  for (const each of loose) {
+    hashes.set(each.hashes, at);
+    at += each.hashes.length;
+  }
+  return {
+    start,
+    firsts: loose.map(({ first }) => first),
+    ends: loose.map(({ end }) => end),
+    counts: loose.map((each) => each.hashes.length),
+    hashes: new Uint8Array(hashes.buffer),
+    hash,
+  };
+}
+
+function tailKey(branch: number): Uint8Array {
+  return storeKey(CACHE_TAG.tail, branch, 0);
 }
 
 function runKey(branch: number, first: number): Uint8Array {

@@ -8,7 +8,7 @@ import { entryLine } from './log.ts';
 import { changesOf, checkOperands, checkPaths, lookupAt, marksOf } from './moments.ts';
 import { type Opened, withStore } from './open.ts';
 import { type Position, type Range, showPosition } from './position.ts';
-import { holds, type Predicate, parsePredicate, predicateHelp } from './predicate.ts';
+import { holds, type Predicate, parsePredicate } from './predicate.ts';
 import { startProgress } from './progress.ts';
 import { textOption, type Verb, type VerbContext } from './verb.ts';
 
@@ -19,13 +19,9 @@ export const verb: Verb = {
   define(command) {
     command
       .argument('[range]', 'positions A..B; all of the current branch when left out')
-      .requiredOption('--when <expr>', 'what holds from some position on')
+      .requiredOption('--when <expr>', 'what holds from some position on: see help questions')
       .option('--every', 'look at every change of what the expression names: no assumption')
-      .option('--kernels <range>', 'kernel profiles A..B: the first whose rerun holds it at its end')
-      .addHelpText(
-        'after',
-        `\n${predicateHelp}\nExit 125: it does not go on holding, so that halving tells nothing.`,
-      );
+      .option('--kernels <range>', 'kernel profiles A..B: the first whose rerun holds it at its end');
   },
   run(context, [text], options) {
     const source = textOption(options, 'when') ?? '';

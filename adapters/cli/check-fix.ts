@@ -1,6 +1,6 @@
 /** `check --fix`: repairs beside the findings they are for. Nothing is stored, so Ctrl-C leaves nothing behind. */
 import type { Branch } from '../../core/history/store.ts';
-import { checkHistory } from '../../projections/check.ts';
+import { openCheck } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
 import { tryFixes } from '../fix/fix.ts';
 import type { Session } from '../session.ts';
@@ -16,7 +16,10 @@ export async function withFixes(
 ): Promise<readonly Finding[]> {
   const { log } = session;
   const source = { log, branch, seek: (seq: number) => session.seek(branch, seq) };
-  const all = checkHistory(log.read(branch.id, 1, log.head(branch.id)), branch.machine, branch.name);
+  const check = openCheck(branch.machine, branch.name);
+  for (const entry of log.read(branch.id, 1, log.head(branch.id))) check.take(entry);
+  // What a repair leaves may have been an echo of what it repaired.
+  const all = check.findings(true);
   const tried = new Set<string>();
   const progress = startProgress(io, 'fix', told.length);
   const out: Finding[] = [];

@@ -3,6 +3,7 @@ import { commonAncestor } from '../../core/history/branch.ts';
 import { type Difference, differenceOf } from '../../core/history/rerun.ts';
 import type { Branch, LogStore } from '../../core/history/store.ts';
 import { InputError } from '../input-error.ts';
+import { type Step, stepDifferences } from './diff-steps.ts';
 import { entryJson } from './entry-text.ts';
 import { clip, type ExitCode, exitCodes, printAll, wrap } from './io.ts';
 import { entryLine } from './log.ts';
@@ -17,12 +18,17 @@ export const verb: Verb = {
     command
       .argument('<a>', 'a position, or A..B for two of them, or A...B for two histories')
       .argument('[b]', 'another position')
-      .argument('[path]', 'only what stands there');
+      .argument('[path]', 'only what stands there')
+      .option('--steps', 'with A...B: stimulus by stimulus, what followed in one and not in the other');
   },
-  run(context, args) {
+  run(context, args, options) {
     return withStore(context, async (opened) => {
       const [first = '', second, third] = args;
       const range = parseRange(first, opened.source);
+      if (options['steps'] === true) {
+        if (range?.symmetric !== true) throw new InputError(`--steps: expected A...B, found "${first}"`);
+        return diffSteps(context, opened, range);
+      }
       if (range?.symmetric === true) return diffHistories(context, opened, range);
       if (range !== undefined) return diffMoments(context, opened, range.from, range.to, second);
       if (second === undefined) throw new InputError('diff: expected two positions, found one');
@@ -66,12 +72,7 @@ async function diffHistories(
   { session: { log } }: Opened,
   { from, to }: Range,
 ): Promise<ExitCode> {
-  const shared = commonAncestor(
-    (id) => log.branches().find((branch) => branch.id === id),
-    from.branch.id,
-    to.branch.id,
-  );
-  const seq = Math.min(shared?.seq ?? 0, from.seq, to.seq);
+  const seq = sharedSeq(log, from, to);
   const difference = firstDifference(log, from, to, seq);
   const counts = countsOf(log, from, to, seq);
   const [a, b] = [showPosition(from), showPosition(to)];
@@ -97,6 +98,46 @@ async function diffHistories(
       io.out(clip(`${b}  ${type.padEnd(18)} ${left} | ${right}`, io.width));
   }
   return difference === undefined ? exitCodes.clean : exitCodes.found;
+}
+
+/** The last entry that both have. */
+function sharedSeq(log: LogStore, from: Position, to: Position): number {
+  const shared = commonAncestor(
+    (id) => log.branches().find((branch) => branch.id === id),
+    from.branch.id,
+    to.branch.id,
+  );
+  return Math.min(shared?.seq ?? 0, from.seq, to.seq);
+}
+
+/** Every step in which two histories differ, not only the first entry. */
+async function diffSteps(
+  { io, json }: VerbContext,
+  { session: { log } }: Opened,
+  { from, to }: Range,
+): Promise<ExitCode> {
+  const shared = sharedSeq(log, from, to);
+  const read = ({ branch, seq }: Position) => log.read(branch.id, shared + 1, seq);
+  const at = ({ branch }: Position, step: Step | undefined): string =>
+    step === undefined ? '-' : showPosition({ branch, seq: step.seq });
+  let differing = 0;
+  await printAll(
+    io,
+    (function* () {
+      for (const { a, b, onlyA, onlyB } of stepDifferences(read(from), read(to))) {
+        differing += 1;
+        const [left, right] = [at(from, a), at(to, b)];
+        if (json) {
+          yield JSON.stringify({ a: left, b: right, what: a?.what ?? b?.what, onlyA, onlyB });
+          continue;
+        }
+        yield clip(`${b === undefined ? left : right}  ${a?.what ?? '-'} | ${b?.what ?? '-'}`, io.width);
+        for (const fact of onlyA) yield* wrap(left, '  only here', fact, io.width);
+        for (const fact of onlyB) yield* wrap(right, '  only here', fact, io.width);
+      }
+    })(),
+  );
+  return differing === 0 ? exitCodes.clean : exitCodes.found;
 }
 
 function firstDifference(log: LogStore, a: Position, b: Position, shared: number): Difference | undefined {

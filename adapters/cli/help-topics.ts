@@ -1,7 +1,7 @@
 /** Topics of `help` that are words only. */
 
 export const pathsHelp: readonly string[] = [
-  'Paths name the things of a machine, in check, set, show, diff, last, watch:',
+  'Paths name the things of a machine, in check, set, show, diff, last, watch, why, bisect:',
   '',
   '  smmu0.regs.CR0              a register; .SMMUEN one field of it',
   '  smmu0.cmdq.prod             also cons, size, capacity, base, err, entries',
@@ -23,7 +23,8 @@ export const pathsHelp: readonly string[] = [
   '  smmu0   smmu0.regs          whole parts',
   '',
   '`log --touching` also takes sid:8, asid:7, vmid:0, iova:0x1000, page:0x40001000,',
-  'endpoint:nvme0, command:CMD_SYNC, register:smmu0.CR0, type:tlb.filled.',
+  'endpoint:nvme0, command:CMD_SYNC, register:smmu0.CR0, type:tlb.filled, cache:smmu0.tlb,',
+  'record:F_TRANSLATION, errno:EINVAL, object:3, actor:cpu0; `search` joins several of these.',
 ];
 
 export const positionsHelp: readonly string[] = [
@@ -40,4 +41,29 @@ export const positionsHelp: readonly string[] = [
   '',
   '  a..b              after a, up to b; a side left out is the start or the head',
   '  a...b             two histories since they parted',
+];
+
+export const questionsHelp: readonly string[] = [
+  'why POSITION              what an access, record, command, register, ioctl rests on, down to the stores',
+  'why PATH [POSITION]       the same for a value: a field, a queue, an entry of a cache, memory',
+  'why not removed POSITION  why a command left an entry, or an entry outlived commands: the field that differs',
+  'why not fault POSITION    what served or let through an access',
+  'why not interrupt [POSITION [SOURCE]]  the condition that was not met: enable, queue not empty, error active',
+  'why not done [POSITION]   what commands wait for: PROD, CMDQEN, an error, commands before a CMD_SYNC, a turn',
+  '',
+  'last PATH, watch PATH, search and log --touching look into indexes and read only what they print.',
+  '',
+  'bisect A..B --when EXPR   the first position at which EXPR holds. EXPR is made of:',
+  '  smmu0.cmdq.cons >= 4    a path compared (== != < <= > >=) with a number, a text or another path',
+  '  smmu0.gerror contains CMDQ_ERR   a list and one of its elements',
+  '  smmu0.ste[8].Config == S1        a bare word on the right is a text; quote others: "..."',
+  '  smmu0.regs.CR0.SMMUEN   alone: not nothing, not 0, not empty',
+  '  finding(I3)             a rule of help rules was broken up to here; * for any',
+  '  count(access.*) > 10    entries of a type up to here',
+  '  and, or, not, ( )       joined; not binds closest, then and, then or',
+  'It halves the range, so EXPR has to go on holding; where a further look says otherwise it exits 125, and',
+  '--every looks at each change of what EXPR names instead. --kernels A..B asks for the first kernel profile.',
+  '',
+  'rerun POSITION --set, --drop, --insert, --quirk   what if; names the first entry that differs',
+  'compare A B               two branches by findings, by how accesses and ioctls ended, and by work',
 ];

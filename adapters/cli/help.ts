@@ -27,6 +27,10 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'how moments are named',
     lines: async () => (await import('./help-topics.ts')).positionsHelp,
   },
+  questions: {
+    summary: 'why, why not, bisect, what if: what can be asked of a history',
+    lines: async () => (await import('./help-topics.ts')).questionsHelp,
+  },
   findings: {
     summary: 'reports, repairs, and files of suppressions and baselines',
     lines: async () => (await import('./help-findings.ts')).findingsHelp(),
@@ -44,6 +48,16 @@ const topics: Readonly<Record<string, Topic>> = {
     summary: 'kernel profiles and their switches, with their sources',
     lines: async () => (await import('./help-kernels.ts')).kernelsHelp(),
     rows: async () => (await import('./help-kernels.ts')).kernelRows(),
+  },
+  vmms: {
+    summary: 'VMM profiles, their policies and quirks, with their sources',
+    lines: async () => (await import('./help-vmms.ts')).vmmsHelp(),
+    rows: async () => (await import('./help-vmms.ts')).vmmRows(),
+  },
+  prices: {
+    summary: 'what `cost` counts, and what each costs',
+    lines: async () => (await import('./help-prices.ts')).pricesHelp(),
+    rows: async () => (await import('./help-prices.ts')).priceRows(),
   },
   rules: {
     summary: 'the rules of check, their verdicts and sections',

@@ -1,9 +1,12 @@
 /** What the operands of an expression are at a moment of a history, and where they change. */
 import type { MachineConfig } from '../../core/config.ts';
 import { type Entry, schemas } from '../../core/event.ts';
+import { meant } from '../../core/path/near.ts';
 import { isPathProblem, resolvePath } from '../../core/path.ts';
 import type { State } from '../../core/state.ts';
+import { seqOf } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
+import { type Rule, rules, rulesNamed } from '../../projections/rules.ts';
 import { changesBack } from '../changes.ts';
 import { InputError } from '../input-error.ts';
 import type { Session } from '../session.ts';
@@ -14,15 +17,16 @@ import { typesOf } from './search-terms.ts';
 /** Ascending seqs at which entries of some types stand, or findings of a rule were made. */
 type Marks = ReadonlyMap<string, readonly number[]>;
 
-/** Rules that there are; others are a slip of the pen. */
-const RULE = /^(I([1-9]|1[0-2])|W|\*)$/;
-
 /** Throws InputError where an expression asks for types or rules that there are none of. */
 export function checkOperands(predicate: Predicate): void {
   for (const operand of operandsOf(predicate)) {
     if (operand.kind === 'count') typesOf('--when: count', operand.types);
-    if (operand.kind === 'finding' && !RULE.test(operand.rule))
-      throw new InputError(`--when: finding: expected a rule, I1 to I12, W or *, found "${operand.rule}"`);
+    if (operand.kind === 'finding' && rulesFor(operand.rule).length === 0) {
+      const known = rules.flatMap(({ id, name }) => [id, name]);
+      throw new InputError(
+        `--when: finding: expected a rule of help rules, or *, found "${operand.rule}"${meant(operand.rule, known)}`,
+      );
+    }
   }
 }
 
@@ -73,10 +77,13 @@ export function marksOf(predicate: Predicate, session: Session, to: Position, fi
 
 /** Seqs of the findings of a rule, ascending. */
 export function madeAt(findings: readonly Finding[], rule: string): readonly number[] {
-  return findings
-    .filter((each) => rule === '*' || each.rule === rule)
-    .map(({ position }) => Number(position.slice(position.lastIndexOf('@') + 1)))
-    .sort((a, b) => a - b);
+  const ids = rulesFor(rule).map(({ id }) => id);
+  return findings.filter((each) => ids.includes(each.rule)).map(seqOf);
+}
+
+/** The rules that a name means; `*` is all of them. */
+export function rulesFor(name: string): readonly Rule[] {
+  return name === '*' ? rules : rulesNamed(name);
 }
 
 function nameOf(operand: Operand): string {

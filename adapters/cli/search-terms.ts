@@ -46,7 +46,7 @@ export const termRows: readonly TermRow[] = [
   { option: 'endpoint', value: 'name',     says: 'an endpoint',                                           term: endpointTerm },
   { option: 'cache',    value: 'name',     says: 'a cache, as in smmu0.tlb or nvme0.atc',                 term: (text) => ({ keys: [touchKey('cache', text)] }) },
   { option: 'path',     value: 'path',     says: 'a setting, as in smmu0.caches.tlb',                     term: (text) => ({ keys: [touchKey('path', text)] }) },
-  { option: 'rule',     value: 'name',     says: 'a misuse that was noted',                               term: (text) => ({ keys: [touchKey('rule', text)] }) },
+  { option: 'rule',     value: 'name',     says: 'a misuse that was noted; or where a rule of help rules was broken, for which all is checked', term: (text) => ({ keys: [touchKey('rule', text)] }) },
   { option: 'field',    value: 'name=value', says: 'a field as `log --json` shows it; looked at one by one', term: fieldTerm },
 ];
 

@@ -1,5 +1,7 @@
 /** `search`: entries by what they are about, from the indexes, in either direction. */
 import type { Entry } from '../../core/event.ts';
+import { keyTest } from '../../core/history/touch.ts';
+import { type Rule, rulesNamed } from '../../projections/rules.ts';
 import { InputError } from '../input-error.ts';
 import { entryJson } from './entry-text.ts';
 import { exitCodes } from './io.ts';
@@ -29,20 +31,26 @@ export const verb: Verb = {
   run(context, [text], options) {
     return withStore(context, async (opened) => {
       const range = opened.range(text);
-      const terms = termsOf(options, range);
-      const count = countOf(options);
-      const found = neverTogether(terms) ? 0 : await search(context, opened, range, terms, count, options);
+      const { broken, rest } = brokenRules(options);
+      const terms = termsOf(rest, range, broken.length > 0);
+      const asked = { range, terms, count: countOf(options), newest: options['back'] === true };
+      const found =
+        broken.length > 0
+          ? await searchFindings(context, opened, asked, broken)
+          : neverTogether(terms)
+            ? 0
+            : await search(context, opened, asked);
       if (found === 0 && !context.json) context.io.out(`${showPosition(range.to)}  nothing matches`);
       return context.io.interrupted ? exitCodes.interrupted : exitCodes.clean;
     });
   },
 };
 
-function termsOf(options: Options, { to }: Range): readonly Term[] {
+function termsOf(options: Options, { to }: Range, enough: boolean): readonly Term[] {
   const terms = termRows.flatMap((row) =>
     listOption(options, row.option).map((text) => row.term(text, to.branch.machine)),
   );
-  if (terms.length > 0) return terms;
+  if (terms.length > 0 || enough) return terms;
   const names = termRows.map(({ option }) => `--${option}`).join(', ');
   throw new InputError(`search: expected at least one of ${names}`);
 }
@@ -54,16 +62,56 @@ function countOf(options: Options): number {
   return Number(text);
 }
 
+interface Asked {
+  readonly range: Range;
+  readonly terms: readonly Term[];
+  readonly count: number;
+  readonly newest: boolean;
+}
+
+/** Rules among the names given to `--rule`; the others are misuses, which the index knows. */
+function brokenRules(options: Options): { readonly broken: readonly Rule[]; readonly rest: Options } {
+  const names = listOption(options, 'rule');
+  const misuses = names.filter((name) => rulesNamed(name).length === 0);
+  return { broken: names.flatMap(rulesNamed), rest: { ...options, rule: misuses } };
+}
+
+/** Entries where rules were broken: the rules see all of the history, and the other conditions are tested. */
+async function searchFindings(
+  context: VerbContext,
+  { session: { log } }: Opened,
+  { range, terms, count, newest }: Asked,
+  broken: readonly Rule[],
+): Promise<number> {
+  const { branch, seq } = range.to;
+  const { checkHistory, seqOf } = await import('../../projections/check.ts');
+  const all = checkHistory(log.read(branch.id, 1, seq), branch.machine, branch.name, broken);
+  const seqs = [...new Set(all.map(seqOf))].filter((each) => each > range.from.seq);
+  const tests = terms.map(({ keys, test }) => ({ any: keys.map(keyTest), test }));
+  let found = 0;
+  for (const each of newest ? seqs.reverse() : seqs) {
+    const [entry] = log.read(branch.id, each, each);
+    if (entry === undefined || found >= count) break;
+    if (!tests.every(({ any, test }) => any.some((is) => is(entry)) && test?.(entry) !== false)) continue;
+    print(context, range, entry);
+    found += 1;
+  }
+  return found;
+}
+
+function print({ io, json }: VerbContext, { to }: Range, entry: Entry): void {
+  io.out(json ? JSON.stringify(entryJson(entry, to.branch.name)) : entryLine(entry, to, io.width));
+}
+
 /** Prints what matches as it is found, a window of the range at a time. */
 async function search(
-  { io, json }: VerbContext,
+  context: VerbContext,
   { session }: Opened,
-  { from, to }: Range,
-  terms: readonly Term[],
-  count: number,
-  options: Options,
+  { range, terms, count, newest }: Asked,
 ): Promise<number> {
-  const order = options['back'] === true ? 'newest' : 'oldest';
+  const { io } = context;
+  const { from, to } = range;
+  const order = newest ? 'newest' : 'oldest';
   const groups = terms.map(({ keys }) => keys);
   const wanted = (entry: Entry): boolean => terms.every(({ test }) => test?.(entry) !== false);
   const progress = startProgress(io, 'search', to.seq - from.seq);
@@ -73,7 +121,7 @@ async function search(
     for (const entry of session.index.matching(to.branch.id, groups, window, order)) {
       if (found >= count) break;
       if (!wanted(entry)) continue;
-      io.out(json ? JSON.stringify(entryJson(entry, to.branch.name)) : entryLine(entry, to, io.width));
+      print(context, range, entry);
       found += 1;
     }
     await io.drain();

@@ -19,6 +19,7 @@ export async function openStores(file: string): Promise<Stores> {
       index.grow(branch);
     },
     close: async () => {
+      index.keep();
       await cache.close();
       await log.close();
     },

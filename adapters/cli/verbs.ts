@@ -24,6 +24,7 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
   rerun:    { summary: 'what if: change something and decide the rest anew', load: () => import('./rerun.ts') },
   compare:  { summary: 'two branches by findings, outcomes and work',       load: () => import('./compare.ts') },
   check:    { summary: 'rules over a history: findings with explanation',   load: () => import('./check.ts') },
+  cost:     { summary: 'exits, ioctls, commands, waits, walks: counted and priced', load: () => import('./cost.ts') },
   shrink:   { summary: 'a small scenario that shows the same finding',      load: () => import('./shrink.ts') },
   export:   { summary: 'a history as a scenario file that runs again',    load: () => import('./export.ts') },
   bookmark: { summary: 'name a position, list the names',                   load: () => import('./bookmark.ts') },
@@ -32,4 +33,4 @@ export const verbs: Readonly<Record<string, VerbRow>> = {
 };
 
 /** Verbs of the design that later versions will have. */
-export const laterVerbs: readonly string[] = ['caps', 'cost', 'gc', 'serve', 'dap'];
+export const laterVerbs: readonly string[] = ['caps', 'gc', 'serve', 'dap'];

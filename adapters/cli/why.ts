@@ -22,11 +22,13 @@ const BREADTH = 8;
 export const verb: Verb = {
   define(command) {
     command
-      .argument('<what...>', 'POSITION; PATH [POSITION]; or `not` and a question, with a POSITION')
+      .argument(
+        '<what...>',
+        'POSITION; PATH [POSITION]; or `not` and a question, with a POSITION: see help questions',
+      )
       .option('--depth <levels>', `levels of reasons; ${DEPTH} when left out`)
       .option('--all', `all reasons of a line, not only the first ${BREADTH}`)
-      .option('--findings', 'with the findings of the rules at that position')
-      .addHelpText('after', `\nwhy not: ${questions.map(({ usage }) => usage).join('; ')}`);
+      .option('--findings', 'with the findings of the rules at that position');
   },
   async run(context, args, options) {
     const bounds = boundsOf(options);

@@ -185,7 +185,7 @@ function switchedOff(finding: Finding, source: Source): readonly Candidate[] {
   return [...sets.reverse(), ...errata];
 }
 
-const FAULTS = /\.(quirks|choices|switches)\./;
+const FAULTS = /\.(quirks|choices|switches)\.|\.(failNth|silent)$/;
 
 function setting({ name }: Branch, at: number, path: string, value: unknown): Candidate {
   return {

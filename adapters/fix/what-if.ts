@@ -6,9 +6,8 @@ import type { Entry } from '../../core/event.ts';
 import { type Step, stepsOf, stimulusOf } from '../../core/history/rerun.ts';
 import type { Branch } from '../../core/history/store.ts';
 import { Simulation } from '../../core/simulation.ts';
+import { openCheck } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
-import { openPass } from '../../projections/projection.ts';
-import { rules } from '../../projections/rules.ts';
 import { InputError } from '../input-error.ts';
 import { ScenarioRunner } from '../scenario/runner.ts';
 import type { ScenarioLine } from '../scenario/scenario.ts';
@@ -45,16 +44,15 @@ export function* whatIf(
   edit: Edit,
   wrong: ReadonlySet<number>,
 ): Generator<void, WhatIf | undefined> {
-  const asked = [...new Set(rules.map(({ projection }) => projection))];
-  const pass = openPass(asked.map((projection) => projection(branch.machine, branch.name)));
+  const check = openCheck(branch.machine, branch.name);
   const accesses = new Accesses(wrong);
   for (const step of chunked(log.read(branch.id, 1, edit.fork))) {
-    for (const entry of step) pass.take(entry);
+    for (const entry of step) check.take(entry);
     yield;
   }
   const simulation = new Simulation(seek(edit.fork));
   simulation.entries$.subscribe((entries) => {
-    for (const entry of entries) pass.take(entry);
+    for (const entry of entries) check.take(entry);
     accesses.rerun(entries);
   });
   const insert = (): boolean => edit.after >= 0 && runLines(simulation, edit.lines);
@@ -69,7 +67,7 @@ export function* whatIf(
     steps += 1;
     if (steps % STEPS === 0) yield;
   }
-  return { findings: pass.answers().flat(), differing: accesses.differing };
+  return { findings: check.findings(), differing: accesses.differing };
 }
 
 function* chunked(entries: Iterable<Entry>): Generator<readonly Entry[]> {

@@ -1,6 +1,6 @@
 /** The ops that ask an operating system for something on behalf of its devices. */
 import { driverBehind } from '../../core/dma-api/ask.ts';
-import { driverFor } from '../../core/dma-api/domain.ts';
+import { dmaDrivers, driverFor, endpointsOf } from '../../core/dma-api/iommu.ts';
 import { kernelIn } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
@@ -82,15 +82,15 @@ function served(context: OpContext, op: GuestOp, vm: string | undefined, endpoin
   const { glance } = context.simulation;
   const owner = vm ?? HOST;
   if (driverFor(glance, owner, endpoint) !== undefined) return;
-  const drivers = Object.values(glance.drivers).filter(({ setup }) => setup.owner === owner);
-  const known = drivers.flatMap(({ masters }) => Object.keys(masters));
+  const drivers = dmaDrivers(glance).filter(({ setup }) => setup.owner === owner);
+  const known = drivers.flatMap((driver) => Object.keys(endpointsOf(driver)));
   throw refuse(context.place, op, 'endpoint', unknownName(endpoint, known));
 }
 
 /** There must be such an operating system, with a driver. */
 function owned(context: OpContext, op: GuestOp, vm: string | undefined): void {
   if (vm === undefined) kernelIn(context, op);
-  const owners = new Set(Object.values(context.simulation.glance.drivers).map(({ setup }) => setup.owner));
+  const owners = new Set(dmaDrivers(context.simulation.glance).map(({ setup }) => setup.owner));
   if (owners.has(vm ?? HOST)) return;
   const message =
     vm === undefined

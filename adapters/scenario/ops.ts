@@ -3,6 +3,7 @@
  * looked up first, so that a bad line stops before anything of it has happened.
  */
 
+import { dmaDrivers } from '../../core/dma-api/iommu.ts';
 import { timerUnit } from '../../core/dma-api/timers.ts';
 import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';
@@ -219,9 +220,10 @@ function isCpu({ drivers }: State, unit: string): boolean {
 }
 
 /** Units that work on tasks: the kernel, handlers of a driver's interrupts, timers, VMMs and vCPUs. */
-function taskUnits({ kernel, drivers, vms, tasks }: State): readonly string[] {
+function taskUnits(state: State): readonly string[] {
+  const { kernel, drivers, vms, tasks } = state;
   const working = new Set(tasks.map(({ unit }) => unit));
-  const timers = Object.keys(drivers).map(timerUnit);
+  const timers = dmaDrivers(state).map(({ name }) => timerUnit(name));
   if (kernel === undefined) return [...working, ...timers];
   const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq', 'vcmdq-irq'];
   const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));

@@ -78,6 +78,11 @@ export const yes: ValueKind<true> = kindOf('true', (raw) => (raw === true ? true
 export const name: ValueKind<string> = kindOf('a name (letters, digits, _ and -)', (raw) =>
   typeof raw === 'string' && NAME.test(raw) ? raw : undefined,
 );
+const SMMU = /^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)?$/;
+/** Of an SMMU: a name, or one in a VM. */
+export const smmuName: ValueKind<string> = kindOf('the name of an SMMU, as smmu0 or vm0.smmu', (raw) =>
+  typeof raw === 'string' && SMMU.test(raw) ? raw : undefined,
+);
 export const text: ValueKind<string> = kindOf('a text', (raw) =>
   typeof raw === 'string' && raw !== '' ? raw : undefined,
 );

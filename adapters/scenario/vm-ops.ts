@@ -1,5 +1,4 @@
 /** The ops about virtual machines. Names are looked up first, so that a bad line stops before anything has happened. */
-import type { Platform } from '../../core/driver/features.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import type { GivenDevice, VmConfig, VmState } from '../../core/vm/state.ts';
 import { endpointOf, vmmAddress } from '../../core/vm/vm.ts';
@@ -45,6 +44,7 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
       ram: checkedRam(ram, context, line.op),
       smmus: names,
       ...(line.idr === undefined ? {} : { idr: numbersOf(line.idr) }),
+      ...(line.properties === undefined ? {} : { properties: defined(line.properties) }),
       ...defined({ vmid }),
     };
     return dispatch(context, { type: 'vm.create', vm, config });
@@ -104,8 +104,8 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
   'guest.boot': ({ op: type, vm, platform, driver }, context) => {
     if (vmIn(context, type, vm).booted)
       throw refuse(context.place, type, 'vm', `expected a guest that is off, found "${vm}" running`);
-    const given = Object.entries(platform ?? {}).map(([name, each]) => [name, each?.value]);
-    const about = given.length === 0 ? {} : { platform: Object.fromEntries(given) as Partial<Platform> };
+    const given = defined(platform ?? {});
+    const about = Object.keys(given).length === 0 ? {} : { platform: given };
     return dispatch(context, {
       type,
       vm,

@@ -4,7 +4,6 @@ import type { Readable } from 'node:stream';
 import type { Branch, LogStore } from '../../core/history/store.ts';
 import { checkHistory, seqOf } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
-import { rules } from '../../projections/rules.ts';
 import { summaryOf } from '../../projections/summary.ts';
 import { InputError } from '../input-error.ts';
 import { plain } from '../scenario/compare.ts';
@@ -12,7 +11,7 @@ import { exportLines, needsTurns } from '../scenario/export.ts';
 import { openPlayer } from '../scenario/played.ts';
 import { readScenario } from '../scenario/reader.ts';
 import type { ScenarioLine } from '../scenario/scenario.ts';
-import { playLines, type Target } from './trial.ts';
+import { playLines, type Target, targetOf } from './trial.ts';
 
 /** Lines that show a finding. */
 export interface Story {
@@ -32,10 +31,7 @@ export async function fileStory(file: string, stdin: Readable, summary: string |
       chunk.answer?.(outcome);
       lines.push(plain(line) as ScenarioLine);
     }
-  const { findings } = playLines(
-    lines,
-    rules.map(({ id }) => id),
-  );
+  const { findings } = playLines(lines);
   return { lines, target: targetOf(chosen(findings, summary, undefined, file)) };
 }
 
@@ -66,10 +62,6 @@ export function historyStory(
       );
     }
   }
-}
-
-function targetOf(finding: Finding): Target {
-  return { rule: finding.rule, summary: summaryOf(finding) };
 }
 
 /** The finding with that SUMMARY; or that at the position; or the first. */

@@ -2,11 +2,9 @@
  * One trial: do these lines still show the finding? They are run on a machine in memory, with the rules that
  * can find it. A line that is refused (what it names is gone) is left out, as is all behind the finding.
  */
-import type { MachineConfig } from '../../core/config.ts';
-import { seqOf } from '../../projections/check.ts';
+import { type Check, HARM, openCheck, seqOf } from '../../projections/check.ts';
 import type { Finding } from '../../projections/finding.ts';
-import { openPass, type Pass, type Projection } from '../../projections/projection.ts';
-import { rules } from '../../projections/rules.ts';
+import { type Rule, rules } from '../../projections/rules.ts';
 import { summaryOf } from '../../projections/summary.ts';
 import { InputError } from '../input-error.ts';
 import { openPlayer } from '../scenario/played.ts';
@@ -14,8 +12,15 @@ import type { ScenarioLine } from '../scenario/scenario.ts';
 
 /** What is looked for. */
 export interface Target {
-  readonly rule: string;
   readonly summary: string;
+  /** The rules that have to look. */
+  readonly rules: readonly Rule[];
+}
+
+/** What a finding is looked for by. What tells of harm is told whatever the other rules find. */
+export function targetOf(finding: Finding): Target {
+  const own = rules.filter(({ id }) => id === finding.rule);
+  return { summary: summaryOf(finding), rules: HARM.has(finding.verdict) ? own : rules };
 }
 
 /** The finding was there. */
@@ -29,7 +34,7 @@ export interface Shown {
 
 /** The trial of lines that begin with a machine; undefined when they do not show the finding. */
 export function tryLines(lines: readonly ScenarioLine[], target: Target): Shown | undefined {
-  const { ran, ends, findings } = playLines(lines, [target.rule]);
+  const { ran, ends, findings } = playLines(lines, target.rules);
   const finding = findings.find((each) => summaryOf(each) === target.summary);
   if (finding === undefined) return undefined;
   const last = ends.findIndex((end) => end >= seqOf(finding));
@@ -46,12 +51,12 @@ export interface PlayedLines {
 }
 
 /** Runs the lines, and the rules over what comes of them. Without a machine nothing runs. */
-export function playLines(lines: readonly ScenarioLine[], wanted: readonly string[]): PlayedLines {
-  let pass: Pass<readonly Projection<readonly Finding[]>[]> | undefined;
+export function playLines(lines: readonly ScenarioLine[], wanted: readonly Rule[] = rules): PlayedLines {
+  let check: Check | undefined;
   let seq = 0;
   const player = openPlayer((step) => {
-    if (pass === undefined && player.machine !== undefined) pass = openRules(wanted, player.machine);
-    for (const entry of step) pass?.take(entry);
+    if (player.machine !== undefined) check ??= openCheck(player.machine, 'main', wanted);
+    for (const entry of step) check?.take(entry);
     seq = step.at(-1)?.seq ?? seq;
   });
   const ran: ScenarioLine[] = [];
@@ -67,16 +72,5 @@ export function playLines(lines: readonly ScenarioLine[], wanted: readonly strin
     ran.push(line);
     ends.push(seq);
   }
-  const findings = (pass?.answers() ?? []).flatMap((found) =>
-    found.filter(({ rule }) => wanted.includes(rule)),
-  );
-  return { ran, ends, findings: findings.sort((a, b) => seqOf(a) - seqOf(b)) };
-}
-
-function openRules(
-  wanted: readonly string[],
-  machine: MachineConfig,
-): Pass<readonly Projection<readonly Finding[]>[]> {
-  const asked = rules.filter(({ id }) => wanted.includes(id)).map(({ projection }) => projection);
-  return openPass([...new Set(asked)].map((projection) => projection(machine, 'main')));
+  return { ran, ends, findings: check?.findings() ?? [] };
 }

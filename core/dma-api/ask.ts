@@ -6,12 +6,13 @@
 import { portOf } from '../driver/port.ts';
 import { shutdownFrames } from '../driver/probe.ts';
 import type { DriverState } from '../driver/state.ts';
+import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame } from '../tasks/task.ts';
-import { driverFor } from './domain.ts';
+import { driverFor } from './iommu.ts';
 
 const HOST = 'host';
 
@@ -77,15 +78,16 @@ export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint,
 
 /** The owner's driver of the SMMU that an endpoint stands behind, whether it knows the endpoint or not. */
 export function driverBehind(state: State, owner: string, endpoint: string): DriverState | undefined {
-  const known = driverFor(state, owner, endpoint);
-  if (known !== undefined) return known;
-  return Object.values(state.drivers).find(
-    (driver) =>
-      driver.running &&
-      driver.setup.owner === owner &&
-      portOf(driver)
-        .endpoints(state, driver)
-        .some(({ name }) => name === endpoint),
+  const drivers = Object.values(state.drivers).filter(({ setup }) => setup.owner === owner);
+  return (
+    drivers.find(({ masters }) => own(masters, endpoint) !== undefined) ??
+    drivers.find(
+      (driver) =>
+        driver.running &&
+        portOf(driver)
+          .endpoints(state, driver)
+          .some(({ name }) => name === endpoint),
+    )
   );
 }
 

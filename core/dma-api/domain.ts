@@ -4,44 +4,35 @@
  */
 import { present } from '../assert.ts';
 import { behavioursOf } from '../driver/releases.ts';
-import type { DriverState } from '../driver/state.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { boundIn } from '../kernel/iommufd/group.ts';
-import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
+import { type DmaDriver, findDmaDriver, opsOf } from './iommu.ts';
 import { type DmaDomain, type DmaKind, PAGE_BYTES } from './state.ts';
 
 /** The DMA API's view of a domain that is open. */
 export function dmaDomainOf(
-  { drivers }: State,
+  state: State,
   { driver, domain }: { readonly driver: string; readonly domain: number },
 ): DmaDomain {
-  return present(drivers[driver]?.dma?.[domain], `default domain ${domain}`);
-}
-
-/** The driver that serves an endpoint for an owner: `host`, or a VM. */
-export function driverFor({ drivers }: State, owner: string, endpoint: string): DriverState | undefined {
-  return Object.values(drivers).find(
-    ({ setup, masters }) => setup.owner === owner && own(masters, endpoint) !== undefined,
-  );
+  return present(findDmaDriver(state, driver)?.dma?.[domain], `default domain ${domain}`);
 }
 
 /** What an endpoint's own driver has for its DMA: a domain, physical addresses, or nothing. */
 export type Dma = { readonly domain: number } | 'identity' | { readonly errno: Errno };
 
 /** Finds it, and opens it where it is a domain. */
-export function openDma(context: Context, driver: DriverState, endpoint: string): Dma {
+export function openDma(context: Context, driver: DmaDriver, endpoint: string): Dma {
   const { state } = context;
-  const attached = driver.masters[endpoint]?.attached[0] ?? 'blocked';
+  const attached = opsOf(driver).attached(driver, endpoint);
   // Who has bound it to an iommufd maps through that.
   if (driver.setup.owner === 'host' && state.kernel !== undefined && boundIn(state, endpoint).length > 0)
     return { errno: 'EBUSY' };
   if (attached === 'identity') return 'identity';
   if (attached === 'blocked') return { errno: 'ENODEV' };
   if (driver.dma?.[attached] !== undefined) return { domain: attached };
-  const found = driver.domains.get(attached);
-  if (found === undefined || found.kind === 'nested') return { errno: 'EBUSY' };
+  if (opsOf(driver).inputBits(state, driver, attached) === undefined) return { errno: 'EBUSY' };
   const kind = driver.setup.platform.defaultDomain === 'dma-fq' ? 'dma-fq' : 'dma';
   emitOpened(context, driver, endpoint, attached, kind);
   return { domain: attached };
@@ -50,14 +41,14 @@ export function openDma(context: Context, driver: DriverState, endpoint: string)
 /** Opens a domain that was made for an endpoint. */
 export function emitOpened(
   { emit, state }: Context,
-  { name, setup, domains }: DriverState,
+  driver: DmaDriver,
   endpoint: string,
   domain: number,
   kind: DmaKind,
 ): void {
-  const found = present((state.drivers[name]?.domains ?? domains).get(domain), `domain ${domain}`);
+  const { name, setup } = driver;
   const reach = state.endpoints[endpoint]?.config.dmaBits ?? 64;
-  const bits = found.kind === 'nested' ? 0 : Math.min(found.table.ias, reach);
+  const bits = Math.min(opsOf(driver).inputBits(state, driver, domain) ?? 0, reach);
   const { magazine, depotMax } = behavioursOf({ setup });
   const limit = 2 ** bits / PAGE_BYTES - 1;
   emit(setup.actor, { type: 'dma.opened', driver: name, domain, endpoint, kind, limit, magazine, depotMax });

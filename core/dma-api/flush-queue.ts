@@ -4,14 +4,13 @@
  * A ring is locked while its CPU waits for a flush.
  */
 
-import { driverOf } from '../driver/port.ts';
-import type { DriverState } from '../driver/state.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { dmaDomainOf } from './domain.ts';
 import { RING_SLOTS } from './handlers.ts';
+import { type DmaDriver, dmaDriverOf, opsOf } from './iommu.ts';
 import { freeIova, type Place } from './iova.ts';
 import { PAGE_BYTES, type Ring } from './state.ts';
 
@@ -30,7 +29,7 @@ export interface QueueFrame extends Frame {
 export const queueRow: FrameRow<QueueFrame> = {
   run: (context, frame) => {
     const { driver: name, domain, cpu, pfn, bytes } = frame;
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const place: Place = { driver: name, domain, cpu };
     release(context, driver, place, cpu);
     if (isFull(dmaDomainOf(context.state, place).rings[cpu]))
@@ -56,7 +55,7 @@ function isFull(ring: Ring | undefined): boolean {
 }
 
 /** Frees what of a ring was flushed since it came. @param ring the CPU whose ring it is; `place` says who frees */
-function release(context: Context, driver: DriverState, place: Place, ring: number): void {
+function release(context: Context, driver: DmaDriver, place: Place, ring: number): void {
   const of = dmaDomainOf(context.state, place);
   const { head, tail, entries } = of.rings[ring] ?? { head: 0, tail: 0, entries: undefined };
   let count = 0;
@@ -78,18 +77,17 @@ export interface FlushFrame extends Frame {
 /** Flushes all of the domain. */
 export const flushRow: FrameRow<FlushFrame> = {
   run: (context, { driver: name, domain }) => {
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const flush = dmaDomainOf(context.state, { driver: name, domain }).flushesBegun + 1;
     context.emit(driver.setup.actor, { type: 'fq.flushing', driver: name, domain, flush });
-    const all = { do: 'invs.range', domain, iova: 0, size: 0, granule: 0, leaf: false };
     const done = { do: 'fq.flushed', driver: name, domain };
-    return driver.quirks['fq-no-flush'] === true ? [done] : [all, done];
+    return driver.quirks['fq-no-flush'] === true ? [done] : [...opsOf(driver).flush(driver, domain), done];
   },
 };
 
 export const flushedRow: FrameRow<FlushFrame> = {
   run: (context, { driver: name, domain }) => {
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const flush = dmaDomainOf(context.state, { driver: name, domain }).flushesEnded + 1;
     context.emit(driver.setup.actor, { type: 'fq.flushed', driver: name, domain, flush });
     return [];
@@ -107,7 +105,7 @@ interface DrainFrame extends Frame {
 export const drainRow: FrameRow<DrainFrame> = {
   ready: (state, frame) => !isLocked(state, frame),
   run: (context, { driver: name, domain, cpu }) => {
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const place: Place = { driver: name, domain, cpu };
     for (const ring of Object.keys(dmaDomainOf(context.state, place).rings))
       release(context, driver, place, Number(ring));
@@ -117,7 +115,7 @@ export const drainRow: FrameRow<DrainFrame> = {
 
 /** Whether a CPU waits for a flush with its ring in hand. */
 function isLocked(state: State, { driver: name, domain }: DrainFrame): boolean {
-  const { owner } = driverOf(state, name).setup;
+  const { owner } = dmaDriverOf(state, name).setup;
   const cpus = Object.keys(dmaDomainOf(state, { driver: name, domain }).rings);
   const units = new Set(cpus.map((cpu) => cpuUnit(owner, Number(cpu))));
   return state.tasks.some(

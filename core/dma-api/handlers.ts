@@ -1,9 +1,9 @@
 /** How the facts of the DMA API evolve the state. */
-import { present } from '../assert.ts';
 import type { Handlers } from '../machine.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import { dmaDomainOf } from './domain.ts';
 import type { dmaApiEvents } from './events.ts';
+import { dmaDriverOf } from './iommu.ts';
 import { emptyCaches, keep, takeKept } from './iova-cache.ts';
 import { insert, remove } from './iova-tree.ts';
 import { ANCHOR, type DmaDomain, PAGE_BYTES, PFN_4G, type Ring } from './state.ts';
@@ -14,12 +14,12 @@ const pfnOf = (iova: bigint): number => Number(iova / BigInt(PAGE_BYTES));
 export const RING_SLOTS = 256;
 
 export const dmaApiHandlers: Pick<Handlers, keyof typeof dmaApiEvents> = {
-  'dma.opened': ({ drivers }, { driver, domain, endpoint, kind, limit, magazine, depotMax }) => {
-    const owner = present(drivers[driver], `driver ${driver}`);
+  'dma.opened': (state, { driver, domain, endpoint, kind, limit, magazine, depotMax }) => {
+    const owner = dmaDriverOf(state, driver);
     owner.dma = { ...owner.dma, [domain]: newDomain({ domain, endpoint, kind, limit, magazine, depotMax }) };
   },
-  'dma.closed': ({ drivers }, { driver, domain }) => {
-    delete drivers[driver]?.dma?.[domain];
+  'dma.closed': (state, { driver, domain }) => {
+    delete dmaDriverOf(state, driver).dma?.[domain];
   },
   'dma.kind': (state, entry) => {
     dmaDomainOf(state, entry).kind = entry.kind;

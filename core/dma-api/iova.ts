@@ -3,9 +3,9 @@
  * first, then up to what the endpoint reaches; from what the CPU keeps first, then a new place, then once more when
  * nobody keeps anything.
  */
-import type { DriverState } from '../driver/state.ts';
 import type { Context } from '../machine.ts';
 import { dmaDomainOf } from './domain.ts';
+import type { DmaDriver } from './iommu.ts';
 import { isKept, keptPlace, roundedPages } from './iova-cache.ts';
 import { findPlace } from './iova-tree.ts';
 import { PAGE_BYTES, PFN_4G } from './state.ts';
@@ -20,7 +20,7 @@ export interface Place {
 /** Takes a range of whole pages; its first page, or undefined when there is none. */
 export function takeIova(
   context: Context,
-  driver: DriverState,
+  driver: DmaDriver,
   place: Place,
   bytes: number,
 ): number | undefined {
@@ -41,7 +41,7 @@ export function takeIova(
 
 function takeUpTo(
   context: Context,
-  { setup }: DriverState,
+  { setup }: DmaDriver,
   place: Place,
   pages: number,
   limit: number,
@@ -57,7 +57,7 @@ function takeUpTo(
 
 function exhausted(
   { emit }: Context,
-  { setup }: DriverState,
+  { setup }: DmaDriver,
   place: Place,
   pages: number,
   below4G: boolean,
@@ -69,7 +69,7 @@ function exhausted(
 /** Gives a range back: the CPU keeps it where it can. */
 export function freeIova(
   { emit }: Context,
-  { setup }: DriverState,
+  { setup }: DmaDriver,
   place: Place,
   pfn: number,
   bytes: number,

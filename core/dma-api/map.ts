@@ -4,16 +4,13 @@
  * complete. Lazy: it goes into the flush queue; the memory goes back to its owner before the flush.
  */
 import type { Protection } from '../driver/descriptors.ts';
-import { mapPages } from '../driver/ops.ts';
-import { driverOf, portOf } from '../driver/port.ts';
-import type { DriverState } from '../driver/state.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
-import { unmapFrames } from '../driver/table-unmap.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import { pause } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { dmaDomainOf, openDma } from './domain.ts';
+import { type DmaDriver, dmaDriverOf, opsOf } from './iommu.ts';
 import { freeIova, type Place, takeIova } from './iova.ts';
 import { isTaken } from './iova-tree.ts';
 import { PAGE_BYTES } from './state.ts';
@@ -53,7 +50,7 @@ interface Ended {
 
 function ended(context: Context, frame: MapFrame, told: Ended): readonly Frame[] {
   const { driver, endpoint, cpu, call, bytes, then } = frame;
-  const { actor } = driverOf(context.state, driver).setup;
+  const { actor } = dmaDriverOf(context.state, driver).setup;
   context.emit(actor, { type: 'dma.mapped', driver, endpoint, cpu, call, bytes, ...told });
   return then === undefined ? [] : [{ ...then, told }];
 }
@@ -63,10 +60,10 @@ const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_B
 /** Memory, then an IOVA. */
 export const mapRow: FrameRow<MapFrame> = {
   run: (context, frame) => {
-    const driver = driverOf(context.state, frame.driver);
+    const driver = dmaDriverOf(context.state, frame.driver);
     const dma = openDma(context, driver, frame.endpoint);
     if (typeof dma === 'object' && 'errno' in dma) return ended(context, frame, dma);
-    const pa = frame.pa ?? portOf(driver).take(context, driver, pageUp(frame.bytes), 'buffer');
+    const pa = frame.pa ?? opsOf(driver).take(context, driver, pageUp(frame.bytes));
     if (pa === undefined) return ended(context, frame, { errno: 'ENOMEM' });
     const own = frame.pa === undefined ? { own: true } : {};
     if (dma === 'identity') return ended(context, frame, { iova: BigInt(pa), pa });
@@ -81,7 +78,7 @@ export const mapRow: FrameRow<MapFrame> = {
 
 function takePlace(
   context: Context,
-  driver: DriverState,
+  driver: DmaDriver,
   place: Place,
   { iova, pa }: MapFrame,
   bytes: number,
@@ -117,7 +114,7 @@ export const fillRow: FrameRow<MapFrame> = {
       device = false,
       own = false,
     } = frame;
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const dma = openDma(context, driver, endpoint);
     if (typeof dma !== 'object' || 'errno' in dma) return ended(context, frame, { errno: 'ENODEV' });
     const place: Place = { driver: name, domain: dma.domain, cpu };
@@ -126,7 +123,8 @@ export const fillRow: FrameRow<MapFrame> = {
     const after: Frame[] = [];
     const runs = frame.sg ?? [{ pa: pa - offset, size: whole }];
     const first = BigInt(pfn * PAGE_BYTES);
-    const errno = mapPages(context, dma.domain, first, runs, protectionOf(access, device), after);
+    const range = { endpoint, domain: dma.domain, iova: pfn * PAGE_BYTES };
+    const errno = opsOf(driver).map(context, driver, range, runs, protectionOf(access, device), after);
     const fixed = frame.iova === undefined ? {} : { fixed: true };
     if (errno === undefined && driver.setup.platform.tlbiOnMap !== undefined)
       after.push({
@@ -172,19 +170,13 @@ function protectionOf(access: DmaAccess, device: boolean): Protection {
   return device ? { ...rights, device, noExecute: true } : rights;
 }
 
-function freeFixed(
-  { emit }: Context,
-  { setup }: DriverState,
-  place: Place,
-  pfn: number,
-  bytes: number,
-): void {
+function freeFixed({ emit }: Context, { setup }: DmaDriver, place: Place, pfn: number, bytes: number): void {
   const pages = bytes / PAGE_BYTES;
   emit(setup.actor, { type: 'iova.freed', ...place, iova: BigInt(pfn * PAGE_BYTES), pages, to: 'tree' });
 }
 
-function giveBack(context: Context, driver: DriverState, pa: number, bytes: number, own: boolean): void {
-  if (own) portOf(driver).giveBack(context, driver, pa, pageUp(bytes));
+function giveBack(context: Context, driver: DmaDriver, pa: number, bytes: number, own: boolean): void {
+  if (own) opsOf(driver).giveBack(context, driver, pa, pageUp(bytes));
 }
 
 export interface UnmapFrame extends Frame {
@@ -214,7 +206,7 @@ interface UnmappedFrame extends Frame {
 export const unmapRow: FrameRow<UnmapFrame> = {
   run: (context, frame) => {
     const { driver: name, endpoint, cpu, iova, bytes } = frame;
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const dma = openDma(context, driver, endpoint);
     const end = (told: UnmappedFrame['told'], pa?: number): Frame => ({
       ...frame,
@@ -235,7 +227,13 @@ export const unmapRow: FrameRow<UnmapFrame> = {
     context.emit(actor, { type: 'dma.unmapping', ...place, endpoint, iova: BigInt(pfn * PAGE_BYTES), bytes });
     const whole = pageUp(offset + bytes);
     const lazy = dmaDomainOf(context.state, place).kind === 'dma-fq';
-    const cleared = unmapFrames(context, domain, pfn * PAGE_BYTES, whole, lazy);
+    const cleared = opsOf(driver).unmap(
+      context,
+      driver,
+      { endpoint, domain, iova: pfn * PAGE_BYTES },
+      whole,
+      lazy,
+    );
     const range = { ...place, pfn, bytes: whole };
     const last = end({ domain, ...(lazy ? { lazy } : {}) }, mapping.own ? mapping.pa : undefined);
     if (lazy)
@@ -274,7 +272,7 @@ interface FreeFrame extends Frame, Place {
 
 export const freeRow: FrameRow<FreeFrame> = {
   run: (context, { driver: name, domain, cpu, pfn, bytes, fixed }) => {
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     const place: Place = { driver: name, domain, cpu };
     if (fixed) freeFixed(context, driver, place, pfn, bytes);
     else freeIova(context, driver, place, pfn, bytes);
@@ -284,7 +282,7 @@ export const freeRow: FrameRow<FreeFrame> = {
 
 export const unmappedRow: FrameRow<UnmappedFrame> = {
   run: (context, { driver: name, endpoint, cpu, call, iova, bytes, told, pa }) => {
-    const driver = driverOf(context.state, name);
+    const driver = dmaDriverOf(context.state, name);
     if (pa !== undefined) giveBack(context, driver, pa, bytes, true);
     context.emit(driver.setup.actor, {
       type: 'dma.unmapped',

@@ -6,14 +6,19 @@
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
+import { type DmaDriver, findDmaDriver } from './iommu.ts';
 import type { DmaDomain } from './state.ts';
 
 const UNIT = 'fq-timer';
 
 /** Units whose timer runs. */
-export function runningTimers({ drivers }: State): readonly string[] {
+export function runningTimers(state: State): readonly string[] {
   const units: string[] = [];
-  for (const name in drivers) if (firstRunning(drivers[name]?.dma) !== undefined) units.push(timerUnit(name));
+  const look = (driver: DmaDriver | undefined): void => {
+    if (driver !== undefined && firstRunning(driver.dma) !== undefined) units.push(timerUnit(driver.name));
+  };
+  for (const name in state.drivers) look(state.drivers[name]);
+  for (const name in state.vms) look(state.vms[name]?.virtio?.driver);
   return units;
 }
 
@@ -30,7 +35,7 @@ function firstRunning(dma: Readonly<Record<number, DmaDomain>> | undefined): Dma
 /** Lets a timer of the unit run out: what its task does; undefined where none runs. */
 export function expireTimer({ state, emit }: Context, unit: string): readonly Frame[] | undefined {
   if (!unit.endsWith(`.${UNIT}`)) return undefined;
-  const driver = state.drivers[unit.slice(0, -UNIT.length - 1)];
+  const driver = findDmaDriver(state, unit.slice(0, -UNIT.length - 1));
   const found = firstRunning(driver?.dma);
   if (driver === undefined || found?.timer === undefined) return undefined;
   const { domain, timer: cpu } = found;

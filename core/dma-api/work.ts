@@ -3,15 +3,15 @@
  * is unmapped. Each step is a turn, so that other CPUs and devices come between. What the workload draws comes from
  * its own seed, which it carries along.
  */
-import { driverOf } from '../driver/port.ts';
-import { accessMemory } from '../endpoint/translated.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import { inSpace } from '../memory/space.ts';
 import { draw, nextRandom } from '../random.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import { accessAny } from '../virtio-iommu/emulated-dma.ts';
 import { endpointOf, findVm } from '../vm/vm.ts';
+import { dmaDriverOf } from './iommu.ts';
 import { PAGE_BYTES } from './state.ts';
 import { type Workload, type WorkloadName, workloads } from './workload.ts';
 
@@ -117,12 +117,12 @@ export const useRow: FrameRow<UseFrame> = {
 };
 
 function actorOf({ state }: Context, { driver }: WorkFrame): string {
-  return driverOf(state, driver).setup.actor;
+  return dmaDriverOf(state, driver).setup.actor;
 }
 
 /** The owner's memory: what a VM takes for physical has its own place. */
 function memoryAt({ state }: Context, { driver }: WorkFrame, pa: number): number {
-  const { owner } = driverOf(state, driver).setup;
+  const { owner } = dmaDriverOf(state, driver).setup;
   return inSpace(state, owner === 'host' ? undefined : owner, pa);
 }
 
@@ -147,19 +147,21 @@ function access(
     emit: (actor, event) => {
       if (event.type === 'access.completed')
         reached = inSpace(context.state, context.state.smmus[event.smmu]?.config.space, event.pa);
+      if (event.type === 'virtio.accessed' && event.result === 'ok')
+        reached = inSpace(context.state, event.vm, event.gpa);
       return emit(actor, event);
     },
   };
   const data = way === 'write' ? { data: tag } : {};
   const endpoint = deviceEndpoint(context, frame);
   const at = iova + BigInt(slot * 8);
-  accessMemory(watching, { type: 'dma', endpoint, iova: at, size: 8, access: way, ...data });
+  accessAny(watching, { type: 'dma', endpoint, iova: at, size: 8, access: way, ...data });
   return reached;
 }
 
 /** What does the DMA: the host's endpoint, or the one that a VMM emulates. */
 function deviceEndpoint({ state }: Context, { driver, endpoint }: WorkFrame): string {
-  const vm = findVm(state, driverOf(state, driver).setup.owner);
+  const vm = findVm(state, dmaDriverOf(state, driver).setup.owner);
   const device = vm?.devices[endpoint];
   return vm === undefined || device === undefined ? endpoint : endpointOf(vm, device);
 }

@@ -54,12 +54,6 @@ export const defaultPlatform: Platform = {
   skipPrefetch: false,
 };
 
-/** Names of a platform that may be said of it. */
-export const platformNames: readonly (keyof Platform)[] = [
-  ...(Object.keys(defaultPlatform) as (keyof Platform)[]),
-  'broadcast',
-];
-
 /** What the driver uses, from the probe on. */
 export interface DriverFeatures {
   readonly twoLevelStrtab: boolean;

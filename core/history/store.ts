@@ -9,7 +9,7 @@ import type { State } from '../state.ts';
 /** Raised whenever entries that were recorded would be read otherwise; new types and new optional fields do not. */
 export const FORMAT = 1;
 /** Raised whenever the same stimuli give other entries, or the state other fields. */
-export const MODEL = 2;
+export const MODEL = 3;
 
 export interface Branch {
   /** 1 is the first branch of the store. */

@@ -3,10 +3,12 @@ import type { EndpointState } from '../endpoint/state.ts';
 import { viewOf } from '../memory/space.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
+import type { VirtioIommu } from '../virtio-iommu/guest-state.ts';
 import type { VmDevice, VmState } from '../vm/state.ts';
 import { policiesOf } from '../vmm/profiles.ts';
 import { absent, type Children, group, hex, leaf, NOTHING, type PathNode, type Watched } from './node.ts';
 import { memoryRead } from './structures.ts';
+import { virtioNode } from './virtio.ts';
 
 const types = (...names: readonly string[]): Watched => ({
   keys: names.map((name) => `type:${name}`),
@@ -31,6 +33,7 @@ export function vmNode(state: State, vm: VmState, { smmuNode, endpointNode }: Sh
   return group({
     ...Object.fromEntries(endpoints),
     ...Object.fromEntries(smmus),
+    ...(vm.virtio === undefined ? {} : { 'virtio-iommu': virtioOf(vm.virtio) }),
     profile: () => leaf(vm.config.profile, types('vm.made')),
     policies: () => valuesNode(policiesOf(vm.config), types('vm.made')),
     quirks: () => valuesNode(vm.quirks, types('vm.changed')),
@@ -63,6 +66,8 @@ export function vmNode(state: State, vm: VmState, { smmuNode, endpointNode }: Sh
     mem: () => memoryNode(state, vm.name),
   });
 }
+
+const virtioOf = (virtio: VirtioIommu) => (): PathNode => virtioNode(virtio);
 
 function ownedBy<T>(vm: string, all: Readonly<Record<string, T>>): readonly (readonly [string, T])[] {
   return Object.entries(all).flatMap(([name, each]) =>

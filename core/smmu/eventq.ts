@@ -57,8 +57,9 @@ export function writeRecord(context: Context, smmu: SmmuState): void {
   const { record, raised } = next;
   if (why !== undefined) {
     context.emit(name, { type: 'record.dropped', smmu: name, record, why, raised });
-    if (why === FULL) markOverflow(context, smmu, prod, cons);
-    if (why === ABORTED) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
+    const asAbort = why === FULL && smmu.config.emulator?.eventqFull === 'abt-err';
+    if (why === FULL && !asAbort) markOverflow(context, smmu, prod, cons);
+    if (why === ABORTED || asAbort) raiseError(context, smmu, 'EVENTQ_ABT_ERR');
     return;
   }
   storeBytes(context, name, at, asStored(next.words, smmu.config.choices));
@@ -80,7 +81,7 @@ function lostBecause(smmu: SmmuState, full: boolean, aborts: boolean): string | 
 }
 
 /** An overflow that is not acknowledged yet is not marked again (7.4). */
-function markOverflow(context: Context, smmu: SmmuState, prod: number, cons: number): void {
+export function markOverflow(context: Context, smmu: SmmuState, prod: number, cons: number): void {
   if (prod >= OVFLG === cons >= OVFLG)
     updateRegister(context, smmu, 'EVENTQ_PROD', prod >= OVFLG ? prod - OVFLG : prod + OVFLG);
 }

@@ -21,7 +21,8 @@ export interface Msi {
 
 /** Stores the message; the entry of its sending comes first. An address of 0 means that none is wanted. */
 export function sendMsi(context: Context, smmu: SmmuState, { source, address, data }: Msi): MsiFate {
-  if (!smmu.features.msi || address === 0n) return 'none';
+  const unannounced = source === 'CMD_SYNC' && smmu.config.emulator?.syncMsi === 'always';
+  if ((!smmu.features.msi && !unannounced) || address === 0n) return 'none';
   const name = smmu.config.name;
   const pa = Number(BigInt.asUintN(smmu.features.oas, address));
   const at = inSpace(context.state, smmu.config.space, pa);

@@ -2,6 +2,7 @@
 import { dmaApiFrames } from '../dma-api/frames.ts';
 import { driverFrames } from '../driver/frames.ts';
 import { kernelFrames } from '../kernel/frames.ts';
+import { virtioFrames } from '../virtio-iommu/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
 import { pauseRow } from './cpu.ts';
 import type { Frame, FrameRow } from './task.ts';
@@ -12,4 +13,5 @@ export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
   ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
+  ...(virtioFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
 };

@@ -13,9 +13,10 @@ import { smmuConfig } from '../smmu/profiles.ts';
 import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
-import type { Frame, FrameRow } from '../tasks/task.ts';
+import type { Frame, FrameRow, Task } from '../tasks/task.ts';
 import { withBroadcast } from '../vmm/broadcast.ts';
 import { answerOf, call, close, open } from '../vmm/call.ts';
+import { withProperties } from '../vmm/idr.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { backMemory } from './memory.ts';
@@ -26,9 +27,11 @@ import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
 const EMULATED_BASE = 0x9050_0000;
 
 /** The VM, its memory and its emulated SMMUs. */
-export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
+export const createVm: Decider<'vm.create'> = (context, { vm, config: given }) => {
   const { emit, state } = context;
   if (state.kernel === undefined || own(state.vms, vm) !== undefined) return;
+  const strategy = strategyOf(policiesOf(given).strategy);
+  const config = strategy.noSmmus === true ? { ...given, smmus: [] } : given;
   const slots: Slot[] = [];
   for (const { base, size } of config.ram) {
     const va = allocate(context, vm, size, 'contiguous');
@@ -44,21 +47,23 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config }) => {
   backMemory(context, vm, slots);
   for (const name of config.smmus)
     emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(state, vm, name, config) });
+  strategy.create?.(context, vm);
   answer(context, vm, {});
 };
 
 function emulatedConfig(state: State, vm: string, name: string, config: VmConfig) {
-  const { profile, idr = {}, policies } = config;
+  const { profile, idr = {}, policies, properties = {} } = config;
   const { hardware, idr: told } = vmmProfiles[profile];
-  const emulates = policiesOf({ profile, policies }).strategy === 'trap-emulate';
+  const { strategy, eventqFull, syncMsi } = policiesOf({ profile, policies });
+  const emulates = strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const made = smmuConfig(hardware, {
-    name,
-    base: EMULATED_BASE,
-    idr: { ...withBroadcast(state, config, told), ...idr },
-    ...caches,
-  });
-  return { ...made, space: vm };
+  const shown = withProperties({ ...withBroadcast(state, config, told), ...idr }, properties);
+  const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: shown, ...caches });
+  const emulator = {
+    ...(eventqFull === 'abt-err' ? { eventqFull } : {}),
+    ...(syncMsi === 'always' ? { syncMsi } : {}),
+  };
+  return { ...made, space: vm, ...(Object.keys(emulator).length === 0 ? {} : { emulator }) };
 }
 
 /** What the stimulus came to: said at once, or by the last frame of its task. */
@@ -100,6 +105,7 @@ export const plugDevice: Decider<'vm.plug'> = (context, { vm, endpoint, device: 
   const end = { do: 'plug.end', vm, endpoint, about: state.outside };
   if (kind === 'emulated') {
     makeEndpoint(context, vm, device);
+    strategy.plugEmulated?.(context, vm, endpoint);
     beginTask(context, vmmUnit(vm), 'plug', [end]);
     return;
   }
@@ -195,11 +201,19 @@ export const boundDeviceRow: FrameRow<OfDevice> = {
   },
 };
 
+/** The frames of a task behind the first of a kind. */
+function behind({ frames }: Task, kind: string): readonly Frame[] {
+  return frames.slice(frames.findIndex((frame) => frame.do === kind) + 1);
+}
+
 /** A guest that runs already finds the device, and its driver probes it. */
 export const foundRow: FrameRow<OfDevice> = {
-  run: ({ state }, { vm, endpoint }) => {
+  run: (context, { vm, endpoint }, task) => {
+    const { state } = context;
     const owner = findVm(state, vm);
     if (owner?.booted !== true) return;
+    const { found } = strategyOf(policiesOf(owner.config).strategy);
+    if (found !== undefined) return found(context, vm, endpoint, behind(task, 'guest.found'));
     const { smmu } = deviceOf(owner, endpoint);
     if (state.drivers[smmu]?.running !== true) return;
     return [{ do: 'endpoint.probe', driver: smmu, endpoint }];
@@ -244,18 +258,22 @@ export const unplugRow: FrameRow<OfDevice> = {
 };
 
 export const goneRow: FrameRow<OfDevice> = {
-  run: ({ state, emit }, { vm, endpoint }) => {
+  run: (context, { vm, endpoint }) => {
+    const { state, emit } = context;
     const device = findVm(state, vm)?.devices[endpoint];
     if (device === undefined) return;
     emit(vm, { type: 'device.unplugged', vm, endpoint });
-    if (device.kind === 'emulated')
-      emit(vm, { type: 'endpoint.removed', endpoint: endpointOf(vmOf(state, vm), device) });
+    if (device.kind !== 'emulated') return;
+    strategyOf(policiesOf(vmOf(state, vm).config).strategy).unplugEmulated?.(context, vm, endpoint);
+    emit(vm, { type: 'endpoint.removed', endpoint: endpointOf(vmOf(state, vm), device) });
   },
 };
 
 /** The guest's driver lets go of a device that it loses. */
 export const lostRow: FrameRow<OfDevice> = {
-  run: (context, { vm, endpoint }) => {
+  run: (context, { vm, endpoint }, task) => {
+    const { lost } = strategyOf(policiesOf(vmOf(context.state, vm).config).strategy);
+    if (lost !== undefined) return lost(context, vm, endpoint, behind(task, 'guest.lost'));
     const plan = planAttach(context, endpoint, 'blocked', { owner: vm });
     return 'errno' in plan ? [] : plan;
   },
@@ -273,6 +291,7 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, d
     ...Object.keys(owner.smmus).flatMap((smmu) => [
       ...bootFrames(smmu, guestOptions(vm, { ...told, ...platform }, driver)),
     ]),
+    ...(strategy.boot?.(vm, { vhe: false, ...platform }) ?? []),
     { do: 'guest.booted', vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);

@@ -6,7 +6,7 @@ import { cmdqvInfoRow, cmdqvMadeRow, cmdqvUnmapRow } from '../vmm/cmdqv-plug.ts'
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
-import { infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import { adoptRow, infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
 import {
   secondEventsRow,
   secondGoneRow,
@@ -77,6 +77,7 @@ export const vmFrames = {
   'nested.plug':         plugRow,
   'nested.ioas':         ioasRow,
   'nested.parent':       parentRow,
+  'nested.adopt':        adoptRow,
   'nested.info':         infoRow,
   'nested.made':         madeRow,
   'nested.rest':         restRow,

@@ -4,6 +4,7 @@
  */
 import type { KvmVmid } from '../kvm/vmids.ts';
 import type { Radix } from '../memory/radix.ts';
+import type { VirtioIommu } from '../virtio-iommu/guest-state.ts';
 import type { VmmPolicies, VmmProfileName } from '../vmm/profiles.ts';
 
 /** A range of guest physical addresses backed by memory of the VMM. */
@@ -23,10 +24,21 @@ export interface VmConfig {
   readonly ram: readonly { readonly base: number; readonly size: number }[];
   /** ID registers of the emulated SMMUs that differ from the profile's. */
   readonly idr?: Readonly<Record<string, number>>;
+  /** Properties of the emulated SMMUs, as QEMU has them. */
+  readonly properties?: SmmuProperties;
   /** Names of the emulated SMMUs. */
   readonly smmus: readonly string[];
   /** VMID that KVM gives it. */
   readonly vmid?: number;
+}
+
+/** `auto`: as the host has it, from the first device on. */
+export interface SmmuProperties {
+  readonly ril?: boolean | 'auto';
+  readonly ats?: boolean | 'auto';
+  /** Bits. */
+  readonly ssidsize?: number | 'auto';
+  readonly oas?: 32 | 36 | 40 | 42 | 44 | 48 | 52 | 'auto';
 }
 
 /** How a device is served: by hardware behind iommufd, or by the VMM. */
@@ -61,6 +73,8 @@ export interface VmDevice {
   readonly ioas: number;
   /** Its own nested HWPT. */
   readonly hwpt: number;
+  /** A CMD_CFGI_STE of the guest has named its StreamID. */
+  readonly seen?: boolean;
   readonly attached: VmAttachment;
 }
 
@@ -118,6 +132,8 @@ export interface VmState {
   booted: boolean;
   /** Its VMID in KVM. */
   kvm?: KvmVmid;
+  /** Its virtio-iommu, where its strategy is that. */
+  virtio?: VirtioIommu;
 }
 
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */

@@ -4,12 +4,14 @@ import { encodeCommand } from '../smmu/command-layout.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { hasQuirk } from '../vm/exits.ts';
-import { virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { devicesBehind, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
 import { failed } from './guest-command.ts';
 import { policiesOf } from './profiles.ts';
 
 const ENTRY_BYTES = 16;
+/** Size of a CMD_ATC_INV of everything (4.5.1). */
+const ATC_ALL = 52;
 
 interface AnsweredFrame extends Frame {
   readonly do: 'invalidate.answered';
@@ -65,8 +67,21 @@ export const answeredRow: FrameRow<AnsweredFrame> = {
     if (failure === 'invalidate-all')
       return [callInvalidate(state, vm, smmu, [encodeCommand('CMD_TLBI_NSNH_ALL', {})])];
     if (failure === 'ill') return [failed(vm, smmu, why)];
+    if (failure === 'resync') return [...resync(state, vm, smmu), failed(vm, smmu, why)];
     // -ENOMEM leaves the count as it was given: that is no success.
     const handled = Number(out['entry_num'] ?? 0);
     return [failed(vm, smmu, why, handled >= asked ? 0 : handled)];
   },
 };
+
+/** All of the guest's TLB entries, and the whole ATC of each device that translates with ATS. */
+function resync(state: State, vm: string, smmu: string): readonly Frame[] {
+  const caching = devicesBehind(vmOf(state, vm), smmu).filter(
+    ({ attached, ats, vdevice }) => ats && attached === 'nested' && vdevice !== 0,
+  );
+  const commands = [
+    encodeCommand('CMD_TLBI_NH_ALL', {}),
+    ...caching.map(({ boundSid }) => encodeCommand('CMD_ATC_INV', { StreamID: boundSid, Size: ATC_ALL })),
+  ];
+  return commands.map((command) => callInvalidate(state, vm, smmu, [command]));
+}

@@ -1,22 +1,25 @@
 /**
- * A device of the host becomes one of the guest, in the order of QEMU with accel=on: the nesting parent and its
- * mappings, the host's registers and the checks, and with the first device the vIOMMU and the two HWPTs that
- * aborting and bypassing streams share. Each step may wait for calls.
+ * A device of the host becomes one of the guest: the nesting parent and its mappings, the host's registers and the
+ * checks, and with the first device the vIOMMU and the two HWPTs that aborting and bypassing streams share. Where
+ * VMMs differ in the order goes by their policies. Each step may wait for calls.
  */
 import { present } from '../assert.ts';
+import type { SmmuConfig } from '../config.ts';
 import { numbers } from '../kernel/uapi/enums.ts';
+import type { Context } from '../machine.ts';
 import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import type { VmState } from '../vm/state.ts';
 import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call, close } from './call.ts';
 import { allocWithQueues } from './cmdqv-plug.ts';
-import { idrProblem } from './idr.ts';
+import { composed, idrProblem, withProperties } from './idr.ts';
 import { mapSlots } from './map-slots.ts';
 import { policiesOf } from './profiles.ts';
 import { secondObjects } from './second-queues.ts';
 import { openEventQueue } from './vevents.ts';
-import { allocate, attach, attachShared, gbpaTarget } from './vste.ts';
+import { allocate, attach, attachShared, bindDevice, gbpaTarget } from './vste.ts';
 
 export interface PlugFrame extends Frame {
   readonly vm: string;
@@ -45,19 +48,38 @@ const steps: readonly Step[] = [
     return [call(vm, vmOf(state, vm).iommufd, 'IOMMU_GET_HW_INFO', fields, then, { data_uptr })];
   },
   viommu,
-  (state, vm, endpoint) => shared(state, vm, endpoint, 'abortHwpt', V),
-  (state, vm, endpoint) => shared(state, vm, endpoint, 'bypassHwpt', BYPASS),
+  (state, vm, endpoint) => sharedNumber(state, vm, endpoint, 0),
+  (state, vm, endpoint) => sharedNumber(state, vm, endpoint, 1),
   (state, vm, endpoint) => {
     const { smmu } = deviceOf(vmOf(state, vm), endpoint);
     const on = (reg(emulatedSmmu(state, smmu), 'CR0') & EVENTQEN) !== 0;
-    return on ? openEventQueue(state, vm, smmu) : [];
+    const late = policiesOf(vmOf(state, vm).config).veventq === 'eventqen';
+    return on || !late ? openEventQueue(state, vm, smmu) : [];
   },
-  (state, vm, endpoint) => {
-    const { smmu } = deviceOf(vmOf(state, vm), endpoint);
-    const first = devicesBehind(vmOf(state, vm), smmu)[0]?.endpoint === endpoint;
-    return first ? attachShared(state, { vm, smmu, endpoint }, gbpaTarget(state, smmu)) : [];
-  },
+  placed,
 ];
+
+/** The two shared HWPTs, in the order of the VMM. */
+function sharedNumber(state: State, vm: string, endpoint: string, at: 0 | 1): readonly Frame[] {
+  const abortFirst = policiesOf(vmOf(state, vm).config).shared === 'abort-first';
+  return abortFirst === (at === 0)
+    ? shared(state, vm, endpoint, 'abortHwpt', V)
+    : shared(state, vm, endpoint, 'bypassHwpt', BYPASS);
+}
+
+/** Where a new device goes, and its vDEVICE, where the VMM makes it now. */
+function placed(state: State, vm: string, endpoint: string): readonly Frame[] {
+  const owner = vmOf(state, vm);
+  const { smmu } = deviceOf(owner, endpoint);
+  const of = { vm, smmu, endpoint };
+  const { plugged, vdevice } = policiesOf(owner.config);
+  const binding = vdevice === 'plug' ? [bindDevice(state, { ...of, plug: true })] : [];
+  if (plugged === 'bypass') return [...binding, ...attachShared(state, of, 'bypass')];
+  if (plugged === 'abort-gbpa')
+    return [...attachShared(state, of, 'abort'), ...binding, { do: 'vste.install', ...of }];
+  const first = devicesBehind(owner, smmu)[0]?.endpoint === endpoint;
+  return [...binding, ...(first ? attachShared(state, of, gbpaTarget(state, smmu)) : [])];
+}
 
 function ask(
   state: State,
@@ -75,10 +97,30 @@ function parent(state: State, vm: string, endpoint: string): readonly Frame[] {
   const owner = vmOf(state, vm);
   const { smmu, deviceId } = deviceOf(owner, endpoint);
   const { parent: held } = virtualSmmuOf(owner, smmu);
-  if (held !== 0) return [attach(state, { vm, smmu, endpoint }, held, 's2', 0)];
+  const attaches = policiesOf(owner.config).parent === 'attached';
+  if (held !== 0) return attaches ? [attach(state, { vm, smmu, endpoint }, held, 's2', 0)] : [];
+  const other = parentOfAnother(state, owner, endpoint);
+  if (other !== undefined) return [{ do: 'nested.adopt', vm, endpoint, parent: other }];
   const fields = { flags: numbers.IOMMU_HWPT_ALLOC_NEST_PARENT, dev_id: deviceId, pt_id: owner.ioas };
   return [ask(state, vm, 'IOMMU_HWPT_ALLOC', fields, 'nested.parent', { endpoint })];
 }
+
+/** The nesting parent of another emulated SMMU before the same SMMU of the host, where the VMM shares it. */
+function parentOfAnother(state: State, owner: VmState, endpoint: string): number | undefined {
+  if (policiesOf(owner.config).parents === 'own') return undefined;
+  const physical = state.endpoints[endpoint]?.config.smmu;
+  return Object.values(owner.smmus).find((each) => each.parent !== 0 && each.physical === physical)?.parent;
+}
+
+export const adoptRow: FrameRow<PlugAnswer & { readonly parent: number }> = {
+  run: ({ state, emit }, { vm, endpoint, parent: held }) => {
+    const { smmu } = deviceOf(vmOf(state, vm), endpoint);
+    const physical = present(state.endpoints[endpoint], `endpoint ${endpoint}`).config.smmu;
+    emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { parent: held, physical } });
+    const attaches = policiesOf(vmOf(state, vm).config).parent === 'attached';
+    return attaches ? [attach(state, { vm, smmu, endpoint }, held, 's2', 0)] : [];
+  },
+};
 
 function viommu(state: State, vm: string, endpoint: string): readonly Frame[] {
   const owner = vmOf(state, vm);
@@ -139,11 +181,12 @@ export const parentRow: FrameRow<PlugAnswer> = {
     const hwpt = Number(out['out_hwpt_id']);
     const physical = present(state.endpoints[endpoint], `endpoint ${endpoint}`).config.smmu;
     emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { parent: hwpt, physical } });
-    return [attach(state, { vm, smmu, endpoint }, hwpt, 's2', 0)];
+    const attaches = policiesOf(vmOf(state, vm).config).parent === 'attached';
+    return attaches ? [attach(state, { vm, smmu, endpoint }, hwpt, 's2', 0)] : [];
   },
 };
 
-/** The registers of the host against those of the guest. */
+/** The registers of the host: what the guest sees goes by them, until it runs; then they are compared. */
 export const infoRow: FrameRow<PlugAnswer> = {
   run: (context, frame) => {
     const { vm, endpoint } = frame;
@@ -153,6 +196,7 @@ export const infoRow: FrameRow<PlugAnswer> = {
     const { smmu } = deviceOf(owner, endpoint);
     const host = present(context.state.endpoints[endpoint], `endpoint ${endpoint}`).config.smmu;
     const idr = present(context.state.smmus[host], `SMMU ${host}`).config.idr;
+    resolveIdr(context, owner, endpoint, idr);
     const problem = idrProblem(
       policiesOf(owner.config).checks,
       idr,
@@ -161,6 +205,18 @@ export const infoRow: FrameRow<PlugAnswer> = {
     return problem === undefined ? undefined : [{ do: 'plug.refused', vm, why: problem }];
   },
 };
+
+/** With the first device, before the guest runs, the ID registers are made final. */
+function resolveIdr(context: Context, owner: VmState, endpoint: string, host: SmmuConfig['idr']): void {
+  const { smmu, ats } = deviceOf(owner, endpoint);
+  if (owner.booted || devicesBehind(owner, smmu)[0]?.endpoint !== endpoint) return;
+  const { config } = emulatedSmmu(context.state, smmu);
+  const { properties = {} } = owner.config;
+  const shown = composed(policiesOf(owner.config).ids, config.idr, host, ats);
+  const idr = withProperties(shown, properties, host);
+  const same = Object.entries(idr).every(([name, value]) => config.idr[name] === value);
+  if (!same) context.emit(owner.name, { type: 'smmu.made', smmu, config: { ...config, idr } });
+}
 
 interface MadeFrame extends PlugAnswer {
   readonly smmu: string;
@@ -181,7 +237,8 @@ export const madeRow: FrameRow<MadeFrame> = {
 /** Back to the plain second stage; then the objects go, the last device's with those that all share. */
 export function unplugNested(state: State, vm: string, endpoint: string): readonly Frame[] {
   const owner = vmOf(state, vm);
-  const { smmu, vdevice } = deviceOf(owner, endpoint);
+  const { smmu, vdevice, hwpt, fd } = deviceOf(owner, endpoint);
+  const attaches = policiesOf(owner.config).parent === 'attached';
   const {
     parent: held,
     abortHwpt,
@@ -198,7 +255,8 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
     ? [...secondObjects(virtualSmmuOf(owner, smmu)), veventq, bypassHwpt, abortHwpt, id]
     : [];
   return [
-    ...(held === 0 ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
+    ...(held === 0 || !attaches ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
+    ...(attaches ? [] : [call(vm, fd, 'VFIO_DEVICE_DETACH_IOMMUFD_PT', {}), ...destroy(state, vm, [hwpt])]),
     ...destroy(state, vm, [vdevice]),
     ...(last ? [...close(vm, veventFd), ...close(vm, secondEventFd), ...unmapping] : []),
     ...destroy(state, vm, shared),
@@ -239,6 +297,7 @@ export const restRow: FrameRow<OfSmmu> = {
     const { parent: held } = virtualSmmuOf(owner, smmu);
     if (held === 0) return;
     emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { ...NOTHING, veventSeen: -1, physical: '' } });
-    return destroy(state, vm, [held]);
+    const used = Object.values(owner.smmus).some((each) => each.name !== smmu && each.parent === held);
+    return used ? [] : destroy(state, vm, [held]);
   },
 };

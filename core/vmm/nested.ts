@@ -2,13 +2,12 @@
  * The strategy `nested`: a guest's STEs become nested HWPTs, its invalidations IOMMU_HWPT_INVALIDATE, the events
  * of its devices come back through a vEVENTQ. QEMU: hw/arm/smmuv3-accel.c.
  */
-import { own } from '../lookup.ts';
 import type { CommandName } from '../smmu/command-layout.ts';
-import { reg } from '../smmu/regs.ts';
+import { enabled, reg } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
 import { hasQuirk } from '../vm/exits.ts';
-import { devicesBehind, virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { devicesBehind, emulatedSmmu, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { invalidate } from './forward.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { unplugNested } from './nested-plug.ts';
@@ -41,9 +40,12 @@ export const nestedStrategy: Strategy = {
   unplug: unplugNested,
   unplugged: (vm, smmu) => [{ do: 'nested.rest', vm, smmu }],
   reset: (_, vm) => [{ do: 'nested.reset', vm }],
-  reattach: (vm, smmu) => [{ do: 'nested.reattach', vm, smmu }],
-  enabled: (state, vm, smmu) =>
-    (reg(own(state.smmus, smmu) as SmmuState, 'CR0') & EVENTQEN) === 0 ? [] : openEventQueue(state, vm, smmu),
+  reattach: (vm, smmu, only) => [{ do: 'nested.reattach', vm, smmu, ...(only && { only }) }],
+  enabled: (state, vm, smmu) => {
+    const late = policiesOf(vmOf(state, vm).config).veventq === 'eventqen';
+    const on = (reg(emulatedSmmu(state, smmu), 'CR0') & EVENTQEN) !== 0;
+    return late && on ? openEventQueue(state, vm, smmu) : [];
+  },
   before: beforeCommands,
 };
 
@@ -62,11 +64,12 @@ function beforeCommands(
   if (first === undefined || how === undefined) return undefined;
   const { name } = smmu.config;
   if (how === 'ste' || how === 'stes') {
-    if (hasQuirk(state, vm, 'swallow-cfgi')) return undefined;
+    const ignored = how === 'stes' && policiesOf(vmOf(state, vm).config).ranges === 'ignored';
+    if (ignored || hasQuirk(state, vm, 'swallow-cfgi')) return undefined;
     const work = streamsOf(first, how).flatMap(([low, high]) =>
       devicesBehind(vmOf(state, vm), name)
         .filter(({ kind, streamId }) => kind === 'assigned' && streamId >= low && streamId <= high)
-        .map(({ endpoint }) => ({ do: 'vste.apply', vm, smmu: name, endpoint })),
+        .map(({ endpoint }) => ({ do: 'vste.apply', vm, smmu: name, endpoint, named: true })),
     );
     return work.length === 0 ? undefined : { count: 1, work };
   }
@@ -105,6 +108,8 @@ function isForwarded(state: State, vm: string, smmu: string, command: GuestComma
   if (how === 'forward') return true;
   if (how !== 'forward-sid') return false;
   const { beforeVdevice } = policiesOf(vmOf(state, vm).config);
+  if (beforeVdevice === 'forwarded')
+    return command.name !== 'CMD_ATC_INV' || enabled.smmu(emulatedSmmu(state, smmu));
   const sid = command.words[1] ?? 0;
   const device = devicesBehind(vmOf(state, vm), smmu).find(({ streamId }) => streamId === sid);
   if (device === undefined || device.vdevice === 0) return false;

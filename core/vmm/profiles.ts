@@ -14,26 +14,59 @@ export interface PolicyRow<V extends boolean | string | number = boolean | strin
 export const policies = {
   strategy:      { values: ['trap-emulate', 'nested', 'nested-cmdqv', 'nested-swvcmdq', 'tlbi-on-map', 'virtio-iommu'],
                    meaning: 'how a device of the guest is served: emulated, two stages in hardware, with a command queue of hardware or of the kernel, by a shadow of the guest\'s tables, or through a paravirtual IOMMU' },
-  batch:         { values: ['each', 'run'],
-                   meaning: 'commands in one IOMMU_HWPT_INVALIDATE: one, or as many as stand side by side in the queue' },
-  failure:       { values: ['ill', 'ill-at-start', 'invalidate-all'],
-                   meaning: 'a refused invalidation is CERROR_ILL at its command, or at the command behind those that were handled; or all of the VM is invalidated in its place and the guest sees success' },
-  badSte:        { values: ['ill', 'abort'],
-                   meaning: 'a vSTE that cannot be installed is CERROR_ILL of its CMD_CFGI_STE, or leaves the stream aborting without an error' },
-  gbpa:          { values: ['follows', 'ignored'],
-                   meaning: 'a write of GBPA attaches every device to the abort or bypass HWPT, or to nothing new' },
-  smmuen:        { values: ['ignored', 'reattaches'],
-                   meaning: 'a change of CR0.SMMUEN leaves attachments as they are, or looks at every vSTE again' },
-  beforeVdevice: { values: ['dropped', 'local'],
-                   meaning: 'a command for a StreamID without a vDEVICE is dropped; local: one for a stream that is not translated is done by the VMM alone' },
-  vsid:          { values: ['frozen', 'rebinds'],
-                   meaning: 'the vDEVICE keeps the StreamID of its first CMD_CFGI_STE, or follows the guest\'s bus numbers' },
-  unhandled:     { values: ['consumed', 'ill'],
-                   meaning: 'commands of EL2, EL3, PRI and stalls, and CMD_ATC_INV without IDR0.ATS, are passed over, or CERROR_ILL' },
   btm:           { values: ['masked', 'forwarded', 'linked'],
                    meaning: 'IDR0.BTM of the guest: 0; as the kernel reports it, with nothing done for it; or 1 where the kernel can tie the vIOMMU to KVM\'s VMID, and that is done' },
+  // At the start, and when a device comes
+  ids:           { values: ['own', 'oas', 'host'],
+                   meaning: 'ID registers of the guest: the VMM\'s own; with the OAS of the host; or COHACC, ASID16, VMID16, CD2L, OAS and granules no more than the host\'s, SSIDSIZE the host\'s, ATS as the device has it' },
   checks:        { values: ['qemu', 'openvmm', 'none'],
                    meaning: 'which ID registers of the host are compared with those of the guest when a device is plugged' },
+  parent:        { values: ['attached', 'allocated'],
+                   meaning: 'a new device is attached to the nesting parent first, or never' },
+  parents:       { values: ['shared', 'own'],
+                   meaning: 'emulated SMMUs before one SMMU of the host have one nesting parent, and so one VMID; or each its own' },
+  shared:        { values: ['abort-first', 'bypass-first'],
+                   meaning: 'which of the two shared nested HWPTs is made first' },
+  veventq:       { values: ['eventqen', 'depth-64', 'depth-256'],
+                   meaning: 'the vEVENTQ is made when the guest sets CR0.EVENTQEN, as deep as the guest\'s queue; or with the vIOMMU, so deep' },
+  vdevice:       { values: ['cfgi', 'plug'],
+                   meaning: 'the vDEVICE is made by the first CMD_CFGI_STE of the guest, or when the device gets its StreamID' },
+  plugged:       { values: ['gbpa-first', 'abort-gbpa', 'bypass'],
+                   meaning: 'a new device: the first one follows GBPA and the others stay on the parent until the reset; it aborts, and follows GBPA when it has a StreamID; it bypasses' },
+  // Streams
+  ranges:        { values: ['applied', 'ignored'],
+                   meaning: 'CMD_CFGI_STE_RANGE and CMD_CFGI_ALL look at the vSTE of each device in the range, or do nothing' },
+  install:       { values: ['replace', 'park'],
+                   meaning: 'a new nested HWPT replaces the attachment before, or the stream aborts in between' },
+  badSte:        { values: ['ill', 'abort'],
+                   meaning: 'a vSTE that cannot be installed is CERROR_ILL of its CMD_CFGI_STE, or leaves the stream aborting without an error' },
+  noSte:         { values: ['kept', 'abort'],
+                   meaning: 'a vSTE that cannot be read leaves the attachment as it is, or the stream aborting' },
+  gbpa:          { values: ['follows', 'while-off', 'seen-while-off', 'ignored'],
+                   meaning: 'a write of GBPA attaches every device to the abort or bypass HWPT; only while SMMUEN is 0; then only streams that a CMD_CFGI_STE has named; or nothing' },
+  smmuen:        { values: ['ignored', 'reattaches', 'seen'],
+                   meaning: 'a change of CR0.SMMUEN leaves attachments as they are, looks at every vSTE again, or at those that a CMD_CFGI_STE has named' },
+  vsid:          { values: ['frozen', 'rebinds'],
+                   meaning: 'the vDEVICE keeps the StreamID of its first CMD_CFGI_STE, or follows the guest\'s bus numbers' },
+  // Commands and events
+  batch:         { values: ['each', 'run'],
+                   meaning: 'commands in one IOMMU_HWPT_INVALIDATE: one, or as many as stand side by side in the queue' },
+  failure:       { values: ['ill', 'ill-at-start', 'resync', 'invalidate-all'],
+                   meaning: 'a refused invalidation is CERROR_ILL at its command, or at the command behind those that were handled; or all of the VM is invalidated, and then CERROR_ILL, or the guest sees success' },
+  beforeVdevice: { values: ['dropped', 'local', 'forwarded'],
+                   meaning: 'a command for a StreamID without a vDEVICE is dropped; local: one for a stream that is not translated is done by the VMM alone; or it goes to the kernel, which refuses it' },
+  unhandled:     { values: ['consumed', 'ill'],
+                   meaning: 'commands of EL2, EL3, PRI and stalls, and CMD_ATC_INV without IDR0.ATS, are passed over, or CERROR_ILL' },
+  syncMsi:       { values: ['ignored', 'always'],
+                   meaning: 'the message of a CMD_SYNC is sent only where IDR0.MSI is 1, or always' },
+  eventLoss:     { values: ['told', 'ovflg'],
+                   meaning: 'lost vEVENTs are a line of the VMM\'s log, or toggle EVENTQ_PROD.OVFLG too' },
+  eventqFull:    { values: ['abt-err', 'ovflg'],
+                   meaning: 'a record that finds the guest\'s Event queue full activates EVENTQ_ABT_ERR, or toggles OVFLG' },
+  virtioDevice:  { values: ['qemu-9.2', 'virtio-1.3'],
+                   meaning: 'what a virtio-iommu does where the specification leaves it a choice: as QEMU, or its strictest reading' },
+  bootBypass:    { values: [true, false],
+                   meaning: 'devices behind a virtio-iommu reach all of the guest\'s memory before a driver attaches them, or nothing' },
 } as const satisfies Readonly<Record<string, PolicyRow>>;
 
 export type PolicyName = keyof typeof policies;
@@ -51,19 +84,96 @@ export interface VmmProfile {
   readonly platform?: Partial<Platform>;
 }
 
+/** QEMU: hw/arm/smmuv3-accel.c and hw/arm/smmuv3.c. */
 const QEMU: VmmPolicies = {
   strategy: 'nested',
-  batch: 'each',
-  failure: 'ill',
-  badSte: 'ill',
-  gbpa: 'follows',
-  smmuen: 'ignored',
-  beforeVdevice: 'dropped',
+  ids: 'own', // smmuv3_accel_idr_override
+  checks: 'qemu', // smmuv3_accel_check_hw_compatible
+  parent: 'attached', // hw/vfio/iommufd.c: iommufd_cdev_autodomains_get
+  parents: 'shared', // hw/vfio/iommufd.c: iommufd_cdev_autodomains_get
+  shared: 'abort-first', // smmuv3_accel_alloc_viommu
+  veventq: 'eventqen', // smmuv3_writel, CR0
+  vdevice: 'cfgi', // smmuv3_accel_alloc_vdev, called by smmuv3_accel_install_ste
+  plugged: 'gbpa-first', // smmuv3_accel_alloc_viommu, smmuv3_accel_reset
+  ranges: 'applied', // smmuv3_accel_install_ste_range
+  install: 'replace', // smmuv3_accel_install_ste
+  badSte: 'ill', // smmuv3_cmdq_consume
+  noSte: 'kept', // smmuv3_accel_install_ste
+  gbpa: 'follows', // smmuv3_accel_attach_gbpa_hwpt
+  smmuen: 'ignored', // smmuv3_writel, CR0: nothing is attached there
   vsid: 'frozen',
-  unhandled: 'consumed',
+  batch: 'each', // smmuv3_accel_issue_inv_cmd: entry_num 1
+  failure: 'ill', // smmuv3_cmdq_consume
+  beforeVdevice: 'dropped', // smmuv3_accel_issue_inv_cmd
+  unhandled: 'consumed', // smmuv3_cmdq_consume
+  syncMsi: 'ignored',
+  eventLoss: 'told',
+  eventqFull: 'abt-err', // smmuv3_write_eventq, smmuv3_record_event
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
   btm: 'masked',
-  checks: 'qemu',
 };
+
+/** OpenVMM: vm/devices/iommu/smmu/src and vm/devices/pci/vfio_assigned_device/src/iommufd_nesting.rs. */
+const OPENVMM: VmmPolicies = {
+  strategy: 'nested',
+  ids: 'oas', // SmmuSharedState::resolve_host_caps, oas=auto
+  checks: 'openvmm', // SmmuSharedState::resolve_host_caps
+  parent: 'allocated', // NestingParent::new
+  parents: 'shared', // NestingParent::alloc_viommu
+  shared: 'abort-first', // SmmuAccelState::new
+  veventq: 'depth-256', // spawn_veventq
+  vdevice: 'plug', // AccelStream::bind, when the guest gives the device its bus number
+  plugged: 'abort-gbpa', // AccelStream::new, register_accel_device
+  ranges: 'applied', // process_cmdq
+  install: 'replace', // IommufdStreamBackend::handle_s1_translate
+  badSte: 'abort', // process_cmdq, apply_stream_config
+  noSte: 'abort', // stream_config_for_policy
+  gbpa: 'while-off', // SmmuDevice::write_reg32
+  smmuen: 'reattaches', // transition_translation_policy
+  vsid: 'rebinds', // AccelStream::bind
+  batch: 'run', // process_cmdq, flush_invalidation_batch
+  failure: 'ill-at-start', // SmmuAccelState::invalidate
+  beforeVdevice: 'local', // process_cmdq, is_translating
+  unhandled: 'ill', // process_cmdq
+  syncMsi: 'always', // handle_cmd_sync
+  eventLoss: 'told', // forward_veventq
+  eventqFull: 'ovflg', // signal_evtq_overflow
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
+  btm: 'masked',
+};
+
+/** Cloud Hypervisor: devices/src/smmuv3.rs and devices/src/iommu/iommufd.rs; its crate iommufd-ioctls. */
+const CLOUD_HYPERVISOR: VmmPolicies = {
+  strategy: 'nested',
+  ids: 'host', // Smmuv3::set_host_id_regs
+  checks: 'none', // Smmuv3::initialize compares nothing
+  parent: 'allocated', // IommufdVIommu::new
+  parents: 'own', // IommufdVIommu::new
+  shared: 'bypass-first', // IommufdVIommu::new
+  veventq: 'depth-64', // IommufdIommu::allocate_veventq
+  vdevice: 'plug', // IommufdIommu::register_endpoint
+  plugged: 'bypass', // IommufdIommu::register_endpoint
+  ranges: 'ignored', // Smmuv3::dispatch_command
+  install: 'park', // IommufdIommu::install_table_entry
+  badSte: 'ill', // Smmuv3::consume_cmdq
+  noSte: 'abort', // Smmuv3::configure_stream
+  gbpa: 'seen-while-off', // Smmuv3::write_reg, configure_all_streams
+  smmuen: 'seen', // Smmuv3::write_reg, configure_all_streams
+  vsid: 'frozen',
+  batch: 'each', // IommufdVIommu::invalidate: entry_num 1
+  failure: 'ill', // Smmuv3::dispatch_command
+  beforeVdevice: 'forwarded', // Smmuv3::dispatch_command
+  unhandled: 'ill', // Smmuv3::dispatch_command
+  syncMsi: 'ignored', // Smmuv3::complete_sync
+  eventLoss: 'ovflg', // FaultForwarder::forward_record
+  eventqFull: 'ovflg', // Smmuv3::push_event
+  virtioDevice: 'qemu-9.2',
+  bootBypass: true,
+  btm: 'masked',
+};
+
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */
 const STAGE1 = { IDR0: 0x0d44101a, IDR1: 0x02730010, IDR3: 0x1404, IDR5: 0x74 } as const;
 
@@ -73,15 +183,20 @@ export const vmmProfiles = {
     about: 'plain QEMU: registers, queues and translation are emulated, devices too', source: 'QEMU 9.2 hw/arm/smmuv3.c, smmu-common.c',
     hardware: 'qemu-11', idr: STAGE1, policies: { ...QEMU, strategy: 'trap-emulate' } },
   'qemu-accel': {
-    about: 'QEMU arm-smmuv3,accel=on: nested over iommufd, one command in a call', source: 'QEMU hw/arm/smmuv3-accel.c of 2026',
+    about: 'QEMU arm-smmuv3,accel=on: nested over iommufd, one command in a call', source: 'QEMU of 2026 hw/arm/smmuv3-accel.c smmuv3_accel_install_ste, smmuv3_accel_issue_inv_cmd; hw/arm/smmuv3.c smmuv3_cmdq_consume',
     hardware: 'qemu-11', idr: STAGE1, policies: QEMU },
   openvmm: {
-    about: 'OpenVMM: nested over iommufd, runs of commands in a call', source: 'microsoft/openvmm SMMUv3 emulator, August 2026',
-    hardware: 'qemu-11', idr: { IDR0: 0x0544101a, IDR1: 0x02730010, IDR3: 0x0, IDR5: 0x15 },
-    policies: { ...QEMU, batch: 'run', failure: 'ill-at-start', badSte: 'abort', beforeVdevice: 'local', vsid: 'rebinds', smmuen: 'reattaches', checks: 'openvmm' } },
+    about: 'OpenVMM: nested over iommufd, runs of commands in a call', source: 'microsoft/openvmm of 2026: vm/devices/iommu/smmu/src/emulator.rs SmmuDevice::new, process_cmdq; shared.rs; vfio_assigned_device/src/iommufd_nesting.rs',
+    hardware: 'qemu-11', idr: { IDR0: 0x0540101a, IDR1: 0x01080010, IDR3: 0x0, IDR5: 0x12, AIDR: 0x3 },
+    policies: OPENVMM },
   'cloud-hypervisor': {
-    about: 'Cloud Hypervisor: nested over iommufd, a failure invalidates all', source: 'cloud-hypervisor SMMUv3 backend, 2026',
-    hardware: 'qemu-11', idr: STAGE1, policies: { ...QEMU, failure: 'invalidate-all', checks: 'none' } },
+    about: 'Cloud Hypervisor: nested over iommufd, ID registers cut down to the host\'s, ranged CFGI ignored', source: 'cloud-hypervisor of 2026: devices/src/smmuv3.rs Smmuv3::set_host_id_regs, dispatch_command; devices/src/iommu/iommufd.rs; iommufd-ioctls',
+    hardware: 'qemu-11', idr: { IDR0: 0x094c101a, IDR1: 0x02730010, IDR3: 0x0, IDR5: 0x55, AIDR: 0x0 },
+    policies: CLOUD_HYPERVISOR },
+  'cloud-hypervisor-staged': {
+    about: 'a Cloud Hypervisor that stages nested HWPTs and invalidates all of a VM after a failure', source: 'a cloud-hypervisor tree of 2026: devices/src/iommu/iommufd.rs install_s1, resync',
+    hardware: 'qemu-11', idr: { IDR0: 0x094c101a, IDR1: 0x02730010, IDR3: 0x0, IDR5: 0x55, AIDR: 0x0 },
+    policies: { ...CLOUD_HYPERVISOR, install: 'replace', failure: 'resync' } },
   'qemu-cmdqv': {
     about: 'QEMU with a Tegra241 CMDQV: the guest owns a command queue of the hardware', source: 'QEMU hw/arm/tegra241-cmdqv.c of 2026',
     hardware: 'qemu-11', idr: STAGE1, policies: { ...QEMU, strategy: 'nested-cmdqv' } },

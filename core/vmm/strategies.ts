@@ -1,8 +1,11 @@
 /** The strategies: what each does at the points where VMMs differ. A point that a strategy leaves out is not its business. */
+import type { Platform } from '../driver/features.ts';
 import { own } from '../lookup.ts';
+import type { Context } from '../machine.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
-import type { Frame } from '../tasks/task.ts';
+import type { Frame, Next } from '../tasks/task.ts';
+import { virtioStrategy } from '../virtio-iommu/strategy.ts';
 import type { VmDevice } from '../vm/state.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { nestedStrategy } from './nested.ts';
@@ -14,6 +17,21 @@ export interface Strategy {
   readonly device: VmDevice['kind'];
   /** Why an assigned device cannot be served; it can, when absent. */
   readonly refusesAssigned?: string;
+  /** The VM has no emulated SMMU, whatever a scenario says. */
+  readonly noSmmus?: true;
+  /** Devices that the VMM has besides SMMUs, when the VM is made. */
+  create?(context: Context, vm: string): void;
+  /** A device that the VMM emulates comes. */
+  plugEmulated?(context: Context, vm: string, endpoint: string): void;
+  /** It goes. */
+  unplugEmulated?(context: Context, vm: string, endpoint: string): void;
+  /**
+   * The guest's drivers of what it has besides SMMUs: at power-on, for a new device, and before one goes.
+   * `after` is what the VMM does then; nothing is the answer where it is to go on at once.
+   */
+  boot?(vm: string, platform: Partial<Platform>): readonly Frame[];
+  found?(context: Context, vm: string, endpoint: string, after: readonly Frame[]): Next;
+  lost?(context: Context, vm: string, endpoint: string, after: readonly Frame[]): Next;
   /** Makes an assigned device ready, after its file is bound. */
   plug?(vm: string, endpoint: string): readonly Frame[];
   /** Takes it away again, before its file is closed. */
@@ -22,8 +40,8 @@ export interface Strategy {
   unplugged?(vm: string, smmu: string): readonly Frame[];
   /** Power-on of the guest. */
   reset?(state: State, vm: string): readonly Frame[];
-  /** GBPA or SMMUEN changed: where the devices of the SMMU are attached then. */
-  reattach?(vm: string, smmu: string): readonly Frame[];
+  /** GBPA or SMMUEN changed: where the devices of the SMMU are attached then, or only those that the guest has named. */
+  reattach?(vm: string, smmu: string, only?: 'seen'): readonly Frame[];
   /** CR0 was written. */
   enabled?(state: State, vm: string, smmu: string): readonly Frame[];
   /** What comes before the next command of the guest, and perhaps those behind it, are consumed. */
@@ -39,6 +57,7 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
   nested: nestedStrategy,
   'nested-cmdqv': nestedStrategy,
   'nested-swvcmdq': nestedStrategy,
+  'virtio-iommu': virtioStrategy,
   'tlbi-on-map': shadowStrategy,
 };
 

@@ -1,7 +1,7 @@
 /**
  * Events of assigned devices: the VMM reads the vEVENTQ of its vIOMMU, record by record, and the emulated SMMU
- * raises each as its own. A gap in the sequence numbers, or the mark for lost ones, is a line in its log: no VMM
- * makes an overflow of the guest's queue of it.
+ * raises each as its own. A gap in the sequence numbers, or the mark for lost ones, is a line in its log; whether it
+ * is an overflow of the guest's queue too goes by the VMM.
  */
 import { type FileKindRow, fileKind } from '../kernel/files.ts';
 import { hasVevents } from '../kernel/iommufd/veventq.ts';
@@ -12,6 +12,7 @@ import { numbers } from '../kernel/uapi/enums.ts';
 import { decodeStruct } from '../kernel/uapi/struct.ts';
 import type { Context } from '../machine.ts';
 import { eventRecordByNumber } from '../smmu/event-record.ts';
+import { markOverflow } from '../smmu/eventq.ts';
 import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
@@ -19,13 +20,16 @@ import { vmmTells } from '../vm/exits.ts';
 import { vmmUnit } from '../vm/state.ts';
 import { emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
+import { policiesOf } from './profiles.ts';
 
 /** Makes the vEVENTQ, as deep as the guest's Event queue, where there is none yet. */
 export function openEventQueue(state: State, vm: string, smmu: string): readonly Frame[] {
   const owner = vmOf(state, vm);
   const { viommu, veventq } = virtualSmmuOf(owner, smmu);
   if (viommu === 0 || veventq !== 0) return [];
-  const depth = 2 ** (reg(emulatedSmmu(state, smmu), 'EVENTQ_BASE') & 0x1f);
+  const { veventq: when } = policiesOf(owner.config);
+  const guests = 2 ** (reg(emulatedSmmu(state, smmu), 'EVENTQ_BASE') & 0x1f);
+  const depth = when === 'eventqen' ? guests : Number(when.slice('depth-'.length));
   const fields = { viommu_id: viommu, type: numbers.IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, veventq_depth: depth };
   const then = { do: 'veventq.made', vm, smmu };
   return [call(vm, owner.iommufd, 'IOMMU_VEVENTQ_ALLOC', fields, then)];
@@ -89,9 +93,14 @@ export const readRow: FrameRow<OfSmmu> = {
     const data = readFile(context, veventFd);
     if (data === undefined || data.length < HEADER.bytes) return;
     const { flags, sequence } = decodeStruct(HEADER, data.slice(0, HEADER.bytes));
-    if (flags === numbers.IOMMU_VEVENTQ_FLAG_LOST_EVENTS) vmmTells(context, vm, 'vEVENTQ overflowed', smmu);
-    else if (veventSeen >= 0 && sequence !== veventSeen + 1)
-      vmmTells(context, vm, 'vEVENTs lost', `${sequence - veventSeen - 1}`);
+    const full = flags === numbers.IOMMU_VEVENTQ_FLAG_LOST_EVENTS;
+    const gap = veventSeen >= 0 && sequence !== veventSeen + 1;
+    if (full) vmmTells(context, vm, 'vEVENTQ overflowed', smmu);
+    else if (gap) vmmTells(context, vm, 'vEVENTs lost', `${sequence - veventSeen - 1}`);
+    if ((full || gap) && policiesOf(owner.config).eventLoss === 'ovflg') {
+      const emulated = emulatedSmmu(context.state, smmu);
+      markOverflow(context, emulated, reg(emulated, 'EVENTQ_PROD'), reg(emulated, 'EVENTQ_CONS'));
+    }
     context.emit(vm, { type: 'vsmmu.changed', vm, smmu, set: { veventSeen: sequence } });
     if (data.length >= HEADER.bytes + RECORD_BYTES) raiseRecord(context, smmu, data.slice(HEADER.bytes));
   },

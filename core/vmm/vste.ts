@@ -26,25 +26,39 @@ type VsteFrame = Frame & OfDevice;
 
 /** The first time, the device gets its vDEVICE, with the StreamID it has now. */
 export const applyRow: FrameRow<VsteFrame> = {
-  run: ({ state }, frame) => {
+  run: ({ state, emit }, frame) => {
     const { vm, smmu, endpoint } = frame;
     const owner = findVm(state, vm);
     const device = owner?.devices[endpoint];
     if (owner === undefined || device === undefined) return;
+    if (frame['named'] === true && device.seen !== true)
+      emit(vm, { type: 'device.changed', vm, endpoint, set: { seen: true } });
     const install = { ...frame, do: 'vste.install' };
     const { viommu } = virtualSmmuOf(owner, smmu);
     if (viommu === 0) return;
     if (device.vdevice !== 0) return [install];
-    const fields = { viommu_id: viommu, dev_id: device.deviceId, virt_id: BigInt(device.streamId) };
-    return [call(vm, owner.iommufd, 'IOMMU_VDEVICE_ALLOC', fields, { ...frame, do: 'vste.bound' }), install];
+    return [bindDevice(state, frame), install];
   },
 };
+
+/** IOMMU_VDEVICE_ALLOC with the StreamID that the device has now. */
+export function bindDevice(state: State, frame: OfDevice & { readonly plug?: boolean }): Frame {
+  const { vm, smmu, endpoint, plug } = frame;
+  const owner = vmOf(state, vm);
+  const { deviceId, streamId } = deviceOf(owner, endpoint);
+  const { viommu } = virtualSmmuOf(owner, smmu);
+  const fields = { viommu_id: viommu, dev_id: deviceId, virt_id: BigInt(streamId) };
+  const then = { do: 'vste.bound', vm, smmu, endpoint, ...(plug === true ? { plug } : {}) };
+  return call(vm, owner.iommufd, 'IOMMU_VDEVICE_ALLOC', fields, then);
+}
 
 export const boundRow: FrameRow<VsteFrame> = {
   run: ({ state, emit }, frame) => {
     const { vm, smmu, endpoint } = frame;
     const { errno, out } = answerOf(frame);
-    if (errno !== undefined) return [failed(vm, smmu, `IOMMU_VDEVICE_ALLOC: ${errno}`)];
+    const why = `IOMMU_VDEVICE_ALLOC: ${errno}`;
+    if (errno !== undefined)
+      return [frame['plug'] === true ? { do: 'plug.refused', vm, why } : failed(vm, smmu, why)];
     const boundSid = deviceOf(vmOf(state, vm), endpoint).streamId;
     const set = { vdevice: Number(out['out_vdevice_id']), boundSid };
     emit(vm, { type: 'device.changed', vm, endpoint, set });
@@ -61,15 +75,22 @@ export const installRow: FrameRow<VsteFrame> = {
     const device = deviceOf(owner, endpoint);
     const smmu = emulatedSmmu(context.state, name);
     if (!enabled.smmu(smmu)) return attachShared(context.state, frame, gbpaTarget(context.state, name));
+    const { noSte, install } = policiesOf(owner.config);
     const words = readSte(context, smmu, device.streamId);
-    if (words === undefined) return;
+    if (words === undefined)
+      return noSte === 'abort' ? attachShared(context.state, frame, 'abort') : undefined;
     const [q0 = 0n, q1 = 0n] = doublewords(words);
     const config = Number((q0 >> 1n) & 7n);
     if ((q0 & 1n) === 0n || (config & 4) === 0) return attachShared(context.state, frame, 'abort');
     if (config === 4) return attachShared(context.state, frame, 'bypass');
-    if (config !== 5) return refuse(context, frame, `STE.Config=${config}`);
+    // Who parks a stream hands any of these to the kernel, which refuses all but stage 1.
+    const parks = install === 'park';
+    if (config !== 5 && !parks) return refuse(context, frame, `STE.Config=${config}`);
     const vste = [q0 & VSTE_ALLOWED[0], q1 & VSTE_ALLOWED[1]] as const;
-    return [allocate(context.state, vm, name, device, vste, { ...frame, do: 'vste.allocated' })];
+    return [
+      ...(parks ? attachShared(context.state, frame, 'abort') : []),
+      allocate(context.state, vm, name, device, vste, { ...frame, do: 'vste.allocated' }),
+    ];
   },
 };
 
@@ -110,9 +131,10 @@ export function attachShared(
   state: State,
   { vm, smmu, endpoint }: OfDevice,
   to: 'abort' | 'bypass',
+  own = 0,
 ): readonly Frame[] {
   const { abortHwpt, bypassHwpt } = virtualSmmuOf(vmOf(state, vm), smmu);
-  return [attach(state, { vm, smmu, endpoint }, to === 'abort' ? abortHwpt : bypassHwpt, to, 0)];
+  return [attach(state, { vm, smmu, endpoint }, to === 'abort' ? abortHwpt : bypassHwpt, to, own)];
 }
 
 /** VFIO_DEVICE_ATTACH_IOMMUFD_PT. @param own the HWPT is the device's own, and goes with its next attachment */
@@ -158,28 +180,33 @@ export const attachedRow: FrameRow<AttachedFrame> = {
     if (errno !== undefined) {
       const { badSte } = policiesOf(owner.config);
       const told = `VFIO_DEVICE_ATTACH_IOMMUFD_PT: ${errno}`;
-      return [...free(own), ...(badSte === 'ill' ? [failed(vm, smmu, told)] : [])];
+      const rest = to === 'abort' ? [] : attachShared(state, { vm, smmu, endpoint }, 'abort');
+      return [...free(own), ...(badSte === 'ill' ? [failed(vm, smmu, told)] : rest)];
     }
     const before = deviceOf(owner, endpoint).hwpt;
     emit(vm, { type: 'device.changed', vm, endpoint, set: { attached: to, hwpt: own } });
-    return free(before);
+    return before === own ? [] : free(before);
   },
 };
 
 /** Reads every vSTE again, or follows GBPA while the SMMU is off. */
-export const reattachRow: FrameRow<Frame & { readonly vm: string; readonly smmu: string }> = {
-  run: ({ state }, { vm, smmu }) => {
+export const reattachRow: FrameRow<
+  Frame & { readonly vm: string; readonly smmu: string; readonly only?: 'seen' }
+> = {
+  run: ({ state }, { vm, smmu, only }) => {
     const owner = findVm(state, vm);
     if (owner === undefined || virtualSmmuOf(owner, smmu).viommu === 0) return;
-    const { smmuen } = policiesOf(owner.config);
-    const on = smmuen === 'reattaches' && enabled.smmu(emulatedSmmu(state, smmu));
+    const { smmuen, gbpa } = policiesOf(owner.config);
+    const on = smmuen !== 'ignored' && enabled.smmu(emulatedSmmu(state, smmu));
     return Object.values(owner.devices)
       .filter(({ kind, smmu: behind, deviceId }) => kind === 'assigned' && behind === smmu && deviceId !== 0)
-      .flatMap(({ endpoint }): readonly Frame[] =>
-        on
-          ? [{ do: 'vste.apply', vm, smmu, endpoint }]
-          : attachShared(state, { vm, smmu, endpoint }, gbpaTarget(state, smmu)),
-      );
+      .filter(({ seen }) => only === undefined || seen === true)
+      .flatMap(({ endpoint, hwpt }): readonly Frame[] => {
+        if (on) return [{ do: 'vste.apply', vm, smmu, endpoint }];
+        // QEMU keeps the nested HWPT that the device leaves, until the next one.
+        const kept = gbpa === 'follows' ? hwpt : 0;
+        return attachShared(state, { vm, smmu, endpoint }, gbpaTarget(state, smmu), kept);
+      });
   },
 };
 

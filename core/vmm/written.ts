@@ -2,11 +2,11 @@
 import { consumeReady, fetchReady, performReady } from '../smmu/cmdq.ts';
 import { mainQueue } from '../smmu/command-queues.ts';
 import type { RegisterName } from '../smmu/registers.ts';
-import { reg } from '../smmu/regs.ts';
+import { enabled as isEnabled, reg } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { emulatedSmmu, findVm } from '../vm/vm.ts';
-import { policiesOf } from './profiles.ts';
+import { policiesOf, type VmmPolicies } from './profiles.ts';
 import { strategyOf } from './strategies.ts';
 
 const SMMUEN = 1;
@@ -28,16 +28,22 @@ export const writtenRow: FrameRow<WrittenFrame> = {
     const policies = policiesOf(owner.config);
     const { reattach, enabled } = strategyOf(policies.strategy);
     const work: Frame[] = [];
-    if (register === 'GBPA' && reg(smmu, 'GBPA') !== gbpa && policies.gbpa === 'follows')
-      work.push(...(reattach?.(vm, name) ?? []));
+    if (register === 'GBPA' && reg(smmu, 'GBPA') !== gbpa && followsGbpa(policies.gbpa, smmu))
+      work.push(...(reattach?.(vm, name, policies.gbpa === 'seen-while-off' ? 'seen' : undefined) ?? []));
     if (register === 'CR0') {
       const toggled = ((reg(smmu, 'CR0') ^ cr0) & SMMUEN) !== 0;
-      if (toggled && policies.smmuen === 'reattaches') work.push(...(reattach?.(vm, name) ?? []));
+      if (toggled && policies.smmuen !== 'ignored')
+        work.push(...(reattach?.(vm, name, policies.smmuen === 'seen' ? 'seen' : undefined) ?? []));
       work.push(...(enabled?.(state, vm, name) ?? []));
     }
     return hasCommands(smmu) ? [...work, { do: 'vsmmu.consume', vm, smmu: name }] : work;
   },
 };
+
+/** Whether attachments follow a write of GBPA now: it says where streams go while the SMMU is off (6.3.14). */
+function followsGbpa(policy: VmmPolicies['gbpa'], smmu: SmmuState): boolean {
+  return policy === 'follows' || (policy !== 'ignored' && !isEnabled.smmu(smmu));
+}
 
 /** Whether the emulated Command queue runs and holds something. */
 function hasCommands(smmu: SmmuState): boolean {

@@ -7,6 +7,8 @@ import type { Memory } from '../../core/memory/memory.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
 import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
+import type { Output } from './obligation.ts';
+import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
 
 /** A descriptor as a walk read it, and those above it. */
 export interface PathNode {
@@ -24,6 +26,8 @@ export interface TlbFill {
   readonly path: PathNode;
   /** Paths of the stage 2 entries through which its descriptors and its output were reached. */
   readonly others: readonly PathNode[];
+  /** Where it leads: an IPA where it holds stage 1 alone of two. */
+  readonly output: Output;
   /** seq of the oldest read it rests on. */
   readonly oldest: number;
   /** The last configuration change and stream for which its context was found right. */
@@ -40,6 +44,8 @@ export interface Fills {
   readonly configPlaces: Map<string, number>;
   /** Entries that hold stage 1, by the stage 2 descriptors they rest on. */
   readonly through: Map<number, Set<number>>;
+  /** The same entries by where they lead. */
+  readonly guest: OutputIndex<TlbFill>;
   /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
   readonly dropped: Map<number, PathNode>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -60,6 +66,7 @@ export function newFills(): Fills {
     walkPlaces: new Map(),
     configPlaces: new Map(),
     through: new Map(),
+    guest: newOutputs(),
     dropped: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -107,7 +114,10 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   inner.set(place, entry.seq);
   const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
   for (const head of others) noteThrough(fills, head, entry.seq);
-  fills.tlb.set(entry.seq, { entry, path, others, oldest, verified: 0, verifiedStream: -1 });
+  const output = { pa: entry.pa, sizeLog2: entry.leaf ? entry.sizeLog2 : entry.granuleLog2 };
+  const fill: TlbFill = { entry, path, others, output, oldest, verified: 0, verifiedStream: -1 };
+  if (others.length > 0) addOutput(fills.guest, fill);
+  fills.tlb.set(entry.seq, fill);
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
 }
 
@@ -120,7 +130,9 @@ function noteThrough({ through }: Fills, head: PathNode, seq: number): void {
   }
 }
 
-function dropFill({ tlb, through }: Fills, seq: number): void {
+function dropFill({ tlb, through, guest }: Fills, seq: number): void {
+  const fill = tlb.get(seq);
+  if (fill !== undefined && fill.others.length > 0) removeOutput(guest, fill);
   for (const head of tlb.get(seq)?.others ?? []) {
     for (let node: PathNode | undefined = head; node !== undefined; node = node.up) {
       const present = through.get(node.pa);

@@ -278,6 +278,25 @@ export function tlbObligations(
   return found;
 }
 
+/** What is outstanding for leaves in a range, under one ASID (stage 1, no VMID) or VMID (stage 2). */
+export function tlbObligationsIn(
+  ledger: Ledger,
+  stage: 1 | 2,
+  tag: number,
+  range: { readonly start: bigint; readonly end: bigint },
+): readonly Obligation[] {
+  const found: Obligation[] = [];
+  const [vmid, asid] = stage === 1 ? [0, tag] : [tag, 0];
+  for (const regime of ['EL1', 'EL2_E2H'] as const) {
+    const bucket = ledger.tlb.get(contextKey(regime, stage, vmid, asid, false));
+    if (bucket !== undefined) candidates(bucket.slots, range, found);
+  }
+  // A slot of a wide range may only touch it.
+  return found.filter(({ structure, targets: [target] }) => {
+    return structure === 'leaf' && isTlb(target) && target.va >= range.start && target.va < range.end;
+  });
+}
+
 /** Everything outstanding that could leave a wrong STE, CD or level 1 descriptor for the stream. */
 export function configObligations(ledger: Ledger, streamId: number, substreamId = 0): readonly Obligation[] {
   if (ledger.config.size === 0) return [];

@@ -1,15 +1,19 @@
 /** Stalled accesses and their answers: one for each, and a retry only when it can succeed (IHI 0070 3.12.2, 4.7). */
 import type { EntryOf } from '../../core/event.ts';
+import { used } from '../../core/smmu/queue.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { freshAnswer } from './fresh.ts';
-import { deed, tell } from './tell.ts';
-import type { RuleRun, World } from './world.ts';
+import { byWriter, deed, tell } from './tell.ts';
+import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 interface Stalled {
   readonly entry: EntryOf<'access.stalled'>;
-  /** seq at which its record was in the queue; 0: not yet. */
+  /** seq at which its record was in the queue, and its pointer; 0: not yet. */
   written: number;
+  index: number;
+  /** Software freed the record. */
+  taken: { readonly seq: number; readonly cause: number } | undefined;
 }
 
 /** A run over all SMMUs. */
@@ -20,13 +24,12 @@ export function answers(world: World): RuleRun {
   const resumes = new Map<string, EntryOf<'command.fetched'>>();
   /** Records that wait, by the seq at which they were raised: their StreamID and STAG. */
   const raised = new Map<number, readonly [streamId: number, stag: number]>();
-  /** By SMMU: what software did last with its queues. */
-  const active = new Map<string, number>();
   return {
-    told: () => (world.machine.kernel == null ? [...told, ...unanswered(world, stalls, active)] : told),
+    told: () => (world.machine.kernel == null ? [...told, ...unanswered(world, stalls)] : told),
     handlers: {
       'access.stalled': (entry) => {
-        if (world.units.has(entry.smmu)) stalls.set(entry.seq, { entry, written: 0 });
+        if (world.units.has(entry.smmu))
+          stalls.set(entry.seq, { entry, written: 0, index: 0, taken: undefined });
       },
       'record.raised': ({ seq, streamId, stag }) => {
         if (stag !== undefined) raised.set(seq, [streamId, stag]);
@@ -36,11 +39,13 @@ export function answers(world: World): RuleRun {
         raised.delete(entry.raised ?? 0);
         if (about === undefined) return;
         for (const each of stalls.values())
-          if (each.entry.streamId === about[0] && each.entry.stag === about[1]) each.written = entry.seq;
+          if (each.entry.streamId === about[0] && each.entry.stag === about[1]) recorded(each, entry);
       },
       'record.withdrawn': (entry) => raised.delete(entry.raised),
-      'register.written': ({ smmu, register, seq }) => {
-        if (register === 'CMDQ_PROD' || register === 'EVENTQ_CONS') active.set(smmu, seq);
+      'register.written': (entry) => {
+        const unit = world.units.get(entry.smmu);
+        if (entry.register === 'EVENTQ_CONS' && unit !== undefined && stalls.size > 0)
+          freed(stalls, unit, entry);
       },
       'command.fetched': (entry) => {
         if (entry.command === 'CMD_RESUME') resumes.set(entry.smmu, entry);
@@ -85,25 +90,33 @@ function futile(
   );
 }
 
-/** Software went on with its queues after the record was there. */
-function unanswered(
-  world: World,
+function recorded(stalled: Stalled, { seq, index }: EntryOf<'record.written'>): void {
+  stalled.written = seq;
+  stalled.index = index;
+}
+
+function freed(
   stalls: ReadonlyMap<number, Stalled>,
-  active: ReadonlyMap<string, number>,
-): readonly Finding[] {
-  return [...stalls.values()].flatMap(({ entry, written }) => {
-    const last = active.get(entry.smmu) ?? 0;
-    if (written === 0 || last < written) return [];
-    const { smmu, streamId, stag, endpoint, iova } = entry;
+  unit: Unit,
+  { seq, cause, old, value }: EntryOf<'register.written'>,
+): void {
+  const ring = ringOf(unit, 'EVENTQ');
+  const count = used(ring, Number(value), Number(old));
+  for (const stalled of stalls.values())
+    if (stalled.entry.smmu === unit.name && stalled.written !== 0)
+      if (used(ring, stalled.index, Number(old)) < count) stalled.taken ??= { seq, cause };
+}
+
+/** Software took the record, and the access waits on. */
+function unanswered(world: World, stalls: ReadonlyMap<number, Stalled>): readonly Finding[] {
+  return [...stalls.values()].flatMap(({ entry, written, taken }) => {
+    if (taken === undefined) return [];
+    const { streamId, stag, endpoint, iova } = entry;
     return [
       tell(world, {
         rule: 'I11',
         title: `stall-not-answered: ${endpoint} waits at ${hex(iova)}`,
-        blame: {
-          seq: last,
-          actor: 'software',
-          what: `went on with the queues of ${smmu}, the stall left as it was`,
-        },
+        blame: byWriter(world, taken, 'freed the record of the stall, and never answered it'),
         needed: `CMD_RESUME StreamID=${hex(streamId)} STAG=${stag}, or CMD_STALL_TERM of the stream`,
         notes: [
           `${world.at(entry.seq)} stalled: ${entry.reason}`,

@@ -21,28 +21,34 @@ type Fill = EntryOf<'tlb.filled'>;
 interface Trusted {
   readonly fill: Fill;
   readonly unit: Unit;
-  /** seq of the change, and what it was. */
+  /** seq of the change. */
   readonly change: number;
-  readonly what: string;
+  readonly before: bigint;
+  readonly after: bigint;
   broadcast:
     | { readonly seq: number; readonly actor: string; readonly operation: string; readonly why: string }
     | undefined;
 }
 
-/** Descriptors that are remembered. */
+/** Descriptors, changes and commands that are remembered. */
 const FILLS_MAX = 4096;
+const COMMANDS_MAX = 512;
+
+type Fetched = EntryOf<'command.fetched'>;
 
 /** A run over all SMMUs. */
 export function broadcastTrust(world: World): RuleRun {
   /** By the address of the descriptor. */
   const fills = new Map<number, Fill>();
   const changed = new Map<number, Trusted>();
-  const covered = (unit: Unit, scopes: readonly Scope[]): readonly Trusted[] =>
-    [...changed.values()].filter(
-      (each) =>
-        each.unit === unit &&
-        scopes.some((scope) => scope.kind === 'tlb' && tlbMismatch(scope, each.fill) === undefined),
-    );
+  /** The latest invalidations, a ring: what they cover is asked when a broadcast comes, which is seldom. */
+  const recent: Fetched[] = [];
+  let next = 0;
+  let marked = 0;
+  const covers = (entry: Fetched, { unit, fill, change }: Trusted): boolean =>
+    entry.smmu === unit.name &&
+    entry.seq > change &&
+    scopesOf(wordsOf(entry.lo, entry.hi), scopeEnvOf(unit)).some((scope) => reaches(scope, fill));
   return {
     told: () => [...changed.values()].flatMap((each) => trusted(world, each)),
     handlers: {
@@ -52,43 +58,47 @@ export function broadcastTrust(world: World): RuleRun {
       },
       'memory.written': ({ pa, value, old, seq, actor }) => {
         const fill = fills.get(pa);
-        const unit = fill === undefined ? undefined : world.units.get(fill.smmu);
-        if (
-          fill === undefined ||
-          unit === undefined ||
-          value === old ||
-          (old & 1n) === 0n ||
-          actor === fill.smmu
-        )
-          return;
-        const what = showChange({ seq, actor, pa, before: old, after: value });
-        changed.set(pa, { fill, unit, change: seq, what, broadcast: undefined });
+        if (fill === undefined || value === old || (old & 1n) === 0n || actor === fill.smmu) return;
+        const unit = world.units.get(fill.smmu);
+        if (unit === undefined) return;
+        if (changed.size >= FILLS_MAX) changed.delete(changed.keys().next().value ?? 0);
+        changed.set(pa, { fill, unit, change: seq, before: old, after: value, broadcast: undefined });
       },
       'cpu.tlbi': (entry) => {
         const row = own(broadcasts, entry.operation);
-        if (row === undefined || changed.size === 0) return;
-        for (const unit of world.units.values()) {
-          const why = ignoredBecause(unit);
-          if (why === undefined) continue;
-          const scope = broadcastScope(
-            row,
-            broadcastMessage(row, entry),
-            unit.features,
-            vmidWildcard(unit.bare),
-          );
+        if (row === undefined) return;
+        for (const [pa, each] of changed) {
+          const why = ignoredBecause(each.unit);
+          if (why === undefined || each.broadcast !== undefined) continue;
+          const { features, bare } = each.unit;
+          const message = broadcastMessage(row, entry);
+          if (!reaches(broadcastScope(row, message, features, vmidWildcard(bare)), each.fill)) continue;
+          if (recent.some((command) => covers(command, each))) {
+            changed.delete(pa);
+            continue;
+          }
           const { seq, actor, operation } = entry;
-          for (const each of covered(unit, [scope])) each.broadcast ??= { seq, actor, operation, why };
+          each.broadcast = { seq, actor, operation, why };
+          marked += 1;
         }
       },
-      'command.fetched': ({ smmu, command, lo, hi }) => {
-        const unit = world.units.get(smmu);
-        if (unit === undefined || changed.size === 0 || !command.startsWith('CMD_TLBI')) return;
-        for (const { fill } of covered(unit, scopesOf(wordsOf(lo, hi), scopeEnvOf(unit))))
-          changed.delete(fill.descriptorPa);
+      'command.fetched': (entry) => {
+        if (!entry.command.startsWith('CMD_TLBI')) return;
+        recent[next] = entry;
+        next = (next + 1) % COMMANDS_MAX;
+        if (marked === 0) return;
+        for (const [pa, each] of changed) {
+          if (each.broadcast === undefined || !covers(entry, each)) continue;
+          changed.delete(pa);
+          marked -= 1;
+        }
       },
     },
   };
 }
+
+const reaches = (scope: Scope, fill: Fill): boolean =>
+  scope.kind === 'tlb' && tlbMismatch(scope, fill) === undefined;
 
 const PTM = 1 << 2;
 
@@ -97,8 +107,10 @@ function ignoredBecause({ features, bare }: Unit): string | undefined {
   return ((bare.regs['CR2'] ?? 0) & PTM) !== 0 ? 'CR2.PTM=1' : undefined;
 }
 
-function trusted(world: World, { unit, change, what, broadcast }: Trusted): readonly Finding[] {
+function trusted(world: World, trust: Trusted): readonly Finding[] {
+  const { unit, fill, change: seq, before, after, broadcast } = trust;
   if (broadcast === undefined) return [];
+  const what = showChange({ seq, actor: '', pa: fill.descriptorPa, before, after });
   const { operation, why } = broadcast;
   return [
     tell(world, {
@@ -108,8 +120,8 @@ function trusted(world: World, { unit, change, what, broadcast }: Trusted): read
       blame: deed(broadcast, `TLBI ${operation} broadcast for ${what}: ${unit.name} does not take part`),
       needed: 'the CMD_TLBI_* that says the same, and CMD_SYNC',
       nearest: { seq: broadcast.seq, why: `the broadcast was not for ${unit.name}: ${why}` },
-      notes: [`${world.at(change)} ${what}`, knownFrom(world, unit, 'IDR0.BTM')],
-      lost: [change, broadcast.seq],
+      notes: [`${world.at(seq)} ${what}`, knownFrom(world, unit, 'IDR0.BTM')],
+      lost: [seq, broadcast.seq],
     }),
   ];
 }

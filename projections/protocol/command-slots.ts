@@ -4,12 +4,13 @@
  * queue has stopped with an error may be mended (7.1); the SMMU's own stores (an MSI into the slot of its
  * CMD_SYNC) come at consumption.
  */
+import type { EntryOf } from '../../core/event.ts';
 import { commandName } from '../../core/smmu/command.ts';
 import { entryAddress, indexOf, pointer, type Queue, used } from '../../core/smmu/queue.ts';
 import { activeErrors, reg } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
-import { deed, tell } from './tell.ts';
+import { byWriter, deed, tell } from './tell.ts';
 import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 interface Slot {
@@ -90,16 +91,17 @@ function publish(
   world: World,
   told: Finding[],
   slots: Slots,
-  { seq, actor, value }: { readonly seq: number; readonly actor: string; readonly value: bigint },
+  entry: Pick<EntryOf<'register.written'>, 'seq' | 'cause' | 'value' | 'register'>,
 ): void {
   const ring = slots.ring ?? ringOf(slots.unit, 'CMDQ');
   slots.ring = ring;
   const from = slots.prod;
-  slots.prod = Number(value);
+  slots.prod = Number(entry.value);
   const count = used(ring, slots.prod, from);
-  const forgotten = count === 0 && slots.fresh.has(indexOf(ring, from));
-  slots.fresh.clear();
-  if (forgotten) told.push(nothing(world, slots, from, { seq, actor }));
+  // Not where the queue is enabled with commands that stand there already.
+  const forgotten = entry.register === 'CMDQ_PROD' && count === 0 && slots.fresh.has(indexOf(ring, from));
+  if (entry.register === 'CMDQ_PROD') slots.fresh.clear();
+  if (forgotten) told.push(nothing(world, slots, from, entry));
   if (count > 2 ** ring.sizeLog2) return;
   // One finding for a write of PROD, whatever it passed.
   let late = false;
@@ -108,10 +110,10 @@ function publish(
     const index = indexOf(ring, at);
     const words = Array.from(world.watch.memory.readWords(entryAddress(ring, at), 4));
     if (!isUnwritten(slots, index, words)) {
-      slots.published.set(index, { pointer: at, words, published: seq });
+      slots.published.set(index, { pointer: at, words, published: entry.seq });
     } else if (!late) {
       late = true;
-      told.push(unwritten(world, slots, at, words, { seq, actor }));
+      told.push(unwritten(world, slots, at, words, entry));
     }
   }
 }
@@ -128,13 +130,13 @@ function nothing(
   world: World,
   { unit }: Slots,
   at: number,
-  by: { readonly seq: number; readonly actor: string },
+  by: { readonly seq: number; readonly cause: number },
 ): Finding {
   return tell(world, {
     rule: 'I7',
     title: `published-nothing: slot ${hex(at)} of ${unit.name}.cmdq`,
     consequence: 'isolation',
-    blame: deed(by, `CMDQ_PROD = ${hex(at)} again, with new commands stored from that slot on`),
+    blame: byWriter(world, by, `CMDQ_PROD = ${hex(at)} again, with new commands stored from that slot on`),
     needed: 'CMDQ_PROD behind the last command, with its wrap bit turned at each lap',
   });
 }
@@ -144,14 +146,14 @@ function unwritten(
   { unit }: Slots,
   at: number,
   words: readonly number[],
-  by: { readonly seq: number; readonly actor: string },
+  by: { readonly seq: number; readonly cause: number },
 ): Finding {
   const old = words.every((word) => word === 0) ? 'zeros' : `the ${commandName(words)} of the lap before`;
   return tell(world, {
     rule: 'I5',
     title: `published-before-written: slot ${hex(at)} of ${unit.name}.cmdq`,
     consequence: 'isolation',
-    blame: deed(by, `CMDQ_PROD passed slot ${hex(at)}, where ${old} stood`),
+    blame: byWriter(world, by, `CMDQ_PROD passed slot ${hex(at)}, where ${old} stood`),
     needed: 'the command in memory first, a barrier, then CMDQ_PROD',
     notes: ['what the slot holds when CMDQ_PROD passes it is what the SMMU may execute (IHI 0070 3.5.2)'],
   });

@@ -11,7 +11,7 @@ import { regValue } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { knownFrom } from './id-reads.ts';
-import { deed, tell } from './tell.ts';
+import { byWriter, tell } from './tell.ts';
 import type { RuleRun, Unit, World } from './world.ts';
 
 interface Bits {
@@ -98,14 +98,13 @@ function notOffered(
   world: World,
   unit: Unit,
   offered: string,
-  entry: { readonly seq: number; readonly actor: string },
+  entry: { readonly seq: number; readonly cause: number },
   what: string,
 ): Finding {
   return tell(world, {
     rule: 'I10',
     title: `register-not-offered: ${unit.name} without ${offered}`,
-    actor: 'software',
-    blame: deed(entry, what),
+    blame: byWriter(world, entry, what),
     needed: `${offered} read, and only what it offers used`,
     notes: [knownFrom(world, unit, offered)],
   });

@@ -9,7 +9,7 @@ import { reg } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { invalidates, makesUpFor, wordsOf } from './scopes.ts';
-import { type Deed, deed, tell } from './tell.ts';
+import { byWriter, type Deed, deed, tell } from './tell.ts';
 import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 interface Lost {
@@ -86,7 +86,7 @@ export function lostCommands(world: World): RuleRun {
       'endpoint.reset': ({ endpoint }) => {
         for (const each of lost) if (each.endpoint === endpoint) lost.delete(each);
       },
-      'register.written': (entry) => written(losses, entry),
+      'register.written': (entry) => registerWritten(losses, entry),
       'sync.completed': (entry) => {
         if (entry.queue !== undefined) return;
         for (const each of lost)
@@ -135,7 +135,7 @@ function refused(losses: Losses, entry: EntryOf<'command.rejected'>): void {
   });
 }
 
-function written(losses: Losses, entry: EntryOf<'register.written'>): void {
+function registerWritten(losses: Losses, entry: EntryOf<'register.written'>): void {
   const unit = losses.world.units.get(entry.smmu);
   if (unit === undefined) return;
   const { register, value, old } = entry;
@@ -160,7 +160,11 @@ function acknowledged(losses: Losses, unit: Unit, entry: EntryOf<'register.writt
       }
       each.state = 'gone';
       const [was, is] = [commandName(each.words), commandName(Array.from(now))];
-      each.blame = deed(entry, `acknowledged CMDQ_ERR with ${is} in the slot of the refused ${was}`);
+      each.blame = byWriter(
+        world,
+        entry,
+        `acknowledged CMDQ_ERR with ${is} in the slot of the refused ${was}`,
+      );
       continue;
     }
     lost.delete(each);
@@ -168,7 +172,8 @@ function acknowledged(losses: Losses, unit: Unit, entry: EntryOf<'register.writt
       tell(world, {
         rule: 'I6',
         title: `error-not-mended: ${unit.name} CMDQ_ERR at slot ${hex(each.index)}`,
-        blame: deed(
+        blame: byWriter(
+          world,
           entry,
           `acknowledged CMDQ_ERR with the refused ${commandName(each.words)} still in its slot`,
         ),
@@ -190,7 +195,11 @@ function disabled(losses: Losses, unit: Unit, entry: EntryOf<'register.written'>
     const words = Array.from(losses.world.watch.memory.readWords(entryAddress(ring, index), 4));
     if (!invalidates(words, unit)) continue;
     const why = 'the queue was disabled before it was consumed';
-    const blame = deed(entry, `CMDQEN=0 with ${commandName(words)} of slot ${hex(index)} not consumed`);
+    const blame = byWriter(
+      losses.world,
+      entry,
+      `CMDQEN=0 with ${commandName(words)} of slot ${hex(index)} not consumed`,
+    );
     add(losses, { unit, words, about: [entry.seq], index, why, state: 'refused', blame, confirmed: 0 });
   }
 }

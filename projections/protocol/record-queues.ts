@@ -17,7 +17,7 @@ import {
 import { reg } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
-import { type Deed, deed, tell } from './tell.ts';
+import { byWriter, type Deed, deed, tell } from './tell.ts';
 import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
 type Name = Exclude<QueueName, 'CMDQ'>;
@@ -192,7 +192,7 @@ function consumed(
   const { unit, name, written, loaded, passed } = consumer;
   const [ring, prod] = pointers(consumer);
   const [cons, before] = [Number(entry.value), Number(entry.old)];
-  const by = deed(entry, `${name}_CONS = ${hex(cons)}`);
+  const by = byWriter(world, entry, `${name}_CONS = ${hex(cons)}`);
   const count = isConsistent(ring, prod, cons) ? used(ring, cons, before) : 0;
   for (let step = 0; step < Math.min(count, 2 ** ring.sizeLog2); step += 1) {
     const at = indexOf(ring, pointer(ring, before + step));
@@ -204,7 +204,8 @@ function consumed(
   consumer.lastCons = by;
   if (prod >= OVFLG === cons >= OVFLG) consumer.overflown = undefined;
   else
-    consumer.overflown ??= deed(
+    consumer.overflown ??= byWriter(
+      world,
       entry,
       `${by.what}: OVACKFLG does not follow OVFLG of ${unit.name}.${name}_PROD`,
     );

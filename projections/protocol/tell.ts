@@ -49,7 +49,7 @@ export function tell(world: World, broken: Broken): Finding {
       commands: [],
       nearest: {
         position: nearest === undefined || nearest.seq === null ? null : at(nearest.seq),
-        why: nearest?.why ?? 'nothing like it was done',
+        why: nearest?.why ?? '',
       },
     },
     obligations: [],
@@ -70,4 +70,14 @@ function placeOf({ stimulus }: World, { seq }: Deed): { readonly line?: number }
 /** An entry as a deed. */
 export function deed({ seq, actor }: Pick<Entry, 'seq' | 'actor'>, what: string): Deed {
   return { seq, actor, what };
+}
+
+/** A write of a register, which the SMMU states, as the deed of who wrote it. */
+export function byWriter(
+  { stimulus, machine }: World,
+  { seq, cause }: Pick<Entry, 'seq' | 'cause'>,
+  what: string,
+): Deed {
+  if (stimulus?.type === 'mmio.write' && stimulus.seq === cause) return { seq, actor: stimulus.actor, what };
+  return { seq, actor: machine.kernel == null ? 'software' : 'kernel', what };
 }

@@ -16,9 +16,11 @@ const parts: Readonly<Record<string, () => Promise<Part>>> = {
   machine: () => import('./machine.ts'),
   smmu: () => import('./smmu.ts'),
   pipeline: () => import('./pipeline.ts'),
+  questions: () => import('./questions.ts'),
   import: () => import('./import.ts'),
   iommufd: () => import('./iommufd.ts'),
   rules: () => import('./rules.ts'),
+  actors: () => import('./actors.ts'),
 };
 
 const RESULT = 'rows ';

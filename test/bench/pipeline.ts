@@ -62,7 +62,11 @@ function* driver(): Generator<Stimulus> {
   }
 }
 
-async function record(file: string): Promise<Row> {
+/** Records the driver's history of at least `entries` in a new store; gives what it took. */
+export async function recordDriver(
+  file: string,
+  entries: number,
+): Promise<{ readonly stimuli: number; readonly head: number; readonly ms: number }> {
   const config = machine();
   const session = new Session(await openStores(file));
   const branch = session.log.createRoot('main', config, 'bench');
@@ -76,11 +80,20 @@ async function record(file: string): Promise<Row> {
       if (recorder.waiting < COMMIT) continue;
       recorder.commit().catch(() => {});
       await recorder.room();
-      if (recorder.head >= ENTRIES) break;
+      if (recorder.head >= entries) break;
     }
     await recorder.finish();
   });
   const { head } = recorder;
+  await session.close();
+  return { stimuli, head, ms };
+}
+
+async function record(file: string): Promise<Row> {
+  const { stimuli, head, ms } = await recordDriver(file, ENTRIES);
+  const session = new Session(await openStores(file));
+  const [branch] = session.log.branches();
+  if (branch === undefined) throw new Error('the store has a branch');
   const plain = plainRate(session, branch, Math.min(head, 500_000));
   await session.close();
   const rate = (stimuli / ms) * 1000;

@@ -25,7 +25,8 @@ describe.each(reportCases)('$name', ({ name, rule, verdict, log }) => {
     if (found === undefined) throw new Error(`expected a finding of ${rule}, ${verdict}`);
     const text = report(found);
     for (const line of text.split('\n')) {
-      expect(line.length).toBeLessThanOrEqual(80);
+      // A key is never folded.
+      if (!line.startsWith('SUMMARY: ')) expect(line.length).toBeLessThanOrEqual(80);
       expect(line).toBe(line.trimEnd());
     }
     expect(text.split('\n').filter((line) => line.startsWith('SUMMARY: '))).toEqual([

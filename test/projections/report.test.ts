@@ -122,3 +122,43 @@ describe('the report of reused memory', () => {
     expect(text).toContain('Verdict: could-be-used (isolation)   rule I2');
   });
 });
+
+describe('the report of broken protocol', () => {
+  const text = textOf({ ...dma(0x9000) }, dma(0xa000), {
+    type: 'mmio.write',
+    smmu: 'smmu0',
+    offset: 0x100ac,
+    size: 4,
+    value: 1n,
+    actor: 'cpu0',
+    line: 12,
+  });
+
+  it('reads like this', () => {
+    expect(relabelled(text)).toMatchInlineSnapshot(`
+      "==================================================================
+      BUG: backwalk: idle-with-records: 1 left in smmu0.EVENTQ
+       position main@1_   rule I7
+
+      What was done:
+       main@1_        cpu0       EVENTQ_CONS = 0x1, and no look at EVENTQ_PROD after
+                                 it
+                                 line 12
+
+      Needed:
+       EVENTQ_PROD loaded again after draining; rest only when it equals EVENTQ_CONS
+
+      Notes:
+       the interrupt comes when the queue goes from empty to non-empty: none is to
+           come now
+
+      Verdict: protocol (availability)   rule I7
+      SUMMARY: idle-with-records I7 protocol by cpu0
+      Next:      backwalk show main@1_
+                 backwalk fork fix main@2_
+      Reproduce: backwalk check main@3..main@1_ --explain
+      ==================================================================
+      "
+    `);
+  });
+});

@@ -116,6 +116,22 @@ describe('an index', () => {
     }),
   );
 
+  it('keeps what follows the last run, and takes it up again when it fits the log', {
+    timeout: 60_000,
+  }, async () => {
+    await withIndex((_log, index) => {
+      index.grow(2);
+      index.keep();
+    });
+    await withIndex(async (log, index) => {
+      await log.append(2, log.head(2), longStory({ seed: 9, from: log.head(2) + 1 }).more(log.head(2) + 3000))
+        .durable;
+      index.grow(2);
+      index.keep();
+    });
+    await withIndex((log, index) => expectAll(log, index));
+  });
+
   it('takes only as much as it needs', () =>
     withIndex((_log, index) => {
       const start = performance.now();

@@ -1,4 +1,4 @@
-/** A process maps memory for a device, unmaps it with a driver that forgets the TLB, and gives the memory back. */
+/** Bad stories of a host's kernel: its own driver forgets the TLB, or a VMM forgets what its guest asked for. */
 import type { ScenarioLine } from '../../adapters/scenario/scenario.ts';
 
 const IOVA = '0x10000';
@@ -34,4 +34,20 @@ export const unmapWithQuirk: readonly ScenarioLine[] = [
   },
   { op: 'mem.free', va: '$ram' },
   dma,
+];
+
+const guest = { vm: 'vm0', endpoint: 'nic0' } as const;
+const guestDma: ScenarioLine = { op: 'guest.dma', ...guest, iova: '$iova', bytes: 8, access: 'read' };
+
+/** A guest unmaps, and its VMM does not tell the kernel. */
+export const guestUnmap: readonly ScenarioLine[] = [
+  { op: 'machine', endpoints: [{ name: 'nic0', streamId: 8 }], kernel: {} },
+  { op: 'vm.create', vm: 'vm0', profile: 'qemu-accel' },
+  { op: 'vm.plug', ...guest, streamId: 16 },
+  { op: 'guest.boot', vm: 'vm0' },
+  { op: 'guest.map', ...guest, bytes: 4096, save: { iova: 'iova' } },
+  guestDma,
+  { op: 'set', path: 'vm0.quirks.swallow-invalidations', value: true },
+  { op: 'guest.unmap', ...guest, iova: '$iova', bytes: 4096 },
+  guestDma,
 ];

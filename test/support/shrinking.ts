@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { ScenarioLine } from '../../adapters/scenario/scenario.ts';
 import { shrinkLines } from '../../adapters/shrink/shrink.ts';
-import { type Shown, tryLines } from '../../adapters/shrink/trial.ts';
+import { type Shown, targetOf, tryLines } from '../../adapters/shrink/trial.ts';
 import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import { Simulation } from '../../core/simulation.ts';
@@ -73,7 +73,7 @@ export interface Shrunk {
 export function shrunkTo({ machine, entries }: BadStory, finding: Finding): Shrunk {
   const { lines, problem } = exported(machine, entries);
   if (problem !== undefined) throw new Error(`cannot export at ${problem.recorded.seq}`);
-  const target = { rule: finding.rule, summary: summaryOf(finding) };
+  const target = targetOf(finding);
   let last: Shrunk | undefined;
   for (const { best, trials } of shrinkLines(lines, target))
     last = { from: lines.length, shown: best, trials };
@@ -84,5 +84,5 @@ export function shrunkTo({ machine, entries }: BadStory, finding: Finding): Shru
 /** Whether the finding is still shown without one of the lines. */
 export function canLose(lines: readonly ScenarioLine[], at: number, finding: Finding): boolean {
   const fewer = lines.filter((_, index) => index !== at);
-  return tryLines(fewer, { rule: finding.rule, summary: summaryOf(finding) }) !== undefined;
+  return tryLines(fewer, targetOf(finding)) !== undefined;
 }

@@ -128,10 +128,11 @@ function sourcesOf(
   fill: Fill,
   evidence: Evidence,
 ): readonly { readonly pa: number; readonly size: number; readonly read: number }[] {
-  if (fill.type === 'config.filled') return [{ pa: fill.pa, size: fill.words.length, read: fill.seq }];
+  const place = (pa: number): number => evidence.place(fill.smmu, pa, fill.seq);
+  if (fill.type === 'config.filled') return [{ pa: place(fill.pa), size: fill.words.length, read: fill.seq }];
   const walk = walkOf(fill, evidence);
-  if (walk.length === 0) return [{ pa: fill.descriptorPa, size: 8, read: fill.seq }];
-  return walk.map(({ pa, seq }) => ({ pa, size: 8, read: seq }));
+  if (walk.length === 0) return [{ pa: place(fill.descriptorPa), size: 8, read: fill.seq }];
+  return walk.map(({ pa, seq }) => ({ pa: place(pa), size: 8, read: seq }));
 }
 
 function refused(e: Refused, evidence: Evidence): readonly Reason[] {

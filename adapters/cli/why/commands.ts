@@ -70,7 +70,7 @@ function fetched(e: EntryOf<'command.fetched'>, evidence: Evidence): readonly Re
   const queue = commandQueueNamed(e.queue ?? 'CMDQ');
   const smmu = evidence.state(e.seq - 1).smmus[e.smmu];
   if (queue === undefined || smmu === undefined) return [];
-  const pa = entryAddress(ringOf(smmu, queue), e.index);
+  const pa = evidence.place(e.smmu, entryAddress(ringOf(smmu, queue), e.index), e.seq);
   return [...storedBy(evidence, pa, 16, e.seq), ...evidence.setTo('published by', e.smmu, queue.prod, e.seq)];
 }
 
@@ -212,7 +212,7 @@ function emptyQueue(
   at: number,
   evidence: Evidence,
 ): readonly Reason[] {
-  const pa = entryAddress(ring, pointer(ring, cons));
+  const pa = evidence.place(smmu, entryAddress(ring, pointer(ring, cons)), at);
   const [store] = evidence.stores(pa, ring.entryBytes, at);
   const moved = evidence.register(smmu, prod, at);
   const what = `the queue is empty: PROD has passed no command that CONS has not (slot at ${hex(pa)})`;

@@ -3,6 +3,7 @@ import { present } from '../../../core/assert.ts';
 import { type Entry, isStimulus } from '../../../core/event.ts';
 import type { Branch } from '../../../core/history/store.ts';
 import { memoryKeys } from '../../../core/history/touch.ts';
+import { inSpace } from '../../../core/memory/space.ts';
 import { touchingBack } from '../../changes.ts';
 import type { Session } from '../../session.ts';
 import { entryText } from '../entry-text.ts';
@@ -67,6 +68,12 @@ function factsOf(session: Session, branch: Branch, moment: number): Omit<Evidenc
     newest,
     stores: (pa, size, until) => storesOf(session, branch, pa, size, until),
     storesSince: (pa, size, from, until) => storesSince(session, branch, { pa, size }, from, until),
+    // Only SMMUs of VMs have a dot in their names, and a space of their own.
+    place: (smmu, address, seq) => {
+      if (!smmu.includes('.')) return address;
+      const state = session.seek(branch, seq);
+      return inSpace(state, state.smmus[smmu]?.config.space, address);
+    },
     register: (smmu, name, until) => changeOf(newest(`register:${smmu}.${name}`, until)),
   };
 }

@@ -9,9 +9,9 @@ export const fillRows: Rows = {
   'config.filled': { cite: 'IHI 0070 3.3', below: configFilled },
   'structure.fetched': {
     cite: 'IHI 0070 3.3',
-    below: (e, evidence) => storedBy(evidence, e.pa, e.words.length, e.seq),
+    below: (e, evidence) => storedBy(evidence, evidence.place(e.smmu, e.pa, e.seq), e.words.length, e.seq),
   },
-  'descriptor.fetched': { cite: TABLES, below: (e, evidence) => storedBy(evidence, e.pa, 8, e.seq) },
+  'descriptor.fetched': { cite: TABLES, below: (e, evidence) => descriptor(e, evidence).below?.() ?? [] },
   'atc.filled': { cite: 'IHI 0070 3.9', below: (e, evidence) => restsOn(e, evidence) },
   'ats.answered': { cite: 'IHI 0070 3.9', below: (e, evidence) => restsOn(e, evidence) },
   'memory.read': { below: (e, evidence) => storedBy(evidence, e.pa, e.size, e.seq) },
@@ -56,7 +56,7 @@ function tlbFilled(e: EntryOf<'tlb.filled'>, evidence: Evidence): readonly Reaso
             seq: e.seq,
             role: `L${e.level}`,
             what: `[${hex(e.descriptorPa)}] is ${hex(e.descriptor)}`,
-            below: () => storedBy(evidence, e.descriptorPa, 8, e.seq),
+            below: () => storedBy(evidence, evidence.place(e.smmu, e.descriptorPa, e.seq), 8, e.seq),
           },
         ];
   const stage2 = [...new Set(e.rests ?? [])].flatMap((seq) => evidence.because('through stage 2', seq));
@@ -69,7 +69,7 @@ function descriptor(each: EntryOf<'descriptor.fetched'>, evidence: Evidence): Re
     role: `S${each.stage} L${each.level}`,
     what: `[${hex(each.pa)}] is ${hex(each.value)}`,
     entry: each,
-    below: () => storedBy(evidence, each.pa, 8, each.seq),
+    below: () => storedBy(evidence, evidence.place(each.smmu, each.pa, each.seq), 8, each.seq),
   };
 }
 
@@ -102,7 +102,8 @@ function endsWalk(each: Entry, stage: number, smmu: string): boolean {
 
 function configFilled(e: EntryOf<'config.filled'>, evidence: Evidence): readonly Reason[] {
   const stage2 = evidence.because('its address through stage 2', e.tlb2 ?? 0);
-  return [...storedBy(evidence, e.pa, e.words.length, e.seq), ...stage2, ...placedBy(e, evidence)];
+  const pa = evidence.place(e.smmu, e.pa, e.seq);
+  return [...storedBy(evidence, pa, e.words.length, e.seq), ...stage2, ...placedBy(e, evidence)];
 }
 
 /** What led to the address of a structure: the table's register, its level 1 descriptor, the STE. */

@@ -38,6 +38,8 @@ export interface Evidence {
   stores(pa: number, size: number, until: number): readonly Entry[];
   /** The stores into `[pa, pa + size)` with `from < seq <= until` that changed something, oldest first. */
   storesSince(pa: number, size: number, from: number, until: number): readonly Entry[];
+  /** Where an address of an SMMU lies in the machine's memory: that of a VM sees guest physical addresses. */
+  place(smmu: string, address: number, seq: number): number;
   /** The last change of a register up to `until`. */
   register(smmu: string, name: string, until: number): Entry | undefined;
   /** The entry as a reason, with what its type's row says below it. */

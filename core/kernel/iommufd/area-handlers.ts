@@ -4,7 +4,7 @@ import type { EntryOf } from '../../event.ts';
 import type { Handlers } from '../../machine.ts';
 import { openInner, openMap } from '../../parts.ts';
 import type { State } from '../../state.ts';
-import { type Areas, areasIn, pageOf } from './areas.ts';
+import { type Areas, areasIn, insertArea, pageOf, putAreas, removeAreas } from './areas.ts';
 import { giveGap, takeGap } from './gaps.ts';
 import { contextIn } from './object-handlers.ts';
 import type { Area, Context } from './state.ts';
@@ -23,7 +23,7 @@ export const areaHandlers: Pick<Handlers, AreaEvents> = {
     const areas = writable(context, added.ioas);
     const area = areaOf(added);
     takeGap(openMap(context, 'gaps'), added.ioas, areas, area);
-    insert(areas, area);
+    insertArea(areas, area);
   },
   'area.pinned': (state, { context, ioas, iova, pins }) => {
     replace(state, context, ioas, iova, (area) => [{ ...area, pins }]);
@@ -42,14 +42,7 @@ export const areaHandlers: Pick<Handlers, AreaEvents> = {
     const areas = writable(context, ioas);
     const removed = [...areasIn(areas, { start: iova, last })];
     giveGap(openMap(context, 'gaps'), ioas, areas, removed);
-    const lists = [...areas.range(pageOf(iova), pageOf(last) + 1)];
-    for (const [page, list] of lists) {
-      put(
-        areas,
-        page,
-        list.filter((area) => area.iova < iova || area.last > last),
-      );
-    }
+    removeAreas(areas, { start: iova, last });
   },
 };
 
@@ -89,18 +82,6 @@ function writable(context: Context, ioas: number): Areas {
   return openInner(openMap(context, 'areas'), ioas);
 }
 
-function insert(areas: Areas, area: Area): void {
-  const page = pageOf(area.iova);
-  const list = areas.get(page) ?? [];
-  const at = list.findIndex((each) => each.iova > area.iova);
-  put(areas, page, at < 0 ? [...list, area] : list.toSpliced(at, 0, area));
-}
-
-function put(areas: Areas, page: number, list: readonly Area[]): void {
-  if (list.length === 0) areas.delete(page);
-  else areas.set(page, list);
-}
-
 function replace(
   state: State,
   contextId: number,
@@ -114,10 +95,10 @@ function replace(
     list.find((each) => each.iova === iova),
     `area at ${iova}`,
   );
-  put(
+  putAreas(
     areas,
     pageOf(iova),
     list.filter((each) => each !== area),
   );
-  for (const each of by(area)) insert(areas, each);
+  for (const each of by(area)) insertArea(areas, each);
 }

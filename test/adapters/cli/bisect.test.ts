@@ -30,6 +30,7 @@ describe('bisect', () => {
     ['smmu0.ste[8].Config == S1 and not smmu0.evtq.size == 0', 'main@66'],
     ['count(access.*) > 1', 'main@38'],
     ['finding(*) or count(record.raised) >= 1', 'main@38'],
+    ['finding(coverage)', 'main@38'],
     ['not (smmu0.cmdq.prod < 2)', 'main@44'],
   ])('finds %s', async (when, position) => {
     const { code, out } = await bisect('--when', when, '--json', '..main@66');
@@ -77,7 +78,7 @@ describe('bisect', () => {
     ['smmu0.cmdq.cons ? 1', '--when: expected a path, a value or a comparison at column 16, found "? 1"'],
     ['smmu0.cmdq.conz > 1', '--when: path smmu0.cmdq.conz: expected one of'],
     ['smmu0.ste[8].Config > 1', '--when: expected numbers on both sides of >, found "S1" and "1"'],
-    ['finding(B30)', '--when: finding: expected a rule, I1 to I12, W or *, found "B30"'],
+    ['finding(B30)', '--when: finding: expected a rule of help rules, or *, found "B30"'],
     ['count(dmas)', '--when: count: expected a type such as tlb.filled, found "dmas"'],
   ])('refuses "%s"', async (when, expected) => {
     const { code, out, err } = await bisect('--when', when);

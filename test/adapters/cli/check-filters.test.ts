@@ -11,7 +11,7 @@ const SUMMARY = 'stale-translation-used I3 used-stale leaf by outside: TLBI_NH_V
 
 beforeAll(async () => {
   await shell.backwalk('run', shell.file('story.jsonl', jsonl(story())));
-});
+}, 60_000);
 
 const suppression = (fields: object): string => shell.file('suppress.jsonl', jsonl([fields]));
 

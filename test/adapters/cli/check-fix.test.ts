@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeCommand } from '../../../core/smmu/command-layout.ts';
 import type { Finding } from '../../../projections/finding.ts';
 import { shellLines } from '../../../projections/shell-lines.ts';
-import { unmapWithQuirk } from '../../support/kernel-story.ts';
+import { guestUnmap, unmapWithQuirk } from '../../support/kernel-story.ts';
 import { at, boot, dma, jsonl, machine, map, register, store, unmap } from '../story.ts';
 import { openShell, type Shell } from './backwalk.ts';
 
@@ -38,6 +38,7 @@ const cases: readonly Case[] = [
   { name: 'a wrong tag',           story: scenario('bad-asid-of-another'),       first: /^say instead of the command of main@\d+: CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000$/, verdicts: ['clean', 'clean'] },
   { name: 'a short range',         story: scenario('bad-range-one-page-short'),  first: /^say instead of .* NUM=3 ASID=5/, verdicts: ['clean', 'clean', 'clean'] },
   { name: 'Leaf=1 for a table',    story: scenario('bad-table-unlinked-leaf-1'), first: /^say instead of .*: CMD_TLBI_NH_VA ASID=5 Address=0x4000$/, verdicts: ['clean', 'clean'] },
+  { name: 'a quirk of a VMM',      story: jsonl(guestUnmap),                     first: /^set vm0\.quirks\.swallow-invalidations=false at main@\d+$/, verdicts: ['clean', 'clean'] },
   { name: 'a quirk of the driver', story: jsonl(unmapWithQuirk),                 first: /^set smmu0\.quirks\.skip-tlbi=false at main@\d+$/, verdicts: ['clean', 'clean'] },
 ];
 
@@ -83,7 +84,7 @@ describe('repairs', () => {
     expect(other).toMatchObject({ verdict: 'other', findings: 1 });
     expect(fixes.at(-1)).toMatchObject({ verdict: 'left', findings: 1 });
     const { out } = await shell.backwalk('check', '--fix');
-    expect(out.join('\n')).toContain('\nRepairs tried:\n clean: add after main@');
+    expect(out.join('\n')).toContain('\nRepairs tried:\n this one gone, 1 left: add after main@');
     for (const line of out) expect(line.length).toBeLessThanOrEqual(80);
   });
 

@@ -10,7 +10,7 @@ const file = join(shell.folder, 'out.jsonl');
 
 beforeAll(async () => {
   await shell.backwalk('run', shell.file('story.jsonl', jsonl(story())));
-});
+}, 60_000);
 
 /** Entries as `log --json` says them, without positions and lines. */
 async function logOf(branch: string): Promise<readonly string[]> {

@@ -40,6 +40,12 @@ describe('search', () => {
     expect(await positions('--cache', 'smmu0.tlb', '--type', 'cache.invalidated')).toEqual(['main@51']);
   });
 
+  it('finds where a rule was broken', async () => {
+    expect(await positions('--rule', 'I3')).toEqual(['main@38']);
+    expect(await positions('--rule', 'coverage', '--endpoint', 'nvme0', '--back')).toEqual(['main@38']);
+    expect(await positions('--rule', 'I3', '--type', 'dma')).toEqual([]);
+  });
+
   it('says so where nothing matches', async () => {
     const none = { code: 0, out: ['main@66  nothing matches'], err: [] };
     expect(await shell.backwalk('search', '--sid', '99')).toEqual(none);

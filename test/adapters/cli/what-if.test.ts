@@ -29,12 +29,11 @@ describe('rerun --quirk', () => {
   it('is compared by findings, outcomes and work', async () => {
     const { code, out, err } = await shell.backwalk('compare', 'main', 'broken');
     expect({ code, err }).toEqual({ code: 1, err: [] });
-    expect(`\n${out.join('\n')}\n`).toMatchInlineSnapshot(`
+    // What the rules find comes first, and there may be more rules one day.
+    expect(out.join('\n')).toContain('only here:  I3 used-stale stale-translation-used in DMA read by nic0');
+    const own = out.slice(out.findIndex((line) => line.includes('iova='))).join('\n');
+    expect(`\n${own}\n`).toMatchInlineSnapshot(`
       "
-      broken@890  beside main@924, which share 610 entries
-      broken@890  findings             0 | 1  *
-      broken@642  only here:  I3 used-stale stale-translation-used in DMA read by nic0
-      broken@642    (SID 0x8)
       main@650  nic0 read 8B iova=0x4000  abort F_TRANSLATION: level 3 descriptor is
       main@650    invalid
       broken@642  nic0 read 8B iova=0x4000  ok 0x7fc00000
@@ -64,7 +63,7 @@ describe('rerun --quirk', () => {
     const { out } = await shell.backwalk('compare', 'main', 'broken', '--json');
     const rows = out.map((line) => JSON.parse(line));
     expect(rows[0]).toEqual({ a: 'main@924', b: 'broken@890', shared: 610 });
-    expect(rows).toContainEqual({ findings: { a: 0, b: 1 } });
+    expect(rows.find((row) => 'findings' in row)?.findings.b).toBeGreaterThan(0);
     expect(rows.find((row) => 'finding' in row)).toMatchObject({ finding: 'I3', only: 'b' });
     expect(rows.find((row) => 'outcome' in row)).toEqual({
       outcome: 'nic0 read 8B iova=0x4000',
@@ -79,7 +78,7 @@ describe('rerun --quirk', () => {
     expect(code).toBe(0);
     expect(out).toEqual([
       'broken@890  beside broken@890, which share 890 entries',
-      'broken@890  findings             1 | 1',
+      expect.stringMatching(/^broken@890 {2}findings {13}(\d+) \| \1$/),
     ]);
   });
 

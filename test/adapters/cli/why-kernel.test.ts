@@ -1,4 +1,5 @@
 /** Why an ioctl ended as it did, on one small history: the check that the state shows, and who made it so. */
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ScenarioLine } from '../../../adapters/scenario/scenario.ts';
 import { jsonl } from '../story.ts';
@@ -133,5 +134,22 @@ describe('why of an ioctl', () => {
       main@271         (line 3)
       "
     `);
+  });
+});
+
+describe('why behind the SMMU of a VM', () => {
+  const vm = openShell();
+
+  beforeAll(async () => {
+    const scenario = new URL('../../scenario/good-vm-emulated-boot.jsonl', import.meta.url);
+    await vm.backwalk('run', fileURLToPath(scenario));
+  }, 60_000);
+
+  it('finds the stores of the guest, whose addresses are not those of the host', async () => {
+    const { out } = await vm.backwalk('search', '--type', 'command.fetched', '--back', '-n', '1', '--json');
+    const { position } = JSON.parse(out[0] ?? '{}');
+    const told = JSON.parse((await vm.backwalk('why', position, '--json', '--depth', '1')).out[0] ?? '{}');
+    expect(told.below.map(({ role }: { role: string }) => role)).toEqual(['stored by', 'published by']);
+    expect(told.below[0].what).toMatch(/^vm0 \[0x7/);
   });
 });

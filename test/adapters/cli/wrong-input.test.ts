@@ -62,7 +62,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      `expected one of ${VERBS}, scenario, paths, positions, findings, smmu, profiles, kernels, rules, choices, found "frob"`,
+      `expected one of ${VERBS}, scenario, paths, positions, questions, findings, smmu, profiles, kernels, rules, choices, found "frob"`,
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];

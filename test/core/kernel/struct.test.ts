@@ -1,6 +1,6 @@
 /**
- * What one declaration of a struct gives must agree with itself, for every struct of the uAPI and of the
- * proposals: values encoded and decoded come back, random bytes survive, `show` and `diff` name the same
+ * What one declaration of a struct gives must agree with itself, for every struct of the uAPI, of the
+ * proposals and of virtio-iommu: values encoded and decoded come back, random bytes survive, `show` and `diff` name the same
  * fields. Then sizes in older releases, short and long input, and the mistakes that are refused.
  */
 import fc from 'fast-check';
@@ -26,11 +26,13 @@ import {
   u64s,
 } from '../../../core/kernel/uapi/struct.ts';
 import { ioctlStructs } from '../../../core/kernel/uapi/structs.ts';
+import { virtioStructs } from '../../../core/virtio-iommu/structs.ts';
 
 const everyStruct: readonly Struct[] = [
   ...Object.values(ioctlStructs),
   ...Object.values(structs),
   ...Object.values(proposedStructs),
+  ...Object.values(virtioStructs),
 ];
 const named = everyStruct.map((of) => [of.name, of] as const);
 

@@ -1,0 +1,125 @@
+/** What a step of a busy machine with two VMs costs, against a step of a bare SMMU with a driver of the test. */
+import type { MachineConfig } from '../../core/config.ts';
+import { openSession, type Session } from '../../core/machine.ts';
+import { runTurns } from '../../core/run.ts';
+import { smmuConfig } from '../../core/smmu/profiles.ts';
+import type { VmmProfileName } from '../../core/vmm/profiles.ts';
+import {
+  ASID,
+  at,
+  bringUp,
+  command,
+  dma,
+  machine,
+  map,
+  reset,
+  storeWords,
+  tables,
+  write,
+} from '../support/build.ts';
+import { type Pair, paired, perSecond, type Row, timed } from './row.ts';
+
+const ROUNDS = 5;
+const TURNS = 20_000;
+
+/** The rows of the table. */
+export async function rows(): Promise<readonly Row[]> {
+  return [await stepRow()];
+}
+
+async function stepRow(): Promise<Row> {
+  const busy = twoVms();
+  const bare = bareDriver();
+  const pair: Pair = await paired(
+    ROUNDS,
+    () => rateOf(busy),
+    () => rateOf(bare),
+  );
+  return {
+    measure: 'a step of two busy VMs over a step of a bare SMMU',
+    ours: perSecond(pair.ours),
+    against: `${perSecond(pair.against)} bare`,
+    ratio: pair.ratio.toFixed(3),
+    wanted: '>= 0.5',
+    met: pair.ratio >= 0.5,
+  };
+}
+
+/** Steps a second; `work` makes so many and says how many. */
+async function rateOf(work: () => number): Promise<number> {
+  let steps = 0;
+  const ms = await timed(() => {
+    while (steps < TURNS) steps += work();
+  });
+  return (steps / ms) * 1000;
+}
+
+function twoVms(): () => number {
+  const design: VmmProfileName = 'qemu-accel';
+  const config: MachineConfig = {
+    ram: [{ base: 0x4000_0000, size: 0x8000_0000 }],
+    smmus: [smmuConfig('everything', { name: 'smmu0', base: 0x0905_0000 })],
+    endpoints: ['nic0', 'nic1'].map((name, index) => ({
+      name,
+      smmu: 'smmu0',
+      streamId: 8 + index,
+      ats: false,
+      pri: false,
+      ssidBits: 0,
+      atc: 0,
+    })),
+    kernel: { profile: 'linux-7.3' },
+    schedule: 'seeded',
+    seed: 1,
+  };
+  const session = openSession(reset(config));
+  const ask = (stimulus: Parameters<Session['step']>[0]): void => {
+    session.step(stimulus);
+  };
+  ask({ type: 'kernel.boot' });
+  runTurns(session, () => {});
+  for (const [index, vm] of ['vm0', 'vm1'].entries()) {
+    const ram = [{ base: 0x4000_0000, size: 0x100_0000 }];
+    ask({
+      type: 'vm.create',
+      vm,
+      config: { profile: design, policies: {}, cpus: 1, ram, smmus: [`${vm}.smmu`] },
+    });
+    ask({ type: 'vm.plug', vm, endpoint: `nic${index}`, device: { streamId: 16 } });
+    runTurns(session, () => {});
+    ask({ type: 'guest.boot', vm });
+    runTurns(session, () => {});
+  }
+  let seed = 1;
+  return () => {
+    for (const [index, vm] of ['vm0', 'vm1'].entries())
+      ask({ type: 'guest.work', vm, endpoint: `nic${index}`, kind: 'nic-rx', seed: seed + index, count: 32 });
+    seed += 2;
+    return 2 + runTurns(session, () => {}).turns;
+  };
+}
+
+/** A store of a descriptor, an invalidation with its CMD_SYNC, and an access: with the turns that they take. */
+function bareDriver(): () => number {
+  const session = openSession(reset(machine()));
+  const ask = (stimulus: Parameters<Session['step']>[0]): number => {
+    session.step(stimulus);
+    return 1 + runTurns(session, () => {}).turns;
+  };
+  for (const stimulus of [...bringUp(), ...tables()]) ask(stimulus);
+  let prod = 0;
+  return () => {
+    let steps = 0;
+    for (let page = 0; page < 64; page += 1) {
+      steps += ask(map(page * 4096, at.data + page * 4096));
+      steps += ask(dma(page * 4096, 'write', 8));
+      steps += ask(
+        storeWords(at.cmdq + (prod % 256) * 16, command('CMD_TLBI_NH_VA', { ASID, Address: page * 4096 })),
+      );
+      steps += ask(storeWords(at.cmdq + ((prod + 1) % 256) * 16, command('CMD_SYNC')));
+      prod += 2;
+      steps += ask(write('CMDQ_PROD', BigInt(prod % 512)));
+    }
+    return steps;
+  };
+}
