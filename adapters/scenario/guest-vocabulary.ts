@@ -1,6 +1,7 @@
 /** The part of the vocabulary about virtual machines, and about operating systems and their devices. */
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
 import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import { kvmRows } from './kvm-vocabulary.ts';
 import { driverFields } from './machine.ts';
 import { platformFields, smmuProperties } from './platform.ts';
 import {
@@ -67,6 +68,7 @@ export const guestVocabulary = {
     },
   },
   'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm: ofVm, endpoint } },
+  ...kvmRows,
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',
