@@ -45,7 +45,7 @@ export const guestVocabulary = {
     fields: {
       vm: { kind: name, doc: 'name of the VM, and of its VMM\'s process' },
       profile: { kind: oneOf(...Object.keys(vmmProfiles)), optional: true, doc: `the VMM; ${defaultVmm} when left out (\`help vmms\`)` },
-      policies: { kind: mapOf(Object.keys(policies), anything), optional: true, doc: 'policies that differ from the profile' },
+      policies: { kind: mapOf(undefined, anything), optional: true, doc: 'policies that differ from the profile' },
       cpus: { kind: count(1, 64), optional: true, doc: 'vCPUs; 1 when left out' },
       ram: { kind: listOf(objectOf({ base: { kind: pa, doc: 'guest physical address' }, size: { kind: pa, doc: 'bytes' } })), optional: true, doc: 'memory of the guest; 64 MiB at 0x40000000 when left out' },
       smmus: { kind: count(1, 8), optional: true, doc: 'emulated SMMUs: smmu, smmu1, ...; 1 when left out' },
