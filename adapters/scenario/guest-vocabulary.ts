@@ -1,6 +1,6 @@
 /** The part of the vocabulary about virtual machines, and about operating systems and their devices. */
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
-import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import { defaultVmm, vmmProfiles } from '../../core/vmm/profiles.ts';
 import { kvmRows } from './kvm-vocabulary.ts';
 import { driverFields } from './machine.ts';
 import { platformFields, smmuProperties } from './platform.ts';

@@ -164,6 +164,8 @@ function policiesIn(
   const values = Object.fromEntries(entries);
   const [wrong, found] = wrongPolicy(values)?.split('=') ?? [];
   if (wrong === undefined) return values as Partial<VmmPolicies>;
+  if (!Object.hasOwn(policyRows, wrong))
+    throw refuse(place, op, `policies.${wrong}`, unknownName(wrong, Object.keys(policyRows)));
   const expected = policyRows[wrong as PolicyName].values.map((value) => JSON.stringify(value)).join(', ');
   throw refuse(place, op, `policies.${wrong}`, `expected one of ${expected}, found ${showFound(found)}`);
 }
