@@ -66,6 +66,10 @@ export const kernelProfiles = {
     release: '7.3', about: 'each block of at most 63 invalidations is converted before any of it is issued; written after 7.3.4',
     switches: { batchRule: 'validate-first', zeroLengthProbe: 'accepted' } },
 
+  'linux-7.3-software-queue': {
+    release: '7.3', about: 'queues of guests that the kernel works off itself, beside those of hardware; proposed in March 2023, never merged',
+    mails: ['rawCommands'], switches: { softwareQueue: true } },
+
   'rfc-2017-08': {
     release: '6.2', about: 'before iommufd: the guest invalidates on map, and the VMM shadows its tables by VFIO',
     withoutIommufd: true, mails: ['tlbiOnMap'],

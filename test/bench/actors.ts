@@ -24,19 +24,28 @@ const TURNS = 20_000;
 
 /** The rows of the table. */
 export async function rows(): Promise<readonly Row[]> {
-  return [await stepRow()];
+  return [
+    await row('a step of two busy VMs over a step of a bare SMMU', ({ steps }) => steps),
+    await row('an entry of two busy VMs over an entry of a bare SMMU', ({ entries }) => entries),
+  ];
 }
 
-async function stepRow(): Promise<Row> {
+/** Steps that were made, and the entries of them. */
+interface Made {
+  readonly steps: number;
+  readonly entries: number;
+}
+
+async function row(measure: string, counted: (made: Made) => number): Promise<Row> {
   const busy = twoVms();
   const bare = bareDriver();
   const pair: Pair = await paired(
     ROUNDS,
-    () => rateOf(busy),
-    () => rateOf(bare),
+    () => rateOf(busy, counted),
+    () => rateOf(bare, counted),
   );
   return {
-    measure: 'a step of two busy VMs over a step of a bare SMMU',
+    measure,
     ours: perSecond(pair.ours),
     against: `${perSecond(pair.against)} bare`,
     ratio: pair.ratio.toFixed(3),
@@ -45,16 +54,21 @@ async function stepRow(): Promise<Row> {
   };
 }
 
-/** Steps a second; `work` makes so many and says how many. */
-async function rateOf(work: () => number): Promise<number> {
+/** So many a second; `work` makes some and says how many. */
+async function rateOf(work: () => Made, counted: (made: Made) => number): Promise<number> {
   let steps = 0;
+  let sum = 0;
   const ms = await timed(() => {
-    while (steps < TURNS) steps += work();
+    while (steps < TURNS) {
+      const made = work();
+      steps += made.steps;
+      sum += counted(made);
+    }
   });
-  return (steps / ms) * 1000;
+  return (sum / ms) * 1000;
 }
 
-function twoVms(): () => number {
+function twoVms(): () => Made {
   const design: VmmProfileName = 'qemu-accel';
   const config: MachineConfig = {
     ram: [{ base: 0x4000_0000, size: 0x8000_0000 }],
@@ -95,12 +109,14 @@ function twoVms(): () => number {
     for (const [index, vm] of ['vm0', 'vm1'].entries())
       ask({ type: 'guest.work', vm, endpoint: `nic${index}`, kind: 'nic-rx', seed: seed + index, count: 32 });
     seed += 2;
-    return 2 + runTurns(session, () => {}).turns;
+    const first = session.state.seq;
+    const { turns } = runTurns(session, () => {});
+    return { steps: 2 + turns, entries: session.state.seq - first };
   };
 }
 
 /** A store of a descriptor, an invalidation with its CMD_SYNC, and an access: with the turns that they take. */
-function bareDriver(): () => number {
+function bareDriver(): () => Made {
   const session = openSession(reset(machine()));
   const ask = (stimulus: Parameters<Session['step']>[0]): number => {
     session.step(stimulus);
@@ -110,6 +126,7 @@ function bareDriver(): () => number {
   let prod = 0;
   return () => {
     let steps = 0;
+    const first = session.state.seq;
     for (let page = 0; page < 64; page += 1) {
       steps += ask(map(page * 4096, at.data + page * 4096));
       steps += ask(dma(page * 4096, 'write', 8));
@@ -120,6 +137,6 @@ function bareDriver(): () => number {
       prod += 2;
       steps += ask(write('CMDQ_PROD', BigInt(prod % 512)));
     }
-    return steps;
+    return { steps, entries: session.state.seq - first };
   };
 }
