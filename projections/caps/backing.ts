@@ -18,7 +18,10 @@ export function backedValue(name: string, facts: FieldFacts, { host, way, vm }: 
     if (platform?.rootAts === false || isAtsDenied(way?.report)) return 0;
     return hardware;
   }
-  if (name === 'IDR0.BTM') return hardware !== 0 && !host.ptm.value && vm.pinned?.value === true ? 1 : 0;
+  if (name === 'IDR0.BTM') {
+    const shared = way?.stage2Vmid === undefined || way.stage2Vmid.value === vm.vmid;
+    return hardware !== 0 && !host.ptm.value && vm.pinned?.value === true && shared ? 1 : 0;
+  }
   return facts.backing === 'never' ? 0 : hardware;
 }
 

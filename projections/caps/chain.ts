@@ -59,6 +59,8 @@ export interface Way {
   readonly ats: boolean;
   readonly seq: number;
   report: Report | undefined;
+  /** VMID of the device's STE, as hardware last read it. */
+  stage2Vmid: Held<number> | undefined;
 }
 
 export interface Vm {

@@ -56,6 +56,8 @@ export function decisionOf(
   if (facts?.backing === 'vmm') return { decision: 'emulate', why: 'own value' };
   if (guest === 0 && (host !== 0 || facts?.backing === 'never'))
     return { decision: 'mask', why: whyMasked(facts) };
+  if (name === 'IDR0.BTM' && guest !== 0 && policies.btm === 'linked')
+    return { decision: 'opt-in', why: "policy btm=linked: asked for, and KVM's VMID pinned" };
   if (facts?.backing === 'never' && guest !== 0)
     return { decision: 'forward', why: guest === host ? 'as the host has it' : 'own value' };
   const check = checks[policies.checks].find(({ register, field }) => `${register}.${field}` === name);

@@ -73,7 +73,7 @@ const idr0: Rows = {
   'IDR0.S1P':         { ...plain('least', 'a nested HWPT can be made', ['s1'], false), source: NESTED },
   'IDR0.TTF':         plain('bits', 'table formats', ['s1']),
   'IDR0.COHACC':      { ...plain('least', 'firmware wins over the register; nesting needs it', ['coherent'], false), needs: ['firmware'], source: 'linux arm-smmu-v3-iommufd.c, arm_vsmmu_init; IORT node flags, bit 0' },
-  'IDR0.BTM':         stopped(['software', 'request'], 'the kernel clears CR2.PTM and shares KVM\'s VMID, one VM at a time'),
+  'IDR0.BTM':         stopped(['software', 'request'], 'the kernel clears CR2.PTM and shares KVM\'s VMID, one VM at a time', ['broadcast']),
   'IDR0.HTTU':        stopped(['software', 'firmware'], 'firmware may say less than the register (IORT flags, bits 2:1)', ['ha', 'hd']),
   'IDR0.DORMHINT':    stopped(['software'], 'a hint of power states'),
   'IDR0.Hyp':         stopped(['software', 'request'], 'a guest has no EL2', ['hyp', 'e2h']),

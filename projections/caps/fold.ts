@@ -1,5 +1,6 @@
 /** How entries change what a ledger remembers. Constant work for each entry. */
 import type { EntryOf } from '../../core/event.ts';
+import { STE } from '../../core/smmu/ste.ts';
 import type { ProjectionHandlers } from '../projection.ts';
 import {
   type Chains,
@@ -9,6 +10,7 @@ import {
   hostOf,
   newView,
   type Report,
+  type Way,
 } from './chain.ts';
 import { type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
 import { type Used, usesOfCd, usesOfCommand, usesOfRejected } from './uses.ts';
@@ -71,12 +73,6 @@ function guestsOf({ guests, vms }: Chains, vmid: number | undefined): readonly G
   return [...guests.values()].filter(({ vm }) => vmid !== undefined && vms.get(vm)?.vmid === vmid);
 }
 
-/** Whether a device of the guest's SMMU stands behind one of the host. */
-const standsBehind = (state: Chains, guest: GuestSmmu, host: string): boolean =>
-  [...state.ways.values()].some(
-    ({ smmu, endpoint }) => smmu === guest.name && hostOf(state, endpoint) === host,
-  );
-
 /** The handlers of a ledger. */
 export const ledgerHandlers: ProjectionHandlers<Chains> = {
   'driver.made': (state, { driver, setup, seq }) => {
@@ -113,6 +109,7 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
       ats: device.ats,
       seq,
       report: undefined,
+      stage2Vmid: undefined,
     });
   },
   'hwinfo.reported': (state, entry) => {
@@ -134,28 +131,50 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     const guest = state.guests.get(entry.smmu);
     if (guest !== undefined) for (const used of usesOfRejected(entry)) use(guest, used, entry.seq);
   },
-  'structure.fetched': (state, { smmu, structure, streamId, words, ipa, seq }) => {
+  'structure.fetched': (state, entry) => {
+    const { smmu, structure, streamId, words, ipa, seq } = entry;
+    const way = wayOf(state, smmu, streamId);
+    if (structure === 'STE' && way !== undefined) way.stage2Vmid = { value: s2vmidOf(words), seq };
     if (structure !== 'CD') return;
-    const guest = state.guests.get(smmu) ?? (ipa === undefined ? undefined : behind(state, smmu, streamId));
+    const nested = ipa === undefined || way === undefined ? undefined : state.guests.get(way.smmu);
+    const guest = state.guests.get(smmu) ?? nested;
     if (guest !== undefined) for (const used of usesOfCd(words)) use(guest, used, seq);
+  },
+  'kvm.vmid': (state, { vm, vmid, pinned, seq }) => {
+    const found = state.vms.get(vm);
+    if (found === undefined) return;
+    found.vmid = vmid;
+    found.pinned = { value: pinned, seq };
   },
   'cpu.tlbi': (state, { vmid, operation, seq }) => {
     for (const guest of guestsOf(state, vmid))
       use(guest, { field: 'IDR0.BTM', what: `TLBI ${operation}` }, seq);
   },
   'broadcast.received': (state, { smmu, vmid, operation, why, seq }) => {
-    if (why === undefined) return;
     for (const guest of guestsOf(state, vmid))
-      if (standsBehind(state, guest, smmu))
-        use(guest, { field: 'IDR0.BTM', what: `TLBI ${operation}`, failed: `${smmu}: ${why}` }, seq);
+      for (const way of state.ways.values()) {
+        if (way.smmu !== guest.name || hostOf(state, way.endpoint) !== smmu) continue;
+        const own = way.stage2Vmid?.value;
+        const other = own === undefined || own === vmid ? undefined : `entries have VMID ${own}, not ${vmid}`;
+        const failed = why ?? other;
+        const used = { field: 'IDR0.BTM', what: `TLBI ${operation}` };
+        use(guest, failed === undefined ? used : { ...used, failed: `${smmu}: ${failed}` }, seq);
+      }
   },
 };
 
-/** The guest's SMMU whose CD hardware fetched through stage 2. */
-function behind(state: Chains, host: string, streamId: number): GuestSmmu | undefined {
+/** The device of a guest that has this StreamID on the host. */
+function wayOf(state: Chains, host: string, streamId: number): Way | undefined {
   const endpoint = state.machine.endpoints.find(
     (each) => each.smmu === host && each.streamId === streamId,
   )?.name;
-  const way = endpoint === undefined ? undefined : state.ways.get(endpoint);
-  return way && state.guests.get(way.smmu);
+  return endpoint === undefined ? undefined : state.ways.get(endpoint);
+}
+
+/** S2VMID, bits [143:128] of an STE. */
+function s2vmidOf(words: Uint8Array): number {
+  const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+  return STE.fields.S2VMID.read(
+    Array.from({ length: words.byteLength >> 2 }, (_, at) => view.getUint32(at * 4, true)),
+  );
 }
