@@ -104,7 +104,11 @@ function proveBroadcast({ simulation, entries }: Run): Proof {
   const after = dma();
   const seq = entries.findLast(({ type }) => type.startsWith('access.'))?.seq ?? 0;
   const good = before === 'ok' && after !== 'ok';
-  return { good, seq, proof: good ? 'DMA after the unmap is refused' : 'DMA after the unmap reaches the page' };
+  return {
+    good,
+    seq,
+    proof: good ? 'DMA after the unmap is refused' : 'DMA after the unmap reaches the page',
+  };
 }
 
 const BTM_POLICY: Readonly<Record<VmmKind, VmmPolicies['btm']>> = {

@@ -44,13 +44,17 @@ const actions: Readonly<Record<string, Action>> = {
       if (a === undefined) throw new InputError('caps diff: expected two positions, found none');
       return diff(context, opened, opened.position(a), opened.position(b));
     }),
+  matrix: async ({ io, json }) => (await import('./caps-matrix.ts')).tellMatrix(io, json),
 };
 
 export const verb: Verb = {
   define(command) {
     command
       .argument('<action>', `${Object.keys(actions).join(', ')}`)
-      .argument('[args...]', 'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B')
+      .argument(
+        '[args...]',
+        'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B; matrix',
+      )
       .option('--all', 'audit: fields that are ok or unused too')
       .option('--csv <file>', 'audit: writes every row there');
   },

@@ -91,8 +91,10 @@ describe('the other questions', () => {
       'decision',
       'guest',
       'hardware',
+      'driver',
       'decision',
       'report',
+      'enabled',
       'used',
       'used',
     ]);
@@ -116,8 +118,18 @@ describe('the other questions', () => {
     expect((await shell.backwalk('caps', 'diff', '@', '@')).code).toBe(0);
   });
 
+  it('matrix runs kernels against VMMs and names what proves each leak', { timeout: 120_000 }, async () => {
+    const { out, code } = await shell.backwalk('caps', 'matrix');
+    expect(code).toBe(0);
+    expect(out.find((line) => line.startsWith('new kernel, forwards'))).toMatch(
+      /leak, told 1 +leak, told 1$/,
+    );
+    expect(out.join('\n')).toMatch(/^IDR0.BTM\/old-raw\/forwards@\d+ {2}leak/m);
+    for (const line of out) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
   it.each([
-    [['caps', 'adit'], 'expected audit, explain, log, at, diff'],
+    [['caps', 'adit'], 'expected audit, explain, log, at, diff, matrix'],
     [['caps', 'log', 'IDR0.BTN'], 'expected a field, as IDR0.BTM'],
     [['caps', 'explain'], 'expected a field'],
     [['caps', 'diff'], 'expected two positions'],
