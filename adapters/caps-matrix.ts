@@ -2,10 +2,10 @@
  * Kernels against VMMs for a capability that does not follow from its register: each cell is a run on a machine of its
  * own, with a guest that relies on what it is told. The guest's DMA after that is the proof, whatever the ledger says.
  */
-import type { MachineConfig } from '../core/config.ts';
+import type { DriverConfig, MachineConfig } from '../core/config.ts';
 import type { Entry } from '../core/event.ts';
 import { Simulation } from '../core/simulation.ts';
-import { smmuConfig } from '../core/smmu/profiles.ts';
+import { type SmmuOverrides, smmuConfig } from '../core/smmu/profiles.ts';
 import { resetRegisters } from '../core/smmu/regs.ts';
 import { initialState } from '../core/state.ts';
 import type { VmmPolicies } from '../core/vmm/profiles.ts';
@@ -49,12 +49,15 @@ export interface Run {
 }
 
 /** A machine in memory with one device, up to the point where its kernel runs. */
-export function boot(switches: Readonly<Record<string, boolean | string>>): Run {
+export function boot(
+  switches: Readonly<Record<string, boolean | string>>,
+  { smmu = {}, driver = {} }: { readonly smmu?: Partial<SmmuOverrides>; readonly driver?: DriverConfig } = {},
+): Run {
   const machine: MachineConfig = {
     ram: [RAM],
-    smmus: [smmuConfig('everything', { name: 'smmu0', base: 0x0905_0000 })],
+    smmus: [smmuConfig('everything', { name: 'smmu0', base: 0x0905_0000, ...smmu })],
     endpoints: [{ name: 'nic0', smmu: 'smmu0', streamId: 8, ats: false, pri: false, ssidBits: 0, atc: 0 }],
-    kernel: { profile: 'linux-7.3', switches },
+    kernel: { profile: 'linux-7.3', switches, driver },
     schedule: 'eager',
     seed: 1,
   };
@@ -124,6 +127,66 @@ export function runBroadcast(kernel: KernelAge, report: ReportPolicy, vmm: VmmKi
   return cellOf(run, 'IDR0.BTM', { kernel, report, vmm }, proveBroadcast(run));
 }
 
+const HTTU_POLICY: Readonly<Record<VmmKind, VmmPolicies['httu']>> = {
+  forwards: 'forwarded',
+  masks: 'masked',
+  new: 'confirmed',
+};
+const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
+
+/**
+ * The cells of IDR0.HTTU, on a platform whose firmware says 0 whatever the register says.
+ * @param loses the system loses updates, as firmware says; false: firmware is wrong
+ */
+export function runUpdates(kernel: KernelAge, report: ReportPolicy, vmm: VmmKind, loses = true): MatrixCell {
+  const smmu = { caches: NONE, choices: { descriptorUpdates: !loses } };
+  const run = boot({ vhttu: kernel === 'new', hwInfoIdr: report }, { smmu, driver: { httu: 0 } });
+  start(run, { httu: HTTU_POLICY[vmm] });
+  return cellOf(run, 'IDR0.HTTU', { kernel, report, vmm }, proveUpdates(run));
+}
+
+const HA_HD = 3n << 42n;
+const READ_ONLY = 1n << 7n;
+const DBM = 1n << 51n;
+
+/** A guest that was told of dirty state makes a page writable-clean; its device writes; is the page dirty then? */
+function proveUpdates(run: Run): Proof {
+  const { simulation, entries } = run;
+  const about = { vm: 'vm0', endpoint: 'nic0', bytes: PAGE, access: 'read-write' } as const;
+  const { outcome } = simulation.dispatch({ type: 'guest.map', ...about });
+  const iova = BigInt(String(outcome['iova']));
+  const dma = (access: 'read' | 'write') =>
+    simulation.dispatch({ type: 'dma', endpoint: 'nic0', iova, size: 8, access }).outcome['result'];
+  dma('read');
+  const cd = entries.findLast((each) => each.type === 'structure.fetched' && each.structure === 'CD');
+  const leaf = entries.findLast((each) => each.type === 'descriptor.fetched' && each.stage === 1);
+  const seq = (): number => entries.findLast(({ type }) => type.startsWith('access.'))?.seq ?? 0;
+  if (Number(rowOf(run, 'IDR0.HTTU')?.cells.guest?.value ?? 0) < 2)
+    return { good: true, seq: seq(), proof: 'the guest was told nothing, and marks pages itself' };
+  if (cd?.type !== 'structure.fetched' || leaf?.type !== 'descriptor.fetched')
+    return { good: false, seq: seq(), proof: 'the device never reached the page' };
+  const store = (pa: number, value: bigint): void => {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value, true);
+    simulation.dispatch({ type: 'mem.write', pa, bytes });
+  };
+  const first = new DataView(cd.words.buffer, cd.words.byteOffset).getBigUint64(0, true);
+  store(cd.pa, first | HA_HD);
+  store(leaf.pa, leaf.value | READ_ONLY | DBM);
+  const from = entries.length;
+  const wrote = dma('write') === 'ok';
+  const marked = entries.some(
+    (each, at) =>
+      at >= from && each.type === 'memory.written' && each.pa === leaf.pa && each.actor === 'smmu0',
+  );
+  const good = wrote && marked;
+  return {
+    good,
+    seq: seq(),
+    proof: good ? 'the write made the page dirty' : 'the device wrote, and the page stays clean',
+  };
+}
+
 function cellOf(
   run: Run,
   feature: string,
@@ -140,4 +203,7 @@ export function* matrixCells(): Generator<MatrixCell> {
   for (const kernel of ['old', 'new'] as const)
     for (const vmm of ['forwards', 'masks', 'new'] as const)
       for (const report of ['raw', 'sanitised'] as const) yield runBroadcast(kernel, report, vmm);
+  for (const kernel of ['old', 'new'] as const)
+    for (const vmm of ['forwards', 'masks', 'new'] as const)
+      for (const report of ['raw', 'sanitised'] as const) yield runUpdates(kernel, report, vmm);
 }

@@ -82,6 +82,8 @@ export interface DriverConfig {
   readonly defaultDomain?: 'dma' | 'dma-fq' | 'identity' | 'blocked';
   /** Endpoints are probed when their own drivers come. */
   readonly lateProbe?: boolean;
+  /** Firmware's HTTU, where it says less than the register: 0 none, 1 access flag, 2 and dirty state. */
+  readonly httu?: number;
 }
 
 export interface MachineConfig {

@@ -78,6 +78,7 @@ const endpointFields = {
 export const driverFields = {
   release:       { kind: oneOf(...releaseNames), optional: true, doc: `release of the SMMU's driver; ${defaultRelease} when left out` },
   defaultDomain: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'what an endpoint has that nobody has taken; dma when left out' },
+  httu:          { kind: count(0, 2), optional: true, doc: 'firmware\'s HTTU, where it is less than the register\'s' },
   lateProbe:     { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
 } as const satisfies Fields;
 
@@ -147,11 +148,13 @@ export function driverConfig({
   release,
   defaultDomain,
   lateProbe,
+  httu,
 }: ObjectOf<typeof driverFields>): DriverConfig {
   return {
     ...(release === undefined ? {} : { release }),
     ...(defaultDomain === undefined ? {} : { defaultDomain }),
     ...(lateProbe === undefined ? {} : { lateProbe }),
+    ...(httu === undefined ? {} : { httu }),
   };
 }
 

@@ -116,6 +116,8 @@ export const switches = {
   // Guests
   vbtm:                  { values: yesNo,                           from: { '6.2': false },
                            source: 'mail of 2021-02-22', meaning: 'a nesting parent takes the VMID that KVM has pinned for the VM, and drivers clear CR2.PTM where IDR0.BTM=1' },
+  vhttu:                 { values: yesNo,                           from: { '6.2': false },
+                           source: 'mail of 2024-11-06', meaning: 'the kernel says which HTTU works for a VM: the register\'s, cut down to what firmware says' },
   tlbiOnMap:             { values: yesNo,                           from: { '6.2': false },
                            source: 'mail of 2017-08-23', meaning: 'a guest driver invalidates what it maps too, so that a VMM sees it: by CMD_TLBI_NH_VA, or by opcode 0x8f with a count of 4 KiB pages where VMID stands' },
 } as const satisfies Readonly<Record<string, Switch>>;

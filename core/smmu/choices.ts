@@ -28,6 +28,7 @@ export const choices = {
   gbpaAbortAtReset:  { default: false, spec: '6.3.14',  meaning: 'GBPA.ABORT is 1 after reset' },
   gbpaIncomingAtReset: { default: false, spec: '6.3.14', meaning: 'GBPA.SHCFG is "use incoming" after reset (QEMU from 8.0)' },
   ptmAtReset:        { default: false, spec: '6.3.12',  meaning: 'CR2.PTM is 1 after reset when IDR0.BTM=1: broadcasts are ignored until software clears it (MMU-600, MMU-700)' },
+  descriptorUpdates: { default: true,  spec: '3.13',    meaning: 'hardware updates of descriptors reach memory; false: the system loses them, and its firmware ought to say HTTU=0 whatever IDR0.HTTU says (6.3.1)' },
   erratumFullQueueSev: { default: false, spec: '4.1.2', meaning: 'no wake-up event when a full Command queue becomes non-full, though IDR0.SEV=1 (MMU-600 erratum 1076982)' },
   erratumNestedInvalidation: { default: false, spec: '4.4', meaning: 'TLB invalidation of one stage by address leaves entries that both stages made (MMU-600 erratum 1209401, MMU-700 erratum 2268618; the exact conditions are not public)' },
   erratumMixedRuns:  { default: false, spec: '4.7.3',   meaning: 'an invalidation of another kind than the one before it, with no CMD_SYNC between, is consumed without effect (MMU-700 erratum 2812531; the exact conditions are not public)' },

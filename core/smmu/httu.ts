@@ -64,6 +64,7 @@ export function updateDescriptor(
     if (!place.ok) return place.fault;
     pa = place.pa;
   }
+  if (smmu.config.choices['descriptorUpdates'] === false) return undefined;
   const store = (high: number, low: number): bigint =>
     walk.bigEndian ? wide(swap(low), swap(high)) : wide(high, low);
   emit(smmu.config.name, {

@@ -19,6 +19,7 @@ import { answerOf, call, close, open } from '../vmm/call.ts';
 import { withProperties } from '../vmm/idr.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
+import { withUpdates } from '../vmm/updates.ts';
 import { backMemory } from './memory.ts';
 import { type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
 import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
@@ -57,7 +58,10 @@ function emulatedConfig(state: State, vm: string, name: string, config: VmConfig
   const { strategy, eventqFull, syncMsi } = policiesOf({ profile, policies });
   const emulates = strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const shown = withProperties({ ...withBroadcast(state, config, told), ...idr }, properties);
+  const shown = withProperties(
+    { ...withUpdates(state, config, withBroadcast(state, config, told)), ...idr },
+    properties,
+  );
   const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: shown, ...caches });
   const emulator = {
     ...(eventqFull === 'abt-err' ? { eventqFull } : {}),

@@ -16,6 +16,8 @@ export const policies = {
                    meaning: 'how a device of the guest is served: emulated, two stages in hardware, with a command queue of hardware or of the kernel, by a shadow of the guest\'s tables, or through a paravirtual IOMMU' },
   btm:           { values: ['masked', 'forwarded', 'linked'],
                    meaning: 'IDR0.BTM of the guest: 0; as the kernel reports it, with nothing done for it; or 1 where the kernel can tie the vIOMMU to KVM\'s VMID, and that is done' },
+  httu:          { values: ['masked', 'forwarded', 'confirmed'],
+                   meaning: 'IDR0.HTTU of the guest: 0; as the kernel reports the register; or what the kernel says works for a VM' },
   // At the start, and when a device comes
   ids:           { values: ['own', 'oas', 'host'],
                    meaning: 'ID registers of the guest: the VMM\'s own; with the OAS of the host; or COHACC, ASID16, VMID16, CD2L, OAS and granules no more than the host\'s, SSIDSIZE the host\'s, ATS as the device has it' },
@@ -112,6 +114,7 @@ const QEMU: VmmPolicies = {
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
   btm: 'masked',
+  httu: 'masked',
 };
 
 /** OpenVMM: vm/devices/iommu/smmu/src and vm/devices/pci/vfio_assigned_device/src/iommufd_nesting.rs. */
@@ -142,6 +145,7 @@ const OPENVMM: VmmPolicies = {
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
   btm: 'masked',
+  httu: 'masked',
 };
 
 /** Cloud Hypervisor: devices/src/smmuv3.rs and devices/src/iommu/iommufd.rs; its crate iommufd-ioctls. */
@@ -172,6 +176,7 @@ const CLOUD_HYPERVISOR: VmmPolicies = {
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
   btm: 'masked',
+  httu: 'masked',
 };
 
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */

@@ -14,6 +14,7 @@ export function backedValue(name: string, facts: FieldFacts, { host, way, vm }: 
   const hardware = valueIn(host.idr, name);
   const platform = host.platform?.value;
   if (name === 'IDR0.COHACC') return platform?.coherent === false ? 0 : hardware;
+  if (name === 'IDR0.HTTU') return host.saysHttu ? Math.min(hardware, platform?.httu ?? hardware) : 0;
   if (name === 'IDR0.ATS') {
     if (platform?.rootAts === false || isAtsDenied(way?.report)) return 0;
     return hardware;

@@ -21,6 +21,8 @@ export interface DriverView {
 export interface HostSmmu extends DriverView {
   readonly name: string;
   readonly idr: Idr;
+  /** The kernel says which HTTU works for a VM. */
+  readonly saysHttu: boolean;
   /** CR2.PTM, as last written. */
   ptm: Held<boolean>;
 }
@@ -85,7 +87,8 @@ export interface Chains {
 export function newChains(machine: MachineConfig): Chains {
   const hosts = machine.smmus.map(({ name, idr, choices }): [string, HostSmmu] => {
     const ptm = { value: choices['ptmAtReset'] === true, seq: 0 };
-    return [name, { name, idr, ptm, ...newView() }];
+    const saysHttu = machine.kernel?.switches?.['vhttu'] === true;
+    return [name, { name, idr, saysHttu, ptm, ...newView() }];
   });
   return { machine, hosts: new Map(hosts), vms: new Map(), guests: new Map(), ways: new Map() };
 }

@@ -58,6 +58,8 @@ export function decisionOf(
     return { decision: 'mask', why: whyMasked(facts) };
   if (name === 'IDR0.BTM' && guest !== 0 && policies.btm === 'linked')
     return { decision: 'opt-in', why: "policy btm=linked: asked for, and KVM's VMID pinned" };
+  if (name === 'IDR0.HTTU' && guest !== 0 && policies.httu === 'confirmed')
+    return { decision: 'require', why: 'policy httu=confirmed: the kernel says that it works' };
   if (facts?.backing === 'never' && guest !== 0)
     return { decision: 'forward', why: guest === host ? 'as the host has it' : 'own value' };
   const check = checks[policies.checks].find(({ register, field }) => `${register}.${field}` === name);

@@ -3,6 +3,7 @@
  * so that a history of capabilities can be told. linux: iommufd/device.c, iommufd_get_hw_info.
  */
 import { hwInfo } from '../../driver/ops.ts';
+import { registers } from '../../smmu/registers.ts';
 import type { State } from '../../state.ts';
 import { type Call, copyOut, failed, hasUnknown, type Result, type Rows } from '../ioctl.ts';
 import { kernelOf, releaseOf, switchOf } from '../kernel.ts';
@@ -12,7 +13,7 @@ import { type MemberName, members, numbers } from '../uapi/enums.ts';
 import { atLeast } from '../uapi/versions.ts';
 import { CMDQV_INFO, cmdqvInfo, cmdqvOf } from './cmdqv.ts';
 import { deviceOf, type Hardware, hardwareAt, profileOf, tracksDirty } from './device.ts';
-import { sanitised } from './listed-fields.ts';
+import { sanitised, workingHttu } from './listed-fields.ts';
 
 /** Bytes that are zeroed with one store. */
 const CHUNK_BYTES = 0x1_0000;
@@ -66,7 +67,7 @@ function infoOf(state: State, { smmu }: Hardware, asked: number): Report | { rea
     return { type: CMDQV_INFO, bytes: cmdqvInfo(cmdqv) };
   if (reports) {
     const info = hwInfo(state, smmu, asked);
-    return 'errno' in info ? { errno: 'EOPNOTSUPP' } : { ...info, bytes: cutDown(state, info.bytes) };
+    return 'errno' in info ? { errno: 'EOPNOTSUPP' } : { ...info, bytes: cutDown(state, smmu, info.bytes) };
   }
   return asked === IOMMU_HW_INFO_TYPE_DEFAULT
     ? { type: 0, bytes: new Uint8Array() }
@@ -74,7 +75,7 @@ function infoOf(state: State, { smmu }: Hardware, asked: number): Report | { rea
 }
 
 /** The registers as they are, or what of them works for a VM. */
-function cutDown(state: State, bytes: Uint8Array): Uint8Array {
+function cutDown(state: State, smmu: string, bytes: Uint8Array): Uint8Array {
   const kernel = kernelOf(state);
   if (switchOf(kernel, 'hwInfoIdr') === 'raw') return bytes;
   const left = bytes.slice();
@@ -83,6 +84,11 @@ function cutDown(state: State, bytes: Uint8Array): Uint8Array {
   for (let at = 0; at < IDRS; at += 1) {
     const value = view.getUint32(offset + at * 4, true);
     view.setUint32(offset + at * 4, sanitised(`IDR${at}`, value, switchOf(kernel, 'idr5DsListed')), true);
+  }
+  if (switchOf(kernel, 'vhttu')) {
+    const words = [view.getUint32(offset, true)];
+    registers.byName.IDR0.fields.HTTU.write(words, workingHttu(state, smmu));
+    view.setUint32(offset, words[0] ?? 0, true);
   }
   return left;
 }

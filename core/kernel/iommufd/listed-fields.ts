@@ -4,6 +4,7 @@
  */
 import { mask } from '../../layout/layout.ts';
 import { registers } from '../../smmu/registers.ts';
+import type { State } from '../../state.ts';
 
 type Listed = Readonly<Partial<Record<'IDR0' | 'IDR1' | 'IDR3' | 'IDR5', readonly string[]>>>;
 
@@ -19,6 +20,12 @@ const listed: Listed = {
 const working: Listed = { IDR0: ['S1P', 'COHACC'], IDR5: ['OAS'] };
 
 type Named = keyof Listed;
+
+/** HTTU of an SMMU that works: the register's, cut down to what firmware says. */
+export function workingHttu(state: State, smmu: string): number {
+  const register = state.smmus[smmu]?.features.httu ?? 0;
+  return Math.min(register, state.drivers[smmu]?.setup.platform.httu ?? register);
+}
 
 /** The bits of an identification register that are left. @param ds IDR5.DS is listed, from 7.3 on */
 export function sanitised(register: string, value: number, ds: boolean): number {

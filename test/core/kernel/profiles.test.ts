@@ -167,6 +167,7 @@ describe('switches', () => {
     softwareQueueTags       | replaced
     drainsQueues            | true
     vbtm                    | false
+    vhttu                   | false
   `);
 
   it('are all in the table', () => {
