@@ -3,6 +3,7 @@ import type { CapsChange, CellChange } from '../../projections/caps/changes.ts';
 import { outcomeOf, stepsOf } from '../../projections/caps/procedure.ts';
 import { type Cell, columns, type LedgerRow } from '../../projections/caps/row.ts';
 import { capsVerdicts, type Judged, judge } from '../../projections/caps/verdict.ts';
+import type { Breach } from '../caps-policy.ts';
 import { clip, wrap } from './io.ts';
 
 /** How positions are told, and how wide lines are. */
@@ -30,6 +31,31 @@ export function auditLines({ row, judged }: JudgedRow, { position, width }: Show
   const head = `${judged.verdict.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
   const how = row.decision === undefined ? '' : `; ${row.decision} (step ${row.step})`;
   return wrap(position(judged.seq), head, `${judged.why}${how}`, width);
+}
+
+/** A breach of a policy, with the line of its file. */
+export function breachLines(
+  { row, line, seq, why }: Breach,
+  file: string,
+  { position, width }: Shown,
+): readonly string[] {
+  const head = `${line.rule.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
+  return wrap(position(seq), head, `${why}; ${file}:${line.line}: ${line.reason}`, width);
+}
+
+/** The same for programs. */
+export function breachJson({ row, line, seq, why }: Breach, position: Shown['position']): object {
+  const { rule, reason, line: number } = line;
+  return {
+    position: position(seq),
+    verdict: 'policy',
+    why,
+    field: row.field,
+    smmu: row.smmu,
+    rule,
+    reason,
+    line: number,
+  };
 }
 
 /** How many of each verdict. */

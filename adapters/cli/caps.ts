@@ -8,16 +8,18 @@ import type { LedgerRow } from '../../projections/caps/row.ts';
 import { judge } from '../../projections/caps/verdict.ts';
 import { openPass } from '../../projections/projection.ts';
 import { messageOf } from '../../snapshots/store-error.ts';
+import { allowing, breachesOf, readPolicy } from '../caps-policy.ts';
 import { InputError } from '../input-error.ts';
 import {
   auditLines,
+  breachJson,
+  breachLines,
   cellChangeLine,
   cellLines,
   changeLines,
   countsText,
   csvOf,
   explainLines,
-  type JudgedRow,
   judgedRows,
   rowJson,
   rowLine,
@@ -56,6 +58,7 @@ export const verb: Verb = {
         'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B; matrix',
       )
       .option('--all', 'audit: fields that are ok or unused too')
+      .option('--policy <file>', 'audit: lines {"rule": "allow|forbid|require", "field", "value"?, "reason"}')
       .option('--csv <file>', 'audit: writes every row there');
   },
   run(context, [action = '', ...args], options) {
@@ -103,30 +106,37 @@ async function audit(
   to: Position,
   options: Options,
 ): Promise<ExitCode> {
+  const name = textOption(options, 'policy');
+  // A bad file is told before a long history is read.
+  const policy = name === undefined ? [] : readPolicy(name);
   const rows = rowsAt(context, opened, to);
   if (rows === undefined) return exitCodes.cannotJudge;
+  const { io, json } = context;
   const shown = shownAt(context, to);
   const all = judgedRows(rows);
+  const breaches = breachesOf(rows, policy);
   const file = textOption(options, 'csv');
   if (file !== undefined) writeCsv(file, csvOf(all, shown.position));
   const told = options['all'] === true ? all : all.filter(({ judged }) => !QUIET.includes(judged.verdict));
-  if (context.json)
-    await printAll(
-      context.io,
-      all.map((row) => JSON.stringify(rowJson(row, shown.position))),
-    );
+  if (json)
+    await printAll(io, [
+      ...all.map((row) => JSON.stringify(rowJson(row, shown.position))),
+      ...breaches.map((each) => JSON.stringify(breachJson(each, shown.position))),
+    ]);
   else {
-    await printAll(
-      context.io,
-      told.flatMap((row) => auditLines(row, shown)),
-    );
-    context.io.out(`${showPosition(to)}  ${countsText(all)}`);
+    await printAll(io, [
+      ...breaches.flatMap((each) => breachLines(each, name ?? '', shown)),
+      ...told.flatMap((row) => auditLines(row, shown)),
+    ]);
+    io.out(`${showPosition(to)}  ${countsText(all)}`);
   }
-  return isBad(all) ? exitCodes.found : exitCodes.clean;
-}
-
-function isBad(rows: readonly JudgedRow[]): boolean {
-  return rows.some(({ judged: { verdict } }) => verdict === 'leak' || verdict === 'mismatch');
+  const bad = all.filter(({ row, judged: { verdict } }) => {
+    const line = allowing(row, verdict, policy);
+    if (line !== undefined)
+      io.err(`backwalk: ${name}:${line.line}: ${verdict} of ${row.field} allowed: ${line.reason}`);
+    return line === undefined && (verdict === 'leak' || verdict === 'mismatch');
+  });
+  return bad.length + breaches.length > 0 ? exitCodes.found : exitCodes.clean;
 }
 
 function writeCsv(file: string, text: string): void {

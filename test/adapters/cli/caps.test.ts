@@ -140,3 +140,64 @@ describe('the other questions', () => {
     expect(err.join('\n')).toContain(text);
   });
 });
+
+describe('caps audit --policy', () => {
+  const line = (rule: string, field: string, more: object = {}): string =>
+    JSON.stringify({ rule, field, ...more, reason: 'the board says so' });
+  const policy = (name: string, ...lines: readonly string[]): string => shell.file(name, lines.join('\n'));
+
+  it('forbid and require are breaches with the line of the file', async () => {
+    const file = policy(
+      'p1.jsonl',
+      line('forbid', 'IDR3.RIL'),
+      '',
+      line('require', 'IDR0.CD2L', { value: 1 }),
+    );
+    const { out, code } = await good.backwalk('caps', 'audit', '--policy', file);
+    expect(code).toBe(1);
+    fits(out);
+    expect(out.join('\n')).toMatch(/forbid +IDR3.RIL +vm0.smmu {2}guest told 1;/);
+    expect(out.join(' ')).toMatch(/require +IDR0.CD2L .*guest told 0, required 1/s);
+    expect(out.join(' ').replaceAll(/ main@\d+ +/g, ' ')).toContain('p1.jsonl:3');
+  });
+
+  it('what is kept breaks nothing', async () => {
+    const file = policy('p2.jsonl', line('forbid', 'IDR0.BTM'), line('require', 'IDR3.RIL'));
+    expect((await good.backwalk('caps', 'audit', '--policy', file)).code).toBe(0);
+  });
+
+  it('allow lets a leak stand, and says so', async () => {
+    const file = policy('p3.jsonl', line('allow', 'IDR0.BTM', { value: 1 }));
+    const { code, err } = await shell.backwalk('caps', 'audit', '--policy', file);
+    expect(code).toBe(0);
+    expect(err.join('\n')).toContain('p3.jsonl:1: leak of IDR0.BTM allowed: the board says so');
+  });
+
+  it.each([
+    ['forbid and require', [line('forbid', 'IDR3.RIL'), line('require', 'IDR3.RIL', { value: 1 })], true],
+    ['forbid and allow', [line('allow', 'IDR3.RIL'), line('forbid', 'IDR3.RIL', { value: 1 })], true],
+    [
+      'two values required',
+      [line('require', 'IDR5.OAS', { value: 4 }), line('require', 'IDR5.OAS', { value: 5 })],
+      true,
+    ],
+    ['one value forbidden', [line('require', 'IDR5.OAS'), line('forbid', 'IDR5.OAS', { value: 6 })], false],
+    ['0 forbidden', [line('require', 'IDR3.RIL'), line('forbid', 'IDR3.RIL', { value: 0 })], false],
+  ])('contradictions: %s', async (name, lines, contradicts) => {
+    const file = policy(`${name.replaceAll(' ', '-')}.jsonl`, ...lines);
+    const { code, err } = await good.backwalk('caps', 'audit', '--policy', file);
+    expect(code).toBe(contradicts ? 2 : 0);
+    if (contradicts) expect(err[0]).toMatch(/\.jsonl:2: field: expected no contradiction of line 1 /);
+  });
+
+  it.each([
+    [line('forbids', 'IDR3.RIL'), 'rule: expected'],
+    [line('forbid', 'IDR3.RIM'), 'field: expected a field, as IDR0.BTM (did you mean'],
+    [line('forbid', 'IDR3.RIL', { value: -1 }), 'value: expected a whole number'],
+    ['{"rule":"forbid","field":"IDR3.RIL"}', 'reason: expected'],
+  ])('%s is refused', async (text, message) => {
+    const { code, err } = await good.backwalk('caps', 'audit', '--policy', policy('wrong.jsonl', text));
+    expect(code).toBe(2);
+    expect(err[0]).toContain(`wrong.jsonl:1: ${message}`);
+  });
+});
