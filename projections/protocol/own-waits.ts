@@ -8,7 +8,7 @@ import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { scopeEnvOf } from './scopes.ts';
 import { type Deed, deed, tell } from './tell.ts';
-import { newUnsynced, published, type Queued, synced, type Unsynced } from './unsynced.ts';
+import { newUnsynced, published, type Queued, synced, type Unsynced, unitAtWork } from './unsynced.ts';
 import type { RuleRun, World } from './world.ts';
 
 /** Calls that promise that what they took away is gone from hardware. */
@@ -107,6 +107,9 @@ function withoutSync(waits: Waits, entry: EntryOf<'ioctl.completed'>): void {
   for (const [smmu, { commands }] of waits.queues) {
     const [first] = commands.values();
     if (first === undefined) continue;
+    // Workers and CPUs beside the call have commands of their own on their way, and wait for them themselves.
+    const own = unitAtWork(waits.world);
+    if ([...commands.values()].some(({ by }) => by !== own)) continue;
     const lost = [...commands.values()].map((each) => each.published);
     commands.clear();
     waits.told.push(answeredEarly(waits.world, smmu, entry.name, first, lost, entry));

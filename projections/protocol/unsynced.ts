@@ -8,8 +8,9 @@ import { ringOf, type Unit, type World } from './world.ts';
 export interface Queued {
   readonly words: readonly number[];
   readonly command: string;
-  /** seq of the write of PROD. */
+  /** seq of the write of PROD, and whose turn it was. */
   readonly published: number;
+  readonly by: string;
   /** It is the n-th invalidation that was ever published here. */
   readonly order: number;
 }
@@ -24,6 +25,11 @@ export interface Unsynced {
   count: number;
 }
 
+/** Whose turn it is; what a stimulus does at once is the kernel's own. */
+export function unitAtWork({ stimulus }: World): string {
+  return stimulus?.type === 'turn' ? stimulus.unit : 'kernel';
+}
+
 /** A queue with nothing in it. */
 export function newUnsynced(unit: Unit): Unsynced {
   return { unit, commands: new Map(), syncs: new Map(), count: 0 };
@@ -31,7 +37,7 @@ export function newUnsynced(unit: Unit): Unsynced {
 
 /** PROD was written. */
 export function published(
-  { watch }: World,
+  world: World,
   queue: Unsynced,
   { old, value, seq }: EntryOf<'register.written'>,
 ): void {
@@ -41,11 +47,11 @@ export function published(
   if (count > 2 ** ring.sizeLog2) return;
   for (let step = 0; step < count; step += 1) {
     const at = pointer(ring, Number(old) + step);
-    const words = Array.from(watch.memory.readWords(entryAddress(ring, at), 4));
+    const words = Array.from(world.watch.memory.readWords(entryAddress(ring, at), 4));
     const command = commandName(words);
     if (command === 'CMD_SYNC') syncs.set(at, queue.count);
     else if (invalidates(words, unit)) {
-      commands.set(at, { words, command, published: seq, order: queue.count });
+      commands.set(at, { words, command, published: seq, by: unitAtWork(world), order: queue.count });
       queue.count += 1;
     }
   }

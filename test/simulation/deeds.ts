@@ -3,7 +3,7 @@ import type { WorkloadName } from '../../core/dma-api/workload.ts';
 import { draw, nextRandom } from '../../core/random.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
-import type { VmmProfileName } from '../../core/vmm/profiles.ts';
+import { type VmmProfileName, vmmProfiles } from '../../core/vmm/profiles.ts';
 
 /** Numbers from a seed. */
 export interface Chance {
@@ -33,13 +33,7 @@ export interface Deed {
 
 export const CPUS = 3;
 const VMS = 2;
-const DESIGNS: readonly VmmProfileName[] = [
-  'qemu-accel',
-  'openvmm',
-  'cloud-hypervisor',
-  'qemu',
-  'tlbi-on-map',
-];
+const DESIGNS = Object.keys(vmmProfiles) as readonly VmmProfileName[];
 const KINDS: readonly WorkloadName[] = ['nic-rx', 'nic-tx', 'nvme', 'gpu'];
 
 /** Devices that guests have at work: their drivers have probed them. */
