@@ -103,12 +103,13 @@ export function explainLines(
   const here = position(at);
   const facts = first?.facts;
   if (facts === undefined) return [`${here}  ${field}  unknown: the table of fields has no row for it`];
+  const serves = rows.some(({ backed }) => (backed ?? 0) > 0);
   return [
     ...wrap(here, field, `${facts.note} [${facts.source}]`, width),
-    ...stepsOf(field, facts).flatMap(({ step, question, answer, stops }) =>
+    ...stepsOf(field, facts, serves).flatMap(({ step, question, answer, stops }) =>
       wrap(here, `step ${step} ${question}?`, `${answer}${stops ? ': stop' : ''}`, width),
     ),
-    ...wrap(here, 'outcome', outcomeOf(field, facts), width),
+    ...wrap(here, 'outcome', outcomeOf(field, facts, serves), width),
     ...rows.flatMap((row) => [
       `${here}  ${row.smmu}${row.host === '' ? '' : ` before ${row.host}`}`,
       ...cellLines(row, shown),

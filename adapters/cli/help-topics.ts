@@ -64,6 +64,11 @@ export const questionsHelp: readonly string[] = [
   'It halves the range, so EXPR has to go on holding; where a further look says otherwise it exits 125, and',
   '--every looks at each change of what EXPR names instead. --kernels A..B asks for the first kernel profile.',
   '',
+  'caps audit [POSITION]     who was offered what nothing backs: leak, mismatch, refused, unknown, lost, unused, ok',
+  'caps explain FIELD        may a guest be told? The steps of the analysis, their source, and every link here',
+  'caps log FIELD, at POSITION [FIELD...], diff A B   its changes with their causes; a moment; two of them',
+  'caps matrix               kernels against VMMs for BTM and HTTU: each cell is a run, a leak has its proof',
+  '',
   'rerun POSITION --set, --drop, --insert, --quirk   what if; names the first entry that differs',
   'compare A B               two branches by findings, by how accesses and ioctls ended, and by work',
 ];

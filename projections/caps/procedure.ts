@@ -4,7 +4,6 @@
  * field; (5) the VMM serves it; (6) it is looked at again when a device is plugged.
  */
 import type { FieldFacts } from './fields.ts';
-import type { LedgerRow } from './row.ts';
 
 export interface Step {
   readonly step: number;
@@ -20,9 +19,16 @@ const KERNEL_SAYS: Readonly<Record<string, string>> = {
   'IDR0.COHACC': 'VFIO binds coherent devices only',
 };
 
-/** The steps for a field, up to the one that stops it. */
-export function stepsOf(name: string, facts: FieldFacts): readonly Step[] {
-  const says = KERNEL_SAYS[name];
+/** Switches of a kernel that does its part for what no release of Linux serves. */
+const SWITCHES: Readonly<Record<string, string>> = { 'IDR0.BTM': 'vbtm', 'IDR0.HTTU': 'vhttu' };
+
+/**
+ * The steps for a field, up to the one that stops it.
+ * @param serves the kernel at hand does its part, though no release of Linux does
+ */
+export function stepsOf(name: string, facts: FieldFacts, serves = false): readonly Step[] {
+  const done = serves && SWITCHES[name] !== undefined;
+  const says = done ? `yes, and this kernel does it (${SWITCHES[name]})` : KERNEL_SAYS[name];
   const needs = (need: 'software' | 'firmware' | 'request'): boolean => facts.needs.includes(need);
   const no = 'no';
   const bit = says ?? 'yes, and no capability bit of the kernel says that it is done';
@@ -61,16 +67,9 @@ function readable({ listed, needs, backing }: FieldFacts): Pick<Step, 'answer' |
 }
 
 /** What the analysis says a guest may be told. */
-export function outcomeOf(name: string, facts: FieldFacts): string {
-  const last = stepsOf(name, facts).at(-1);
+export function outcomeOf(name: string, facts: FieldFacts, serves = false): string {
+  const last = stepsOf(name, facts, serves).at(-1);
   if (last?.stops === true) return `stopped at step ${last.step}: a guest is told 0`;
   if (facts.backing === 'vmm') return "the VMM's choice";
   return 'a guest may be told what the host has, or less';
-}
-
-/** Whether what was done is what the analysis says. */
-export function obeys(row: LedgerRow): boolean {
-  if (row.facts === undefined) return false;
-  const stopped = stepsOf(row.field, row.facts).at(-1)?.stops === true;
-  return !stopped || row.cells.guest === undefined || row.cells.guest.value === 0;
 }

@@ -118,6 +118,16 @@ describe('the other questions', () => {
     expect((await shell.backwalk('caps', 'diff', '@', '@')).code).toBe(0);
   });
 
+  it('explain goes to the end where the kernel serves the field and the VMM asked for it', async () => {
+    const linked = openShell();
+    await linked.backwalk('run', 'test/scenario/good-vm-broadcast-linked.jsonl');
+    const { out } = await linked.backwalk('caps', 'explain', 'IDR0.BTM');
+    const text = out.join('\n');
+    for (const part of ['(vbtm)', 'step 6', 'a guest may be told', 'decision opt-in', 'ok '])
+      expect(text).toContain(part);
+    expect((await linked.backwalk('caps', 'audit')).code).toBe(0);
+  });
+
   it('matrix runs kernels against VMMs and names what proves each leak', { timeout: 120_000 }, async () => {
     const { out, code } = await shell.backwalk('caps', 'matrix');
     expect(code).toBe(0);
