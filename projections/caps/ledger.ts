@@ -5,6 +5,7 @@
  */
 import type { MachineConfig } from '../../core/config.ts';
 import type { DriverFeatures, Platform } from '../../core/driver/features.ts';
+import { policiesOf } from '../../core/vmm/profiles.ts';
 import { type Projection, projection } from '../projection.ts';
 import { backedValue } from './backing.ts';
 import {
@@ -90,6 +91,8 @@ function rowOf(chain: Chain, name: string): LedgerRow {
 
 function backedOf({ host, way, vm }: Chain, name: string): number | undefined {
   const facts = fieldFacts[name];
+  // Without two stages in hardware the VMM serves the guest's SMMU by itself, whatever the host has.
+  if (!policiesOf(vm.config).strategy.startsWith('nested')) return undefined;
   return facts === undefined || host === undefined ? undefined : backedValue(name, facts, { host, way, vm });
 }
 

@@ -17,7 +17,7 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     ['frobnicate', `expected a verb (${VERBS}, help), found "frobnicate"`],
     ['shwo', `expected a verb (${VERBS}, help), found "shwo" (did you mean show?)`],
-    ['caps @3', 'caps is not in this version of Backwalk'],
+    ['gc @3', 'gc is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
     ['run', "missing required argument 'file'"],
     ['show main@99', 'expected a position of main (0 to 66), found main@99'],

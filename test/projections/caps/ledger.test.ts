@@ -71,6 +71,20 @@ describe('verdicts', () => {
     expect(tell(story).verdict(field).verdict).toBe(verdict);
   });
 
+  it.each(['qemu', 'tlbi-on-map', 'openvmm', 'cloud-hypervisor', 'sw-vcmdq'] as const)(
+    '%s offers nothing that is not backed',
+    (profile) => {
+      const { rows } = tell({ profile });
+      const bad = rows.filter((row) => ['leak', 'mismatch', 'refused'].includes(judge(row).verdict));
+      expect(bad.map(({ field }) => field)).toEqual([]);
+    },
+  );
+
+  it('a VMM that shadows the tables serves 16-bit ASIDs itself, whatever the host has', () => {
+    const told = tell({ profile: 'tlbi-on-map', idr: { IDR0: HOST_IDR0 & ~ASID16 } });
+    expect(told.verdict('IDR0.ASID16').verdict).toBe('ok');
+  });
+
   it('a Cloud Hypervisor forwards ASID16 of the host, so that it is no leak there', () => {
     const told = tell({ profile: 'cloud-hypervisor', idr: { IDR0: HOST_IDR0 & ~ASID16 } });
     expect(told.row('IDR0.ASID16')).toMatchObject({ decision: 'forward', cells: { guest: { value: 0 } } });
