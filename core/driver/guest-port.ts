@@ -62,14 +62,16 @@ export const guestPort: Port = {
     exitTo(context, vm, { why: 'mmio.write', what: `${endpoint} ATS Enable=${on ? 1 : 0} (${kind})` });
   },
   endpoints: (state, driver): readonly EndpointConfig[] =>
-    devicesBehind(vmOf(state, vmOfDriver(driver)), driver.setup.port.smmu).map((device) => ({
-      name: device.endpoint,
-      smmu: device.smmu,
-      streamId: device.streamId,
-      ats: device.ats,
-      pri: device.pri,
-      ssidBits: device.ssidBits,
-      atc: 0,
-      stall: device.stall,
-    })),
+    devicesBehind(vmOf(state, vmOfDriver(driver)), driver.setup.port.smmu)
+      .filter(({ ready }) => ready === true)
+      .map((device) => ({
+        name: device.endpoint,
+        smmu: device.smmu,
+        streamId: device.streamId,
+        ats: device.ats,
+        pri: device.pri,
+        ssidBits: device.ssidBits,
+        atc: 0,
+        stall: device.stall,
+      })),
 };

@@ -21,7 +21,7 @@ import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
 import { withUpdates } from '../vmm/updates.ts';
 import { backMemory } from './memory.ts';
-import { type Slot, type VmConfig, type VmDevice, vmmUnit } from './state.ts';
+import { type Slot, type VmConfig, type VmDevice, type VmState, vmmUnit } from './state.ts';
 import { deviceOf, endpointOf, findVm, vmOf } from './vm.ts';
 
 /** Register pages of emulated SMMUs begin here; nothing else of the machine does. */
@@ -178,11 +178,21 @@ interface PlugEnd extends Frame {
 export const plugEndRow: FrameRow<PlugEnd> = {
   run: (context, { vm, endpoint, about }) => {
     const answering = { do: 'vm.answer', vm, about };
-    if (findVm(context.state, vm)?.booted !== true) return [answering];
+    const owner = findVm(context.state, vm);
+    if (owner?.devices[endpoint] !== undefined)
+      context.emit(vm, { type: 'device.changed', vm, endpoint, set: { ready: true } });
+    // A guest that is about to look at its devices finds it by itself.
+    if (owner === undefined || (!owner.booted && !hasProbed(context.state, owner, endpoint)))
+      return [answering];
     beginTask(context, cpuUnit(vm, 0), 'hot-plug', [{ do: 'guest.found', vm, endpoint }, answering]);
     return undefined;
   },
 };
+
+/** Whether the guest's driver of the device's SMMU has looked for devices already. */
+function hasProbed({ drivers }: State, { devices }: VmState, endpoint: string): boolean {
+  return drivers[devices[endpoint]?.smmu ?? '']?.running === true;
+}
 
 type OfDevice = Frame & { readonly vm: string; readonly endpoint: string };
 
@@ -215,11 +225,12 @@ export const foundRow: FrameRow<OfDevice> = {
   run: (context, { vm, endpoint }, task) => {
     const { state } = context;
     const owner = findVm(state, vm);
-    if (owner?.booted !== true) return;
+    if (owner?.devices[endpoint] === undefined) return;
     const { found } = strategyOf(policiesOf(owner.config).strategy);
     if (found !== undefined) return found(context, vm, endpoint, behind(task, 'guest.found'));
     const { smmu } = deviceOf(owner, endpoint);
-    if (state.drivers[smmu]?.running !== true) return;
+    const driver = state.drivers[smmu];
+    if (driver?.running !== true || driver.masters[endpoint] !== undefined) return;
     return [{ do: 'endpoint.probe', driver: smmu, endpoint }];
   },
 };

@@ -76,6 +76,8 @@ export interface VmDevice {
   /** A CMD_CFGI_STE of the guest has named its StreamID. */
   readonly seen?: boolean;
   readonly attached: VmAttachment;
+  /** The VMM is done with its plug: the guest can see it. */
+  readonly ready?: boolean;
 }
 
 /** A queue beside the main one: what the guest has written, and the kernel's object. */

@@ -133,7 +133,10 @@ export function attachShared(
   to: 'abort' | 'bypass',
   own = 0,
 ): readonly Frame[] {
-  const { abortHwpt, bypassHwpt } = virtualSmmuOf(vmOf(state, vm), smmu);
+  const owner = vmOf(state, vm);
+  // It may have been taken away since.
+  if (owner.devices[endpoint] === undefined) return [];
+  const { abortHwpt, bypassHwpt } = virtualSmmuOf(owner, smmu);
   return [attach(state, { vm, smmu, endpoint }, to === 'abort' ? abortHwpt : bypassHwpt, to, own)];
 }
 

@@ -43,6 +43,7 @@ describe('a VM of qemu-accel', () => {
       ['deviceId'],
       ['attached', 'hwpt'],
       ['attached', 'hwpt'],
+      ['ready'],
     ]);
     expect(host.all('vsmmu.changed').map(({ set }) => Object.keys(set))).toEqual([
       ['parent', 'physical'],
