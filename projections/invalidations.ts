@@ -159,8 +159,9 @@ const handlers: ProjectionHandlers<State> = {
         shadow,
         entry,
         () => {
-          const { value, old } = entry;
-          return { ...originOf(state, entry), pa: 0, before: old, after: value };
+          const { smmu, register, value, old } = entry;
+          const named = { register: `${smmu}.${register}`, before: old, after: value };
+          return { ...originOf(state, entry), pa: 0, ...named };
         },
         state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
       ),

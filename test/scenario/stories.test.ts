@@ -255,6 +255,12 @@ const expected: Readonly<Record<string, Wanted>> = {
     blamed: /^CMD_ATC_INV StreamID=8 .* came before the TLB was clean/,
     nearest: /^too early: before the CMD_SYNC of the TLB invalidation$/,
   },
+  'bad-stream-table-moved-without-cfgi.jsonl': {
+    rule: 'I8',
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/,
+    blamed: /^smmu0.STRTAB_BASE 0x10000 -> 0x60000$/,
+  },
   // The walk ends without reading a descriptor: the entry it began from is found all the same.
   'bad-table-moved-without-tlbi.jsonl': {
     verdict: 'used-stale',
