@@ -255,6 +255,14 @@ const expected: Readonly<Record<string, Wanted>> = {
     blamed: /^CMD_ATC_INV StreamID=8 .* came before the TLB was clean/,
     nearest: /^too early: before the CMD_SYNC of the TLB invalidation$/,
   },
+  // Hardware may leave the entry: the driver said that its ASID is its own.
+  'bad-broadcast-by-asid-aset-1.jsonl': {
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
+    nearest: /^CD.ASET=1: a broadcast by ASID leaves it alone$/,
+  },
   'bad-stream-table-moved-without-cfgi.jsonl': {
     rule: 'I8',
     verdict: 'used-stale',
