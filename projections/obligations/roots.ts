@@ -18,6 +18,8 @@ export interface Roots {
   readonly oas: number;
   /** Roots by stage, regime, VMID, ASID and half. */
   readonly byTag: Map<string, Set<Root>>;
+  /** A tag stood for two sets of tables in use: a hit may be of another stream's tables, at any time since. */
+  shared: boolean;
   /** Those that came into use by the entry at hand. */
   readonly fresh: { readonly root: Root; readonly change: Change }[];
 }

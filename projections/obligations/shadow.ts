@@ -70,7 +70,15 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     claimed: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, false),
     mapped: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, true),
   };
-  const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas, byTag: new Map(), fresh: [] };
+  const roots: Roots = {
+    tables,
+    ledger,
+    dormant: new Map(),
+    oas: features.oas,
+    byTag: new Map(),
+    shared: false,
+    fresh: [],
+  };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
   const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
   const shadow: Shadow = {

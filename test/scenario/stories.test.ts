@@ -263,6 +263,14 @@ const expected: Readonly<Record<string, Wanted>> = {
     blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
     nearest: /^CD.ASET=1: a broadcast by ASID leaves it alone$/,
   },
+  // No descriptor changed: the entry is older than no change, and wrong for the other stream all the same.
+  'bad-one-asid-for-two-tables.jsonl': {
+    first: ['could-be-used'],
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_ASID VMID=0 ASID=5; CMD_SYNC$/,
+    blamed: /^smmu0.CR0 0xc -> 0xd$/,
+  },
   'bad-stream-table-moved-without-cfgi.jsonl': {
     rule: 'I8',
     verdict: 'used-stale',
