@@ -139,6 +139,8 @@ export function registerWritten(
   const { bare, streams } = shadow;
   if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
+    // A queue that is off takes nothing: what stands in it is produced when it is fetched.
+    if ((reg(bare, 'CR0') & CMDQEN) === 0) return;
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
     const move = { from: Number(old), to: Number(value), seq, actor };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);

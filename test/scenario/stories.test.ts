@@ -271,6 +271,12 @@ const expected: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_NH_ASID VMID=0 ASID=5; CMD_SYNC$/,
     blamed: /^smmu0.CR0 0xc -> 0xd$/,
   },
+  'bad-queued-while-cmdqen-0.jsonl': {
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
+  },
   'bad-remapped-while-off.jsonl': {
     first: ['remade-dirty'],
     rule: 'I3',
