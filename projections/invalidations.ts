@@ -59,7 +59,7 @@ import {
   pagesTaken,
   reuses,
 } from './release.ts';
-import { explainRemade } from './remade.ts';
+import { noteRemade, tellRemadeOff } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
 import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
 import { checkAccess, checkStalled, stallEnded } from './stale-use.ts';
@@ -82,9 +82,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     reused: (shadow, pa, bytes, by, mapped) => {
       for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
     },
-    remade: (shadow, obligation, why, change) => {
-      findings.push(explainRemade(teller, shadow, obligation, why, change));
-    },
+    remade: (shadow, remade) => noteRemade(teller, findings, shadow, remade),
   };
   const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, told)]));
   const endpoints = new Map(
@@ -159,13 +157,17 @@ const handlers: ProjectionHandlers<State> = {
         shadow,
         entry,
         () => {
-          const { value, old } = entry;
-          return { ...originOf(state, entry), pa: 0, before: old, after: value };
+          const { smmu, register, value, old } = entry;
+          const named = { register: `${smmu}.${register}`, before: old, after: value };
+          return { ...originOf(state, entry), pa: 0, ...named };
         },
         state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
       ),
     );
-    if (entry.register === 'CR0') settleTags(state);
+    if (entry.register === 'CR0') {
+      withShadow(state, entry.smmu, (shadow) => tellRemadeOff(state.teller, state.findings, shadow));
+      settleTags(state);
+    }
   },
   'register.updated': (state, entry) =>
     withShadow(state, entry.smmu, (shadow) => registerUpdated(shadow, entry)),

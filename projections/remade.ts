@@ -5,18 +5,24 @@
  */
 import { positions, type Teller, tellChange, tellMissing, tellOwed } from './explain.ts';
 import type { Finding } from './finding.ts';
-import type { Change, Obligation } from './obligations/obligation.ts';
-import type { Shadow } from './obligations/shadow.ts';
+import { isOn, type Remade, type Shadow } from './obligations/shadow.ts';
 import { hex, showStructure } from './obligations/tell.ts';
 
+/** Nothing is walked while the SMMU is off: what is then made anew is told when it comes on, unless it is clean. */
+export function noteRemade(teller: Teller, findings: Finding[], shadow: Shadow, remade: Remade): void {
+  if (isOn(shadow)) findings.push(explainRemade(teller, shadow, remade));
+  else shadow.remadeOff.push(remade);
+}
+
+/** CR0 was written: what was made anew while SMMUEN was 0, and is still dirty when it is 1. */
+export function tellRemadeOff(teller: Teller, findings: Finding[], shadow: Shadow): void {
+  if (!isOn(shadow)) return;
+  for (const remade of shadow.remadeOff.splice(0))
+    if (!remade.obligation.done) findings.push(explainRemade(teller, shadow, remade));
+}
+
 /** The finding, at the position of the store that made the new descriptor. */
-export function explainRemade(
-  teller: Teller,
-  shadow: Shadow,
-  obligation: Obligation,
-  why: string,
-  change: Change,
-): Finding {
+function explainRemade(teller: Teller, shadow: Shadow, { obligation, why, change }: Remade): Finding {
   const at = positions(teller);
   const [first] = obligation.changes;
   const broken = first.seq === change.seq ? [] : [tellChange(at, first)];

@@ -38,6 +38,7 @@ function judgePair(
 ): Finding | undefined {
   if (other.users > 0) {
     if (root.conflicts.has(other)) return undefined;
+    shadow.streams.contexts.roots.shared = true;
     root.conflicts.add(other);
     other.conflicts.add(root);
     return tell(shadow, teller, { root, change, before: other.since, obligation: undefined });

@@ -123,11 +123,18 @@ function openedOn(session: Session, findings: FindFindings | undefined): Opened 
       if (text === undefined)
         return { from: { branch: currentBranch(source), seq: 0 }, to: head(), symmetric: false };
       const range = parseRange(text, source);
-      if (range !== undefined) return range;
+      if (range !== undefined) return forward(range, text);
       const end = parsePosition(text, source);
       return { from: { branch: end.branch, seq: 0 }, to: end, symmetric: false };
     },
   };
+}
+
+/** A range that ends before it begins holds nothing, and nothing looks like clean: InputError. */
+function forward(range: Range, text: string): Range {
+  const { from, to } = range;
+  if (from.branch.id !== to.branch.id || from.seq <= to.seq) return range;
+  throw new InputError(`expected A..B with A before B, found ${text}: try ${to.seq}..${from.seq}`);
 }
 
 function firstFinding(

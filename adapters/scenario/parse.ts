@@ -62,6 +62,7 @@ const NAMES_SHOWN = 12;
 
 /** `found` is not among `known`: with the names that may have been meant. */
 export function unknownName(found: string, known: readonly string[]): string {
+  if (known.length === 0) return `expected one that was made before, found "${found}", and none was`;
   const shown = known.length > NAMES_SHOWN ? [...known.slice(0, NAMES_SHOWN), '...'] : known;
   return `expected one of ${shown.join(', ')}, found "${found}"${meant(found, known)}`;
 }

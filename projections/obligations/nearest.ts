@@ -129,10 +129,11 @@ function without(field: string, scope: Scope, target: Target): Scope {
     return { ...scope, caches: [target.cache] };
   }
   if (!isTlb(target)) return scope;
-  const { vmid, asid, range, granuleLog2, level, ...rest } = scope;
+  const { vmid, asid, range, granuleLog2, level, sharedOnly, ...rest } = scope;
   const kept = {
     ...(vmid === undefined || field === 'vmid' ? {} : { vmid }),
     ...(asid === undefined || field === 'asid' ? {} : { asid }),
+    ...(sharedOnly === undefined || field === 'aset' ? {} : { sharedOnly }),
     ...(range === undefined || field === 'address' ? {} : { range }),
     ...(granuleLog2 === undefined || field === 'granule' ? {} : { granuleLog2 }),
     ...(level === undefined || field === 'level' ? {} : { level }),
@@ -162,6 +163,8 @@ function describe(field: string, scope: Scope, target: Target, holds: string): s
       return target.global
         ? 'by ASID it leaves global entries alone'
         : `ASID differs: ${hex(scope.asid)}, ${holds} ${hex(target.asid)}`;
+    case 'aset':
+      return 'CD.ASET=1: a broadcast by ASID leaves it alone';
     case 'vmid':
       return `VMID differs: ${hex(scope.vmid)}, ${holds} ${hex(target.vmid)}`;
     case 'address':

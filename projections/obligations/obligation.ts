@@ -27,6 +27,8 @@ export interface Change {
   readonly pa: number;
   readonly before: bigint;
   readonly after: bigint;
+  /** `smmu0.STRTAB_BASE`, where a register was written; `pa` says nothing then. */
+  readonly register?: string;
   /** Where the store came from, as far as its stimulus tells. */
   readonly line?: number;
   readonly cpu?: number;

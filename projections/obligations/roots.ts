@@ -18,6 +18,8 @@ export interface Roots {
   readonly oas: number;
   /** Roots by stage, regime, VMID, ASID and half. */
   readonly byTag: Map<string, Set<Root>>;
+  /** A tag stood for two sets of tables in use: a hit may be of another stream's tables, at any time since. */
+  shared: boolean;
   /** Those that came into use by the entry at hand. */
   readonly fresh: { readonly root: Root; readonly change: Change }[];
 }
@@ -40,10 +42,10 @@ export function acquire(
   change: Change,
 ): Root {
   const { tables, ledger, dormant, fresh } = roots;
-  const { asid, va, inputBits, pa, level, reading } = tree;
+  const { asid, aset, va, inputBits, pa, level, reading } = tree;
   const { stage, granule, wide, bigEndian, ignoresAf } = reading;
   const shape = `${granule.pageLog2}:${wide}:${bigEndian}:${ignoresAf}`;
-  const key = `${stage}:${regime}:${vmid}:${asid}:${va}:${inputBits}:${pa}:${shape}`;
+  const key = `${stage}:${regime}:${vmid}:${asid}:${aset}:${va}:${inputBits}:${pa}:${shape}`;
   const present = tables.roots.get(key);
   if (present !== undefined) {
     if (present.users === 0) fresh.push({ root: present, change });
@@ -62,6 +64,7 @@ export function acquire(
     stage,
     vmid,
     asid,
+    aset,
     va,
     inputBits,
     reading,
@@ -93,9 +96,11 @@ function tagKey({
   return `${stage}:${regime}:${vmid}:${asid}:${va}`;
 }
 
-/** Other roots under the tags of this one. */
+/** Other roots under the tags of this one; the same tables under another ASET are no other. */
 export function sameTag({ byTag }: Roots, root: Root): readonly Root[] {
-  return [...(byTag.get(tagKey(root)) ?? [])].filter((other) => other !== root);
+  return [...(byTag.get(tagKey(root)) ?? [])].filter(
+    ({ top }) => top === undefined || top.table !== root.top?.table,
+  );
 }
 
 /** A CD stops naming the root. With the last one its tags are owed an invalidation before reuse. */
@@ -146,9 +151,9 @@ export function oweContext(
 
 /** The far ends of all that a context may have cached: one command that covers them covers the rest. */
 function wholeContext(root: Root): readonly [Target, ...Target[]] {
-  const { regime, stage, vmid, asid, va, inputBits, reading, top } = root;
+  const { regime, stage, vmid, asid, aset, va, inputBits, reading, top } = root;
   const { pageLog2 } = reading.granule;
-  const tags = { regime, stage, vmid, asid, granuleLog2: pageLog2, sizeLog2: pageLog2 };
+  const tags = { regime, stage, vmid, asid, aset, granuleLog2: pageLog2, sizeLog2: pageLog2 };
   const last = va + (1n << BigInt(inputBits)) - (1n << BigInt(pageLog2));
   const leaf = (at: bigint, global: boolean): TlbTarget => ({
     cache: 'tlb',

@@ -35,6 +35,7 @@ export function viewStage2(words: Words, features: Features): View | undefined {
     nested: config === 'NESTED',
     tree: {
       asid: 0,
+      aset: false,
       va: 0n,
       inputBits: walk.inputBits,
       pa: walk.base,

@@ -39,8 +39,17 @@ export interface Shadow {
   /** Pages from which descriptors and CDs of streams with stage 2 were read, and the last store to each word of them. */
   readonly walkedPages: Set<number>;
   readonly stores: Map<number, Change>;
+  /** Valid descriptors made over dirty ones while SMMUEN=0. */
+  readonly remadeOff: Remade[];
   /** The SMMU without caches: registers as the log says, tables as memory says. */
   readonly bare: SmmuState;
+}
+
+/** A valid descriptor that was made before the old one was clean, and why that matters. */
+export interface Remade {
+  readonly obligation: Obligation;
+  readonly why: string;
+  readonly change: Change;
 }
 
 /** Who is told of what changes of structures break by themselves. */
@@ -48,7 +57,7 @@ export interface Told {
   /** Memory takes a new role while something cached may still lead to it. */
   reused(shadow: Shadow, pa: number, bytes: number, by: Claim, mapped: boolean): void;
   /** A valid descriptor was made before the old one was clean. */
-  remade(shadow: Shadow, obligation: Obligation, why: string, change: Change): void;
+  remade(shadow: Shadow, remade: Remade): void;
 }
 
 /** An SMMU after reset: nothing reachable, nothing cached, nothing owed. */
@@ -65,12 +74,20 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     live: newOutputs(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
-    remade: (owed, why, change) => told.remade(shadow, owed, why, change),
+    remade: (obligation, why, change) => told.remade(shadow, { obligation, why, change }),
     combined: (owed, target, change) => oweCombined(shadow, owed, target, change),
     claimed: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, false),
     mapped: (pa, bytes, by) => told.reused(shadow, pa, bytes, by, true),
   };
-  const roots: Roots = { tables, ledger, dormant: new Map(), oas: features.oas, byTag: new Map(), fresh: [] };
+  const roots: Roots = {
+    tables,
+    ledger,
+    dormant: new Map(),
+    oas: features.oas,
+    byTag: new Map(),
+    shared: false,
+    fresh: [],
+  };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
   const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
   const shadow: Shadow = {
@@ -85,6 +102,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     streams: { watch, contexts, features, linked: undefined, second: new Map(), e2h: false },
     walkedPages: new Set(),
     stores: new Map(),
+    remadeOff: [],
     bare: initialSmmu(none, resetRegisters(config)),
   };
   return shadow;
@@ -93,6 +111,14 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
 /** What the scopes of a command depend on now. */
 export function scopeEnv({ features, bare }: Shadow): ScopeEnv {
   return { features, e2h: (reg(bare, 'CR2') & 1) === 1, wildcard: vmidWildcard(bare) };
+}
+
+const SMMUEN = 1;
+const CMDQEN = 1 << 3;
+
+/** Whether CR0.SMMUEN is set, so that walks may begin. */
+export function isOn({ bare }: Shadow): boolean {
+  return (reg(bare, 'CR0') & SMMUEN) !== 0;
 }
 
 /** Registers that neither a walk nor a structure depends on, and that are written often. */
@@ -113,6 +139,8 @@ export function registerWritten(
   const { bare, streams } = shadow;
   if (!ASIDE.has(register)) putReg(bare, register, value);
   if (register === 'CMDQ_PROD') {
+    // A queue that is off takes nothing: what stands in it is produced when it is fetched.
+    if ((reg(bare, 'CR0') & CMDQEN) === 0) return;
     const queue = commandQueueOf(regValue(bare, 'CMDQ_BASE'), shadow.features.cmdqsLog2);
     const move = { from: Number(old), to: Number(value), seq, actor };
     produce(shadow.commands, shadow.watch.memory, queue, scopeEnv(shadow), move);

@@ -108,6 +108,8 @@ export function cdDifference(before: Words, after: Words): 'none' | 'config' | '
 /** One TTB that walks may use. */
 export interface TreeView {
   readonly asid: number;
+  /** CD.ASET: broadcasts by ASID leave its entries alone. */
+  readonly aset: boolean;
   readonly va: bigint;
   readonly inputBits: number;
   readonly pa: number;
@@ -122,6 +124,7 @@ export function viewCd(words: Words, regime: Regime, oas: number): readonly Tree
   if (!fields.V.read(words) || !fields.AA64.read(words)) return [];
   const common = {
     asid: regime === 'EL2' ? 0 : fields.ASID.read(words),
+    aset: fields.ASET.read(words),
     ds: fields.DS.read(words),
     bigEndian: fields.ENDI.read(words),
     ignoresAf: fields.AFFD.read(words) || fields.HA.read(words),
@@ -145,6 +148,7 @@ export function viewCd(words: Words, regime: Regime, oas: number): readonly Tree
 
 interface Common {
   readonly asid: number;
+  readonly aset: boolean;
   readonly ds: boolean;
   readonly bigEndian: boolean;
   readonly ignoresAf: boolean;
@@ -152,7 +156,7 @@ interface Common {
 }
 
 function tree(
-  { asid, ds, bigEndian, ignoresAf, oas }: Common,
+  { asid, aset, ds, bigEndian, ignoresAf, oas }: Common,
   half: { readonly granule: Granule; readonly tsz: number; readonly ttb: number },
   isUpper: boolean,
 ): readonly TreeView[] {
@@ -166,6 +170,7 @@ function tree(
   return [
     {
       asid,
+      aset,
       va: isUpper ? 2n ** 64n - 2n ** BigInt(inputBits) : 0n,
       inputBits,
       pa: ttb - (ttb % align),

@@ -121,6 +121,7 @@ function oweDescriptor(
     stage: root.stage,
     vmid: root.vmid,
     asid: root.asid,
+    aset: root.aset,
     // Table information is ASID-specific even below a global leaf (Arm ARM D8.16.3); nG does not count in EL2.
     global: leaf && isGlobal(descriptor, table.reading) && root.regime !== 'EL2',
     va,

@@ -19,6 +19,8 @@ export interface Root {
   readonly stage: 1 | 2;
   readonly vmid: number;
   readonly asid: number;
+  /** CD.ASET of stage 1: broadcasts by ASID leave its entries alone (3.17). */
+  readonly aset: boolean;
   /** First input address: 0, or that of the TTB1 half. */
   readonly va: bigint;
   readonly inputBits: number;

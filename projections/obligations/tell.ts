@@ -33,8 +33,9 @@ function showConfigTarget(target: Exclude<Target, { regime: unknown }>): string 
   return `L1CD(sid ${hex(streamId)}, ssid ${hex(substreamId)}-${hex(substreamId + span - 1)})`;
 }
 
-/** `store [0x845002800] 0x0060000881234f43 -> 0x0`. */
-export function showChange({ pa, before, after }: Change): string {
+/** `store [0x845002800] 0x0060000881234f43 -> 0x0`, `smmu0.STRTAB_BASE 0x10000 -> 0x60000`. */
+export function showChange({ pa, register, before, after }: Change): string {
+  if (register !== undefined) return `${register} ${hex(before)} -> ${hex(after)}`;
   return `store [${hex(pa)}] ${hex(before)} -> ${hex(after)}`;
 }
 

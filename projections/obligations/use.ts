@@ -128,9 +128,10 @@ function isCdClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
 
 function isTlbClean({ ledger, streams, watch }: Shadow, fill: TlbFill | undefined, sid: number): boolean {
   if (fill === undefined) return true;
-  const { lastChange } = streams.contexts;
+  const { lastChange, roots } = streams.contexts;
   const context =
-    fill.entry.seq > lastChange || (fill.verified === lastChange && fill.verifiedStream === sid);
+    (!roots.shared && fill.entry.seq > lastChange) ||
+    (fill.verified === lastChange && fill.verifiedStream === sid);
   return context && (ledger.lastHarm < fill.oldest || pathStands(watch.memory, fill.path));
 }
 

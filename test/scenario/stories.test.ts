@@ -275,6 +275,41 @@ const expected: Readonly<Record<string, Wanted>> = {
     blamed: /^CMD_ATC_INV StreamID=8 .* came before the TLB was clean/,
     nearest: /^too early: before the CMD_SYNC of the TLB invalidation$/,
   },
+  // Hardware may leave the entry: the driver said that its ASID is its own.
+  'bad-broadcast-by-asid-aset-1.jsonl': {
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
+    nearest: /^CD.ASET=1: a broadcast by ASID leaves it alone$/,
+  },
+  // No descriptor changed: the entry is older than no change, and wrong for the other stream all the same.
+  'bad-one-asid-for-two-tables.jsonl': {
+    first: ['could-be-used'],
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_ASID VMID=0 ASID=5; CMD_SYNC$/,
+    blamed: /^smmu0.CR0 0xc -> 0xd$/,
+  },
+  'bad-queued-while-cmdqen-0.jsonl': {
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
+  },
+  'bad-remapped-while-off.jsonl': {
+    first: ['remade-dirty'],
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_NH_VA .*ASID=5 Address=0x4000/,
+    blamed: /\[0x103020\] 0x1000f43 -> 0x0/,
+  },
+  'bad-stream-table-moved-without-cfgi.jsonl': {
+    rule: 'I8',
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/,
+    blamed: /^smmu0.STRTAB_BASE 0x10000 -> 0x60000$/,
+  },
   // The walk ends without reading a descriptor: the entry it began from is found all the same.
   'bad-table-moved-without-tlbi.jsonl': {
     verdict: 'used-stale',

@@ -55,6 +55,8 @@ describe('command lines', () => {
     ],
     ['fork main @3', 'expected a new branch name, found "main", which there is already'],
     ['fork 3x @3', 'expected a branch name (letters, digits, _ . / -, a letter first), found "3x"'],
+    ['check 5..2', 'expected A..B with A before B, found 5..2: try 2..5'],
+    ['log main@5..@2', 'expected A..B with A before B, found main@5..@2: try 2..5'],
     ['diff @3', 'diff: expected two positions, found one'],
     [
       'bookmark 50%',
