@@ -19,6 +19,8 @@ import {
   writeFd,
   writeProcess,
 } from './kernel/syscalls.ts';
+import { guestTlbi } from './kvm/tlbi.ts';
+import { rollOver } from './kvm/vmids.ts';
 import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
@@ -27,6 +29,7 @@ import { issueCommand } from './smmu/cmdq.ts';
 import { takeTurn } from './turns.ts';
 import { accessAny } from './virtio-iommu/emulated-dma.ts';
 import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
+import { changeSlot } from './vm/slots.ts';
 import { readAccess, writeAccess } from './vmm/guest-access.ts';
 
 export const deciders: Deciders = {
@@ -58,6 +61,9 @@ export const deciders: Deciders = {
   'vm.plug': plugDevice,
   'vm.unplug': unplugDevice,
   'vm.end': endVm,
+  'vm.slot': changeSlot,
+  'kvm.tlbi': guestTlbi,
+  'kvm.rollover': rollOver,
   'guest.boot': bootGuest,
   'guest.map': askMap,
   'guest.unmap': askUnmap,

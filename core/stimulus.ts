@@ -132,6 +132,22 @@ export const stimuli = {
   'vm.unplug': { vm: text(), endpoint: text('endpoint'), ...origin },
   /** The VMM's process is killed. */
   'vm.end': { vm: text(), ...origin },
+  /** Memory of the guest comes or goes. */
+  'vm.slot': { vm: text(), gpa: id(), bytes: int(), present: flag(), ...origin },
+  /** A vCPU's TLBI to the inner shareable domain; it carries the VMID of KVM. */
+  'kvm.tlbi': {
+    vm: text(),
+    operation: text(),
+    asid: optional(id('asid')),
+    va: optional(iova()),
+    tg: optional(text<'4KB' | '16KB' | '64KB'>()),
+    num: optional(int()),
+    scale: optional(int()),
+    ttl: optional(int()),
+    ...origin,
+  },
+  /** A generation of KVM's VMIDs ends. */
+  'kvm.rollover': { ...origin },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
   'guest.boot': {
     vm: text(),

@@ -136,8 +136,8 @@ function queueRows(): readonly ModelRow[] {
   }));
   const enhanced = commandQueueKinds
     .filter(({ most }) => most > 1)
-    .map(({ spec, most }) => ({
-      name: 'ECMDQ',
+    .map(({ spec, most, names }) => ({
+      name: names(0).name.replace('0', ''),
       spec,
       entryBytes: queues.CMDQ.entryBytes,
       entriesMax: 2 ** queueSizeLog2Max,

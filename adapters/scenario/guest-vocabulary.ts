@@ -1,6 +1,7 @@
 /** The part of the vocabulary about virtual machines, and about operating systems and their devices. */
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
-import { defaultVmm, policies, vmmProfiles } from '../../core/vmm/profiles.ts';
+import { defaultVmm, vmmProfiles } from '../../core/vmm/profiles.ts';
+import { kvmRows } from './kvm-vocabulary.ts';
 import { driverFields } from './machine.ts';
 import { platformFields, smmuProperties } from './platform.ts';
 import {
@@ -44,7 +45,7 @@ export const guestVocabulary = {
     fields: {
       vm: { kind: name, doc: 'name of the VM, and of its VMM\'s process' },
       profile: { kind: oneOf(...Object.keys(vmmProfiles)), optional: true, doc: `the VMM; ${defaultVmm} when left out (\`help vmms\`)` },
-      policies: { kind: mapOf(Object.keys(policies), anything), optional: true, doc: 'policies that differ from the profile' },
+      policies: { kind: mapOf(undefined, anything), optional: true, doc: 'policies that differ from the profile' },
       cpus: { kind: count(1, 64), optional: true, doc: 'vCPUs; 1 when left out' },
       ram: { kind: listOf(objectOf({ base: { kind: pa, doc: 'guest physical address' }, size: { kind: pa, doc: 'bytes' } })), optional: true, doc: 'memory of the guest; 64 MiB at 0x40000000 when left out' },
       smmus: { kind: count(1, 8), optional: true, doc: 'emulated SMMUs: smmu, smmu1, ...; 1 when left out' },
@@ -67,6 +68,7 @@ export const guestVocabulary = {
     },
   },
   'vm.unplug': { summary: 'Takes a device away from the guest', outcome: '{}', fields: { vm: ofVm, endpoint } },
+  ...kvmRows,
   'vm.end': { summary: 'The VMM is killed', outcome: '{}', fields: { vm: ofVm } },
   'guest.boot': {
     summary: 'Power-on: the VMM resets its devices, the guest\'s driver probes its SMMU', outcome: '{}',

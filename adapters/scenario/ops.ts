@@ -16,7 +16,7 @@ import { findUnit, unitsOf } from '../../core/smmu/units.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus, StimulusType } from '../../core/stimulus.ts';
 import { cpuUnit, isCpuUnit } from '../../core/tasks/cpu.ts';
-import { vmmUnit } from '../../core/vm/state.ts';
+import { vmmUnit, workerUnit } from '../../core/vm/state.ts';
 import { showFound } from '../input-error.ts';
 import { operandProblem } from './broadcast-operands.ts';
 import { encodeFields } from './command-fields.ts';
@@ -225,10 +225,11 @@ function taskUnits(state: State): readonly string[] {
   const working = new Set(tasks.map(({ unit }) => unit));
   const timers = dmaDrivers(state).map(({ name }) => timerUnit(name));
   if (kernel === undefined) return [...working, ...timers];
-  const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq'];
+  const handlers = ['gerror-irq', 'evtq-irq', 'priq-irq', 'vcmdq-irq'];
   const irqs = Object.keys(drivers).flatMap((name) => handlers.map((unit) => `${name}.${unit}`));
   const machines = Object.values(vms).flatMap(({ name, config }) => [
     vmmUnit(name),
+    workerUnit(name),
     ...Array.from({ length: config.cpus }, (_, cpu) => cpuUnit(name, cpu)),
   ]);
   return [...new Set([KERNEL_UNIT, ...irqs, ...timers, ...machines, ...working])];

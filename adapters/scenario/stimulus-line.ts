@@ -135,6 +135,14 @@ const ways: Ways = {
   'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
   'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
   'vm.end': ({ type: op, vm }) => ({ op, vm }),
+  'vm.slot': ({ type: op, vm, gpa, bytes, present }) => ({ op, vm, gpa, bytes, present }),
+  'kvm.tlbi': ({ type: op, vm, operation, asid, va, tg, num, scale, ttl }) => ({
+    op,
+    vm,
+    operation,
+    ...defined({ asid, va: va === undefined ? va : hex(va), tg, num, scale, ttl }),
+  }),
+  'kvm.rollover': ({ type: op }) => ({ op }),
   'guest.boot': ({ type: op, vm, platform, driver }) => ({ op, vm, ...defined({ platform, driver }) }),
   'guest.map': ({ type: op, vm, endpoint, pa, sg, bytes, access, device, iova }) => ({
     op,

@@ -16,7 +16,16 @@ import { driverConfig } from './machine.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
 
-type VmOp = 'vm.create' | 'vm.plug' | 'vm.unplug' | 'vm.end' | 'guest.boot' | 'guest.dma';
+type VmOp =
+  | 'vm.create'
+  | 'vm.plug'
+  | 'vm.unplug'
+  | 'vm.slot'
+  | 'vm.end'
+  | 'kvm.tlbi'
+  | 'kvm.rollover'
+  | 'guest.boot'
+  | 'guest.dma';
 
 const RAM = [{ base: 0x4000_0000, size: 0x400_0000 }] as const;
 
@@ -63,6 +72,30 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
   'vm.unplug': ({ op: type, vm, endpoint }, context) => {
     pluggedIn(context, type, vm, endpoint);
     return dispatch(context, { type, vm, endpoint });
+  },
+  'vm.slot': ({ op: type, vm, gpa, bytes, present }, context) => {
+    const { slots } = vmIn(context, type, vm);
+    if (gpa % 4096 !== 0 || bytes % 4096 !== 0)
+      throw refuse(context.place, type, 'gpa', 'expected pages of 4 KiB, at least one');
+    const meets = slots.filter((slot) => slot.gpa < gpa + bytes && gpa < slot.gpa + slot.bytes);
+    const whole = meets.length === 1 && meets[0]?.gpa === gpa && meets[0]?.bytes === bytes;
+    if (meets.length > 0 && !whole)
+      throw refuse(
+        context.place,
+        type,
+        'gpa',
+        `expected a whole slot, found a part of ${meets.map((slot) => `0x${slot.gpa.toString(16)} + 0x${slot.bytes.toString(16)}`).join(', ')}`,
+      );
+    return dispatch(context, { type, vm, gpa, bytes, present });
+  },
+  'kvm.tlbi': ({ op: type, vm, operation, asid, va, tg, num, scale, ttl }, context) => {
+    vmIn(context, type, vm);
+    const operands = defined({ asid, va, tg, num, scale, ttl });
+    return dispatch(context, { type, vm, operation, ...operands } as Stimulus);
+  },
+  'kvm.rollover': ({ op: type }, context) => {
+    kernelIn(context, type);
+    return dispatch(context, { type });
   },
   'vm.end': ({ op: type, vm }, context) => {
     vmIn(context, type, vm);
@@ -131,6 +164,8 @@ function policiesIn(
   const values = Object.fromEntries(entries);
   const [wrong, found] = wrongPolicy(values)?.split('=') ?? [];
   if (wrong === undefined) return values as Partial<VmmPolicies>;
+  if (!Object.hasOwn(policyRows, wrong))
+    throw refuse(place, op, `policies.${wrong}`, unknownName(wrong, Object.keys(policyRows)));
   const expected = policyRows[wrong as PolicyName].values.map((value) => JSON.stringify(value)).join(', ');
   throw refuse(place, op, `policies.${wrong}`, `expected one of ${expected}, found ${showFound(found)}`);
 }

@@ -9,6 +9,7 @@ import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
 import type { commonFields } from './common-fields.ts';
 import { guestVocabulary } from './guest-vocabulary.ts';
+import { tlbiRange } from './kvm-vocabulary.ts';
 import { machineFields } from './machine.ts';
 import { rawFields } from './raw-stimulus.ts';
 import {
@@ -240,10 +241,7 @@ export const vocabulary = {
       asid: { kind: count(0, 0xffff), optional: true, doc: 'where it is for one ASID' },
       va: { kind: iova, optional: true, doc: 'where it is for a virtual address' },
       ipa: { kind: pa, optional: true, doc: 'where it is for an intermediate address' },
-      tg: { kind: oneOf('4KB', '16KB', '64KB'), optional: true, doc: 'of a range: its granule' },
-      num: { kind: count(0, 31), optional: true, doc: 'of a range: (num + 1) * 2^(5 * scale + 1) granules' },
-      scale: { kind: count(0, 3), optional: true, doc: 'of a range' },
-      ttl: { kind: count(0, 3), optional: true, doc: 'of a range: level hint' },
+      ...tlbiRange,
       el2: { kind: flag, optional: true, doc: 'the PE has EL2 (true when left out); without it the VMID is 0' },
       e2h: { kind: flag, optional: true, doc: 'the PE is in EL2-E2H' },
     },

@@ -29,7 +29,8 @@ export function timerUnit(driver: string): string {
 
 function firstRunning(dma: Readonly<Record<number, DmaDomain>> | undefined): DmaDomain | undefined {
   if (dma === undefined) return undefined;
-  return Object.values(dma).find(({ timer }) => timer !== undefined);
+  for (const domain in dma) if (dma[domain]?.timer !== undefined) return dma[domain];
+  return undefined;
 }
 
 /** Lets a timer of the unit run out: what its task does; undefined where none runs. */

@@ -44,7 +44,7 @@ export const emptyCd: Entry = new Array<bigint>(8).fill(0n);
 /** The CD of a stage 1 domain. */
 export function stage1Cd(
   master: Master,
-  { asid, table }: Stage1Domain,
+  { asid, table, shared }: Stage1Domain,
   mair: Behaviours['mair'] = 'plain',
 ): Entry {
   const cd = doublewords(
@@ -63,7 +63,8 @@ export function stage1Cd(
       S: master.stallEnabled,
       R: true,
       A: true,
-      ASET: true,
+      // What broadcasts name by an ASID leaves an address space of its own alone (3.17.5).
+      ASET: shared !== true,
       ASID: asid,
       TTB0: table.root,
       MAIR0,

@@ -13,6 +13,7 @@ import { type FillFrame, reserve } from './cmdq-runs.ts';
 import { bytesOfCmds, type Cmd, cmdOf } from './commands.ts';
 import { driverOf, portOf, tell } from './port.ts';
 import { spoiled } from './quirks.ts';
+import { secondFor } from './second-queue.ts';
 import type { DriverQueue, DriverState } from './state.ts';
 
 const ENTRY_BYTES = 16;
@@ -83,12 +84,17 @@ function single(
 export const issueRow: FrameRow<IssueFrame> = {
   ready: (state, frame) => {
     const driver = driverOf(state, frame.driver);
+    if (secondFor(state, driver, frame.commands, '') !== undefined) return true;
     const { now, sync } = batchOf(driver, frame);
     if (roomFor(state, driver, now.length + (sync ? 1 : 0))) return true;
     return frame.told !== true && isStuck(state, driver);
   },
   run: (context, frame, task) => {
     const driver = driverOf(context.state, frame.driver);
+    const trusted = byInstruction(context, driver, frame);
+    if (trusted !== undefined) return trusted;
+    const other = secondFor(context.state, driver, frame.commands, task.unit);
+    if (other !== undefined) return issueThere(driver, frame, other.index);
     const { now, left, sync, more } = batchOf(driver, frame);
     const count = now.length + (sync ? 1 : 0);
     if (count > 0 && !hasRoom(cmdqOf(driver), count)) {
@@ -106,6 +112,32 @@ export const issueRow: FrameRow<IssueFrame> = {
     return [...waitFor(driver, sync, index), ...rest];
   },
 };
+
+/** With broadcasts the CPU's own instructions do the work of TLB commands; what is left still goes to a queue. */
+function byInstruction(
+  context: Context,
+  driver: DriverState,
+  frame: IssueFrame,
+): readonly Frame[] | undefined {
+  const port = portOf(driver);
+  if (driver.features?.broadcast !== true || port.tlbi === undefined) return undefined;
+  const left = frame.commands.filter((command) => {
+    const [real] = spoiled([command], driver.quirks);
+    return real === undefined || port.tlbi?.(context, driver, real) !== true;
+  });
+  if (left.length === frame.commands.length) return undefined;
+  return left.length === 0 ? [] : [{ ...frame, commands: left }];
+}
+
+/** The same through a queue beside the main one. */
+function issueThere(
+  { name, quirks }: DriverState,
+  { commands, sync }: IssueFrame,
+  index: number,
+): readonly Frame[] {
+  const synced = sync && quirks['skip-sync'] !== true;
+  return [{ do: 'second.issue', driver: name, index, commands: spoiled(commands, quirks), sync: synced }];
+}
 
 /** Stores what slots were reserved for. */
 export const fillRow: FrameRow<FillFrame> = {

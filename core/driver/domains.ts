@@ -19,6 +19,8 @@ export interface PagingFlags {
   readonly nestParent?: boolean;
   readonly dirtyTracking?: boolean;
   readonly pasid?: boolean;
+  /** Of a stage 2, shared with KVM; the lowest free one when absent. */
+  readonly vmid?: number;
 }
 
 export interface Failure {
@@ -41,17 +43,30 @@ export function makePaging(
   const root = portOf(driver).take(context, driver, 2 ** shape.rootLog2, 'root table');
   if (root === undefined) return { errno: 'ENOMEM' };
   const table = { ...shape, root };
-  const id = stage === 1 ? freeAsid(context.state, driver) : freeVmid(driver);
+  const id = stage === 1 ? freeAsid(context.state, driver) : vmidFor(driver, flags.vmid);
   if (id === undefined) {
     portOf(driver).giveBack(context, driver, root, 2 ** shape.rootLog2);
     return { errno: stage === 1 ? 'EBUSY' : 'ENOSPC' };
   }
   const domain =
     stage === 1
-      ? ({ kind: 's1', asid: id, table, invs: [] } as const)
+      ? ({ kind: 's1', asid: id, ...sharing(driver), table, invs: [] } as const)
       : ({ kind: 's2', vmid: id, nestParent, table, invs: [] } as const);
   const made = context.emit(driver.setup.actor, { type: 'domain.made', driver: driver.name, domain });
   return { domain: made };
+}
+
+/** A driver that leaves its TLB commands out to broadcasts needs them to count. */
+function sharing(driver: DriverState): { readonly shared?: true } {
+  const trusts = driver.features?.broadcast === true && portOf(driver).tlbi !== undefined;
+  return trusts ? { shared: true } : {};
+}
+
+/** A VMID that somebody else's entries have would merge theirs with the new ones: it is refused. */
+function vmidFor(driver: DriverState, shared: number | undefined): number | undefined {
+  if (shared === undefined) return freeVmid(driver);
+  const end = 2 ** (driver.features?.vmidBits ?? 0);
+  return shared < end && driver.vmids.get(shared) === undefined ? shared : undefined;
 }
 
 /** The domain and its driver. */

@@ -2,6 +2,7 @@
 import type { Errno } from '../kernel/errno.ts';
 import { flag, id, int, json, optional, pa, seq, text } from '../schema.ts';
 import type { DriverFeatures } from './features.ts';
+import type { SecondQueue } from './second-queue.ts';
 import type {
   Attachment,
   CdTable,
@@ -32,6 +33,9 @@ export const driverEvents = {
   'queue.placed': { driver, queue: text<DriverQueueName>(), pa: pa(), sizeLog2: int() },
   /** The driver's copies of the pointers moved. */
   'queue.moved': { driver, queue: text<DriverQueueName>(), prod: id(), cons: id() },
+  /** A queue beside the main one is on; the driver's copies of its pointers moved. */
+  'second.placed': { driver, queue: json<Omit<SecondQueue, 'prod' | 'cons'>>() },
+  'second.moved': { driver, queue: int(), prod: id(), cons: id() },
   /** A CPU has slots of the Command queue for itself; the owner of a run of them is to tell PROD. */
   'cmdq.reserved': { driver, task: int(), index: id(), count: int(), end: id(), owner: flag() },
   /** Its commands stand there. */

@@ -38,6 +38,8 @@ export interface Platform {
    * invented. Each command is told to PROD for itself.
    */
   readonly tlbiOnMap?: 'page' | 'mask';
+  /** Where IDR0.BTM=1 it takes part in broadcast maintenance (CR2.PTM=0); a guest's driver then leaves CMD_TLBI_* out. */
+  readonly broadcast?: boolean;
 }
 
 export const defaultPlatform: Platform = {
@@ -87,6 +89,8 @@ export interface DriverFeatures {
   readonly pageSizes: bigint;
   /** Every batch ends in a CMD_SYNC of its own at 63 commands (MMU-700 erratum). */
   readonly forceSync: boolean;
+  /** CR2.PTM=0: TLB maintenance of CPUs reaches the SMMU. */
+  readonly broadcast?: true;
 }
 
 /** A batch of 64 commands and its CMD_SYNC have to fit the Command queue. */
@@ -160,6 +164,7 @@ export function decideFeatures(idr: Idr, platform: Platform): DriverFeatures {
     oas: OAS_BITS[idr5.OAS] ?? 48,
     pageSizes: pageSizes(idr5),
     forceSync: errata.forceSync,
+    ...(idr0.BTM && platform.broadcast === true ? { broadcast: true } : {}),
   };
 }
 

@@ -11,6 +11,14 @@ import { gerrorRow } from './interrupts.ts';
 import { rangeRow } from './invalidations.ts';
 import { defaultRow, probeRow } from './masters.ts';
 import { bootRow, registerRow, shutdownRow, stepRow } from './probe.ts';
+import {
+  enableRow,
+  openedRow,
+  openRow,
+  secondErrorRow,
+  secondIssueRow,
+  secondWaitRow,
+} from './second-queue.ts';
 import { steRow, storeRow } from './stream-table.ts';
 import { mapRow } from './table-map.ts';
 import { tableRow, unmapRow } from './table-unmap.ts';
@@ -51,4 +59,10 @@ export const driverFrames = {
   'irq.gerror':        gerrorRow,
   'irq.evtq':          evtqRow,
   'irq.priq':          priqRow,
+  'irq.second':        secondErrorRow,
+  'second.open':       openRow,
+  'second.enable': enableRow,
+  'second.opened':     openedRow,
+  'second.issue':      secondIssueRow,
+  'second.wait':       secondWaitRow,
 } as const;

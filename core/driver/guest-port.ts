@@ -4,6 +4,7 @@
  */
 import { present } from '../assert.ts';
 import type { EndpointConfig } from '../config.ts';
+import { broadcastOf, tlbisFor } from '../kvm/tlbi.ts';
 import { inSpace } from '../memory/space.ts';
 import { readRegister } from '../smmu/mmio.ts';
 import { type RegisterName, registers } from '../smmu/registers.ts';
@@ -14,6 +15,7 @@ import { exitTo, isVmmBusy } from '../vm/exits.ts';
 import { returnGuestPages, storeGuest, takeGuestPages } from '../vm/memory.ts';
 import { deviceOf, devicesBehind, vmOf } from '../vm/vm.ts';
 import { writeTrapped } from '../vmm/traps.ts';
+import { guestSecond } from './guest-second.ts';
 import type { Port } from './port.ts';
 import type { DriverState } from './state.ts';
 
@@ -47,6 +49,12 @@ export const guestPort: Port = {
   },
   allocates: () => true,
   isBusy: (state, driver) => isVmmBusy(state, vmOfDriver(driver)),
+  tlbi: (context, driver, command) => {
+    const all = tlbisFor(command);
+    for (const tlbi of all ?? []) broadcastOf(context, vmOfDriver(driver), tlbi);
+    return all !== undefined;
+  },
+  second: guestSecond,
   /** The guest writes a virtual configuration space; ATS of the device itself is the host's. */
   switchAts: (context, endpoint, on, driver) => {
     const vm = vmOfDriver(driver);

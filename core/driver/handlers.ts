@@ -31,6 +31,14 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
     held.prod = prod;
     held.cons = cons;
   },
+  'second.placed': (state, { driver, queue }) => {
+    const held = of(state, driver);
+    held.second = [...(held.second ?? []), { ...queue, prod: 0, cons: 0 }];
+  },
+  'second.moved': (state, { driver, queue, prod, cons }) => {
+    const held = of(state, driver);
+    held.second = (held.second ?? []).map((each) => (each.index === queue ? { ...each, prod, cons } : each));
+  },
   'cmdq.reserved': (state, { driver, index, end, owner }) => {
     const held = of(state, driver);
     const runs = held.runs ?? [];

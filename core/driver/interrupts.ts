@@ -24,6 +24,8 @@ const handlers: Readonly<Record<DriverInterrupt, { readonly unit: string; readon
   GERROR: { unit: 'gerror-irq', frame: 'irq.gerror' },
   EVENTQ: { unit: 'evtq-irq',   frame: 'irq.evtq' },
   PRIQ:   { unit: 'priq-irq',   frame: 'irq.priq' },
+  CMDQV:  { unit: 'cmdqv-irq',  frame: 'irq.cmdqv' },
+  VCMDQ:  { unit: 'vcmdq-irq',  frame: 'irq.second' },
 };
 
 export interface PendingInterrupt {

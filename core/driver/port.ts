@@ -16,8 +16,9 @@ import { regValue } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { unitsOf } from '../smmu/units.ts';
 import type { State } from '../state.ts';
-import { bytesOfDoublewords } from './commands.ts';
+import { bytesOfDoublewords, type Cmd } from './commands.ts';
 import { guestPort } from './guest-port.ts';
+import type { SecondPort } from './second-queue.ts';
 import type { DriverState, PortName } from './state.ts';
 
 export interface Port {
@@ -36,6 +37,10 @@ export interface Port {
   endpoints(state: State, driver: DriverState): readonly EndpointConfig[];
   /** Whether the SMMU can still do something by itself. */
   isBusy(state: State, driver: DriverState): boolean;
+  /** The instructions of a CPU in place of a command; false where there are none for it. */
+  tlbi?(context: Context, driver: DriverState, command: Cmd): boolean;
+  /** Command queues beside the main one, where there can be any. */
+  readonly second?: SecondPort;
   /** Turns ATS of an endpoint on or off, in its configuration space. */
   switchAts(context: Context, endpoint: string, on: boolean, driver: DriverState): void;
 }

@@ -14,6 +14,7 @@ import { decideFeatures, defaultPlatform, type Platform, probedRegisters, probeP
 import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
 import { isRelease, type ReleaseName } from './releases.ts';
+import { openSecond } from './second-queue.ts';
 import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
 import { makeStreamTable, SPLIT } from './stream-table.ts';
 
@@ -128,6 +129,7 @@ const steps: readonly Step[] = [
   (context, driver) => putAndWait(context, driver, 'IRQ_CTRL', 'IRQ_CTRLACK', 0n),
   enableInterrupts,
   (context, driver) => turnOn(context, driver, CR0.SMMUEN),
+  openSecond,
   ({ emit }, { name, setup }) => {
     emit(setup.actor, { type: 'driver.started', driver: name });
   },
@@ -182,11 +184,17 @@ function setAbort(context: Context, driver: DriverState): readonly Frame[] {
 
 function configure(context: Context, driver: DriverState): void {
   const port = portOf(driver);
-  const { e2h } = present(driver.features, 'features');
+  const features = present(driver.features, 'features');
+  const { e2h } = features;
   const strtab = present(driver.strtab, 'stream table');
   const cmdq = present(driver.queues.CMDQ, 'Command queue');
   port.write(context, driver, 'CR1', CR1);
-  port.write(context, driver, 'CR2', CR2.PTM | CR2.RECINVSID | (e2h ? CR2.E2H : 0n));
+  port.write(
+    context,
+    driver,
+    'CR2',
+    (features.broadcast === true ? 0n : CR2.PTM) | CR2.RECINVSID | (e2h ? CR2.E2H : 0n),
+  );
   port.write(context, driver, 'STRTAB_BASE', RA | BigInt(strtab.pa));
   const log2Size = strtab.sizeLog2 + (strtab.twoLevel ? SPLIT : 0);
   const format = strtab.twoLevel ? (1 << 16) | (SPLIT << 6) : 0;

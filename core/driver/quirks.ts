@@ -52,6 +52,7 @@ export const quirks = {
   'keep-tag':         { class: 'premature-reuse',      meaning: 'an ASID or VMID without users is not flushed when its last user leaves' },
   'iova-early-free':  { class: 'premature-reuse',      meaning: 'the DMA API gives an IOVA back before the invalidation, or the flush, of what it mapped' },
   'fq-no-flush':      { class: 'missing-invalidation', meaning: 'a flush queue is emptied without a flush' },
+  'second-takes-all': { class: 'capability',           meaning: 'commands of every kind go to a guest\'s second queue, which takes three kinds' },
   'ignore-errors':    { class: 'error-path',           meaning: 'the GERROR handler looks at an error and leaves it: the Command queue stays stopped' },
 } as const satisfies Readonly<Record<string, Quirk>>;
 

@@ -7,6 +7,7 @@ import type { Radix } from '../memory/radix.ts';
 import type { DriverFeatures, Platform } from './features.ts';
 import type { Quirks } from './quirks.ts';
 import type { ReleaseName } from './releases.ts';
+import type { SecondQueue } from './second-queue.ts';
 import type { TableShape } from './table-shape.ts';
 
 /** Through what the driver reaches its SMMU and its memory; see `port.ts`. */
@@ -98,6 +99,8 @@ interface CommonDomain {
 export interface Stage1Domain extends CommonDomain {
   readonly kind: 's1';
   readonly asid: number;
+  /** The CPUs' own TLB maintenance is meant to reach its entries (CD.ASET=0). */
+  readonly shared?: true;
   readonly table: TableShape;
   readonly invs: readonly Inv[];
   /** In releases where the domain has it: made at the first attach. */
@@ -133,7 +136,7 @@ export interface Run {
 }
 
 /** Interrupts of an SMMU that a driver handles. */
-export type DriverInterrupt = 'GERROR' | 'EVENTQ' | 'PRIQ';
+export type DriverInterrupt = 'GERROR' | 'EVENTQ' | 'PRIQ' | 'CMDQV' | 'VCMDQ';
 
 export interface DriverState {
   readonly name: string;
@@ -145,6 +148,8 @@ export interface DriverState {
   /** The reset is done: interrupts and attaches are served. */
   running: boolean;
   queues: Partial<Record<DriverQueueName, DriverQueue>>;
+  /** Command queues beside the main one, in a guest. */
+  second?: readonly SecondQueue[];
   strtab?: StreamTable;
   /** By endpoint. */
   masters: Record<string, Master>;

@@ -2,7 +2,7 @@
 import { present } from '../assert.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
-import { kernelProfiles, switchesOf } from './profiles.ts';
+import { kernelProfiles, ownSwitches } from './profiles.ts';
 import type { KernelState } from './state.ts';
 import type { SwitchName, SwitchValues } from './switches.ts';
 import type { Version } from './uapi/versions.ts';
@@ -14,7 +14,7 @@ export function kernelOf(state: State): KernelState {
 
 /** The switch as this kernel has it. */
 export function switchOf<N extends SwitchName>({ profile, switches }: KernelState, name: N): SwitchValues[N] {
-  return switchesOf(profile, switches)[name];
+  return (switches[name] ?? ownSwitches(profile)[name]) as SwitchValues[N];
 }
 
 /** The release of Linux that the profile is of. */

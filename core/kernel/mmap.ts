@@ -1,8 +1,9 @@
 /**
  * Mapping an iommufd file: regions that vIOMMUs have made for pages of hardware. A mapping keeps the vIOMMU and
- * the context; what a store to the page does is not modelled. linux: iommufd/main.c, iommufd_fops_mmap.
+ * the context; what a store to the page does: `core/cmdqv/unit.ts`. linux: iommufd/main.c, iommufd_fops_mmap.
  */
 import type { Decider, Context as Machine } from '../machine.ts';
+import type { StimulusOf } from '../stimulus.ts';
 import type { Frame } from '../tasks/task.ts';
 import type { Errno } from './errno.ts';
 import { fdOf } from './files.ts';
@@ -15,30 +16,47 @@ import { PAGE_BYTES } from './process/state.ts';
 import type { FileOf } from './state.ts';
 import { constants } from './uapi/enums.ts';
 
-export const mapFile: Decider<'mmap'> = (machine, { fd, at, length, private: own, exec }) => {
+export const mapFile: Decider<'mmap'> = (machine, asked) => told(machine, mapRegion(machine, asked));
+
+type Asked = Pick<StimulusOf<'mmap'>, 'fd' | 'at' | 'length' | 'private' | 'exec'>;
+
+/** Maps a region for the process that opened the file. */
+export function mapRegion(
+  machine: Machine,
+  { fd, at, length, private: own, exec }: Asked,
+): Errno | undefined {
   const file = fileOf(machine, fd);
-  if ('errno' in file) return told(machine, file.errno);
-  if (!switchOf(kernelOf(machine.state), 'mmap')) return told(machine, 'ENODEV');
-  if (length === 0n || length % BigInt(PAGE_BYTES) !== 0n || own === true) return told(machine, 'EINVAL');
-  if (exec === true) return told(machine, 'EPERM');
+  if ('errno' in file) return file.errno;
+  if (!switchOf(kernelOf(machine.state), 'mmap')) return 'ENODEV';
+  if (length === 0n || length % BigInt(PAGE_BYTES) !== 0n || own === true) return 'EINVAL';
+  if (exec === true) return 'EPERM';
   const viommu = regionAt(machine, file.context, at);
-  if (viommu === undefined || length !== BigInt(constants.TEGRA241_VINTF_MMAP_LENGTH))
-    return told(machine, 'ENXIO');
+  if (viommu === undefined || length !== BigInt(constants.TEGRA241_VINTF_MMAP_LENGTH)) return 'ENXIO';
   keepContext(machine, file.context);
   change(machine, file.context, viommu, { users: viommu.users + 1, maps: [...viommu.maps, file.process] });
-  return told(machine);
-};
+  return undefined;
+}
 
-export const unmapFile: Decider<'munmap'> = (machine, { fd, at }) => {
+/** The interface whose page a region is; for who has mapped it. */
+export function vintfAt(machine: Machine, fd: string, at: bigint): number {
   const file = fileOf(machine, fd);
-  if ('errno' in file) return told(machine, file.errno);
+  return 'errno' in file ? 0 : (regionAt(machine, file.context, at)?.vintf ?? 0);
+}
+
+export const unmapFile: Decider<'munmap'> = (machine, { fd, at }) =>
+  told(machine, unmapRegion(machine, fd, at));
+
+/** Takes a mapping of a region away. */
+export function unmapRegion(machine: Machine, fd: string, at: bigint): Errno | undefined {
+  const file = fileOf(machine, fd);
+  if ('errno' in file) return file.errno;
   const viommu = regionAt(machine, file.context, at);
-  if (viommu === undefined || !viommu.maps.includes(file.process)) return told(machine, 'EINVAL');
+  if (viommu === undefined || !viommu.maps.includes(file.process)) return 'EINVAL';
   unmap(machine, file.context, viommu, file.process);
   // The file that it was mapped by is open, and keeps the context.
   leaveContext(machine, file.context);
-  return told(machine);
-};
+  return undefined;
+}
 
 function fileOf({ state }: Machine, name: string): FileOf<'iommufd'> | { readonly errno: Errno } {
   const file = kernelOf(state).files[fdOf(state, name) ?? -1];

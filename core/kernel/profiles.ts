@@ -66,6 +66,10 @@ export const kernelProfiles = {
     release: '7.3', about: 'each block of at most 63 invalidations is converted before any of it is issued; written after 7.3.4',
     switches: { batchRule: 'validate-first', zeroLengthProbe: 'accepted' } },
 
+  'linux-7.3-software-queue': {
+    release: '7.3', about: 'queues of guests that the kernel works off itself, beside those of hardware; proposed in March 2023, never merged',
+    mails: ['rawCommands'], switches: { softwareQueue: true } },
+
   'rfc-2017-08': {
     release: '6.2', about: 'before iommufd: the guest invalidates on map, and the VMM shadows its tables by VFIO',
     withoutIommufd: true, mails: ['tlbiOnMap'],
@@ -162,8 +166,19 @@ export function knownFlags(profile: ProfileName, set: EnumName): number {
 
 /** The switches of a kernel, those that a scenario sets otherwise included. */
 export function switchesOf(profile: ProfileName, overrides: Partial<SwitchValues> = {}): SwitchValues {
+  return { ...ownSwitches(profile), ...overrides };
+}
+
+const remembered = new Map<ProfileName, SwitchValues>();
+
+/** The switches of a profile as it is. */
+export function ownSwitches(profile: ProfileName): SwitchValues {
+  const known = remembered.get(profile);
+  if (known !== undefined) return known;
   const { release, switches }: KernelProfile = kernelProfiles[profile];
-  return { ...switchesIn(release), ...switches, ...overrides };
+  const made = { ...switchesIn(release), ...switches };
+  remembered.set(profile, made);
+  return made;
 }
 
 /** The first of these that is no switch, or no value of it, as text; undefined when all are good. */

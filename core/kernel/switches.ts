@@ -83,6 +83,16 @@ export const switches = {
   mmap:                  { values: yesNo,                           from: { '6.2': false, '6.17': true },
                            source: 'iommufd/main.c, iommufd_fops_mmap', meaning: 'the iommufd file can be mapped (pages of hardware queues)' },
 
+  softwareQueue:         { values: yesNo,                           from: { '6.2': false },
+                           source: 'mail of 2023-03-10', meaning: 'IOMMU_HW_QUEUE_ALLOC has a type (0x80000000) of queue in the memory of a guest that the kernel works off itself' },
+  softwareQueueCons:     { values: ['synced', 'early'],             from: { '6.2': 'synced' },
+                           source: 'mail of 2023-03-10; derived', meaning: 'when CONS of such a queue moves: after the physical CMD_SYNC, or when the commands have been copied (a fault)' },
+  softwareQueueTags:     { values: ['replaced', 'guest'],           from: { '6.2': 'replaced' },
+                           source: 'mail of 2023-03-10; derived', meaning: 'the VMID of commands of such a queue: that of the vIOMMU, or what the guest put there (a fault)' },
+
+  drainsQueues:          { values: yesNo,                           from: { '6.2': true },
+                           source: 'tegra241-cmdqv.c, tegra241_vcmdq_hw_flush_timeout', meaning: 'a CMD_SYNC on the main queue when a hardware queue of a guest ends, so that a time-out of its CMD_ATC_INV is not met by the next VM' },
+
   // IOAS, devices
   mapFileDmabuf:         { values: yesNo,                           from: { '6.2': false, '6.19': true },
                            source: 'iommufd/io_pagetable.c', meaning: 'IOAS_MAP_FILE takes the dma-buf of a VFIO device' },
@@ -104,6 +114,8 @@ export const switches = {
                            source: 'iommufd/device.c', meaning: 'devices without an IOMMU can be bound, if the kernel is built for it' },
 
   // Guests
+  vbtm:                  { values: yesNo,                           from: { '6.2': false },
+                           source: 'mail of 2021-02-22', meaning: 'a nesting parent takes the VMID that KVM has pinned for the VM, and drivers clear CR2.PTM where IDR0.BTM=1' },
   tlbiOnMap:             { values: yesNo,                           from: { '6.2': false },
                            source: 'mail of 2017-08-23', meaning: 'a guest driver invalidates what it maps too, so that a VMM sees it: by CMD_TLBI_NH_VA, or by opcode 0x8f with a count of 4 KiB pages where VMID stands' },
 } as const satisfies Readonly<Record<string, Switch>>;

@@ -98,8 +98,10 @@ export const receiveBroadcast: Decider<'cpu.tlbi'> = (context, stimulus) => {
   const row = own(broadcasts, stimulus.operation);
   if (row === undefined) return;
   const message = broadcastMessage(row, stimulus);
+  // What a VMM emulates hears of nothing that is broadcast.
   for (const smmu of Object.values(context.state.smmus))
-    if (smmu.features.btm) receive(context, smmu, stimulus.operation, row, message);
+    if (smmu.features.btm && smmu.config.space === undefined)
+      receive(context, smmu, stimulus.operation, row, message);
 };
 
 function receive(

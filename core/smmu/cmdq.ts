@@ -59,14 +59,21 @@ export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): v
     stop(context, smmu, queue, 'CERROR_ABT');
     return;
   }
+  const stored = { lo: memory.read64(pa), hi: memory.read64(pa + 8) };
+  const taken = queue.kind.take?.(smmu, queue, stored.lo, stored.hi) ?? stored;
+  const command = commandName([memory.read32(pa)]);
+  if ('why' in taken) {
+    reject(context, smmu, queue, { index, command, fetched: 0 }, 'CERROR_ILL', taken.why);
+    stop(context, smmu, queue, 'CERROR_ILL');
+    return;
+  }
   context.emit(smmu.config.name, {
     type: 'command.fetched',
     smmu: smmu.config.name,
     ...told(queue),
     index,
-    command: commandName([memory.read32(pa)]),
-    lo: memory.read64(pa),
-    hi: memory.read64(pa + 8),
+    command,
+    ...taken,
   });
 }
 
@@ -202,7 +209,8 @@ function reject(
  */
 function stop(context: Context, smmu: SmmuState, queue: CommandQueue, error: CerrorName): void {
   updateRegister(context, smmu, queue.cons, queue.kind.withError(held(smmu, queue.cons), cerrors[error]));
-  raiseError(context, smmu, queue.kind.gerror);
+  queue.kind.raise?.(context, smmu, queue);
+  if (queue.kind.gerror !== undefined) raiseError(context, smmu, queue.kind.gerror);
 }
 
 /** How events name the queue: the Command queue goes without saying. */

@@ -3,6 +3,16 @@
  * error is told. The Command queue is one kind, the enhanced queues (ECMDQ) another; a vendor's queue would
  * be one more row. IHI 0070 3.5.1, 3.5.6, 6.3.26 to 6.3.28, 6.3.107 to 6.3.109, 7.1.
  */
+import { queueCount } from '../cmdqv/param.ts';
+import {
+  isQueueOn,
+  isQueueStopped,
+  queueRegister,
+  raiseQueueError,
+  type Taken,
+  takeCommand,
+} from '../cmdqv/unit.ts';
+import type { Context } from '../machine.ts';
 import { ENHANCED_QUEUES_MAX, enhancedCount, enhancedName } from './ecmdq-registers.ts';
 import type { Features } from './features.ts';
 import { type GerrorName, isActive } from './gerror.ts';
@@ -25,7 +35,7 @@ export interface CommandQueueKind {
   readonly spec: string;
   /** How many of them there can be at all, and how many an SMMU with these features has. */
   readonly most: number;
-  count(features: Features): number;
+  count(features: Features, choices: SmmuState['config']['choices']): number;
   /** The names of queue `index` and of its registers. */
   names(index: number): Pick<CommandQueue, 'name' | 'base' | 'prod' | 'cons'>;
   /** Enabled, and the enable acknowledged. */
@@ -36,10 +46,16 @@ export interface CommandQueueKind {
   readonly consKept: number;
   /** CONS with the error told. */
   withError(cons: number, code: number): number;
-  /** The global error that is activated after it. */
-  readonly gerror: GerrorName;
+  /** The global error that is activated after it, where it is one of the SMMU's. */
+  readonly gerror?: GerrorName;
+  /** Else: what tells of it. */
+  raise?(context: Context, smmu: SmmuState, queue: CommandQueue): void;
+  /** A command as the queue hands it on, or why it does not; as it is when absent. */
+  take?(smmu: SmmuState, queue: CommandQueue, lo: bigint, hi: bigint): Taken;
 }
 
+/** VCMDQ_LOG2 of the real unit is 7. */
+const VIRTUAL_QUEUES_MAX = 128;
 const EN = 2 ** 31;
 /** ERRACK of PROD and ERR of CONS; ERR_REASON stands above. */
 const ERR = 1 << 23;
@@ -75,7 +91,26 @@ const enhancedKind: CommandQueueKind = {
   gerror: 'CMDQP_ERR',
 };
 
-export const commandQueueKinds: readonly CommandQueueKind[] = [commandQueueKind, enhancedKind];
+/** Queues of a Tegra241 CMDQV. */
+const virtualKind: CommandQueueKind = {
+  spec: 'tegra241-cmdqv.c',
+  most: VIRTUAL_QUEUES_MAX,
+  count: (_, choices) => Math.min(VIRTUAL_QUEUES_MAX, queueCount(choices)),
+  names: (index) => ({
+    name: `VCMDQ${index}`,
+    base: queueRegister(index, 'BASE'),
+    prod: queueRegister(index, 'PROD'),
+    cons: queueRegister(index, 'CONS'),
+  }),
+  isOn: (smmu, { name }) => isQueueOn(smmu, name),
+  isStopped: (smmu, { name }) => isQueueStopped(smmu, name),
+  consKept: 0x80ff_ffff,
+  withError: (cons, code) => ((cons & 0x80ff_ffff) | (code << 24)) >>> 0,
+  raise: (context, smmu, { name }) => raiseQueueError(context, smmu, name),
+  take: (smmu, { name }, lo, hi) => takeCommand(smmu, Number(name.slice('VCMDQ'.length)), lo, hi),
+};
+
+export const commandQueueKinds: readonly CommandQueueKind[] = [commandQueueKind, enhancedKind, virtualKind];
 
 const allQueues: readonly (readonly CommandQueue[])[] = commandQueueKinds.map((kind) =>
   Array.from({ length: kind.most }, (_, index) => ({ ...kind.names(index), kind })),
@@ -91,8 +126,13 @@ export const mainQueue: CommandQueue = { ...commandQueueKind.names(0), kind: com
 export const furtherQueues: readonly CommandQueue[] = allQueues.slice(1).flat();
 
 /** The queues of an SMMU with these features, CMDQ first. */
-export function commandQueuesOf(features: Features): readonly CommandQueue[] {
-  return allQueues.flatMap((queues, kind) => queues.slice(0, commandQueueKinds[kind]?.count(features)));
+export function commandQueuesOf(
+  features: Features,
+  choices: SmmuState['config']['choices'] = {},
+): readonly CommandQueue[] {
+  return allQueues.flatMap((queues, kind) =>
+    queues.slice(0, commandQueueKinds[kind]?.count(features, choices)),
+  );
 }
 
 /** The queue of that name, as a command in flight has it. */

@@ -211,6 +211,8 @@ export const smmuEvents = {
   // ATS and PRI (3.9, 8)
   /** The endpoint did not answer a CMD_ATC_INV in time (3.9.1.4). */
   'atc.timedout': { ...asked, fetched: seq() },
+  /** The time-outs of a queue that is being taken away are met by a CMD_SYNC of the main queue, and told to nobody. */
+  'atc.flushed': { smmu, queue: text() },
   /** A Page Request waits to be written to the PRI queue. */
   'page.requested': {
     ...asked,

@@ -64,6 +64,10 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     owner.inFlight = owner.inFlight.filter((each) => each.fetched !== fetched);
   },
 
+  'atc.flushed': (state, { smmu, queue }) => {
+    delete of(state, smmu).atcLost[queue];
+  },
+
   'config.filled': (state, entry) => {
     const owner = of(state, entry.smmu);
     const kept: ConfigEntry = { ...payload(entry), id: entry.seq };

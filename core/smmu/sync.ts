@@ -1,4 +1,5 @@
 /** The completion of a CMD_SYNC: what it still makes true, and its signal, which comes last. IHI 0070 4.7.3, 3.18. */
+import { isQueueDraining } from '../cmdqv/unit.ts';
 import type { Words } from '../layout/field.ts';
 import type { Context } from '../machine.ts';
 import { commandLayouts } from './command-layout.ts';
@@ -8,6 +9,13 @@ import { retryUntold } from './stalls.ts';
 import type { SmmuState } from './state.ts';
 
 const { CS, MSIAddress, MSIData } = commandLayouts.CMD_SYNC.layout.fields;
+
+/** Time-outs of a vendor's queues that are being taken away (linux: tegra241_vcmdq_hw_flush_timeout). */
+function flushTimeouts({ emit }: Context, smmu: SmmuState): void {
+  for (const queue in smmu.atcLost)
+    if (isQueueDraining(smmu, queue))
+      emit(smmu.config.name, { type: 'atc.flushed', smmu: smmu.config.name, queue });
+}
 
 /** Completes a CMD_SYNC that CONS has passed. */
 export function completeSync(
@@ -19,6 +27,7 @@ export function completeSync(
   const name = smmu.config.name;
   retryUntold(context, smmu);
   context.emit(name, { type: 'sync.completed', smmu: name, ...about });
+  if (about.queue === undefined) flushTimeouts(context, smmu);
   const signal = CS.read(words);
   const source = 'CMD_SYNC';
   if (signal === 'SIG_SEV' && smmu.features.sev)

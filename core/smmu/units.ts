@@ -2,6 +2,7 @@
  * The units of an SMMU that take turns, in the order of the `eager` schedule. A command goes through
  * `fetch`, `consume` and `perform` in turns of their own, so that its five positions can be apart.
  */
+import { queueCount } from '../cmdqv/param.ts';
 import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import { acknowledge, acknowledgeReady } from './acknowledge.ts';
@@ -37,7 +38,9 @@ const unitsByQueue: ReadonlyMap<string, readonly Unit[]> = new Map(
   furtherQueues.map((queue) => {
     const name = queue.name.toLowerCase();
     const enabling = onQueue(queue, `${name}-acknowledge`, enableReady, enable);
-    return [queue.name, [enabling, ...unitsOfQueue(queue, [`${name}-consume`, `${name}-perform`, name])]];
+    const units = unitsOfQueue(queue, [`${name}-consume`, `${name}-perform`, name]);
+    // Queues of a vendor's unit are enabled by that unit.
+    return [queue.name, queue.kind.take === undefined ? [enabling, ...units] : units];
   }),
 );
 
@@ -64,8 +67,8 @@ function unitsOfQueue(queue: CommandQueue, names: readonly [string, string, stri
   ];
 }
 
-/** `unitsOf` for features seen before: most SMMUs have no further queues, some have hundreds. */
-const memo = new WeakMap<Features, readonly Unit[]>();
+/** `unitsOf` for an SMMU seen before: most have no further queues, some have hundreds. */
+const memo = new WeakMap<Features | SmmuState['config'], readonly Unit[]>();
 
 /**
  * What an emulated SMMU does by itself: records of what it refused. Its queues and handshakes are worked off
@@ -76,12 +79,15 @@ const emulatedUnits = smmuUnits.filter(({ name }) => ['evtq', 'priq', 'stall'].i
 /** The units that an SMMU has, in the order of the `eager` schedule. */
 export function unitsOf({ features, config }: Pick<SmmuState, 'features' | 'config'>): readonly Unit[] {
   if (config.space !== undefined) return emulatedUnits;
-  if (!features.ecmdq) return smmuUnits;
-  let units = memo.get(features);
+  if (!features.ecmdq && queueCount(config.choices) === 0) return smmuUnits;
+  const key = features.ecmdq ? features : config;
+  let units = memo.get(key);
   if (units === undefined) {
-    const further = commandQueuesOf(features).flatMap(({ name }) => unitsByQueue.get(name) ?? []);
+    const further = commandQueuesOf(features, config.choices).flatMap(
+      ({ name }) => unitsByQueue.get(name) ?? [],
+    );
     units = [...smmuUnits, ...further];
-    memo.set(features, units);
+    memo.set(key, units);
   }
   return units;
 }

@@ -6,12 +6,15 @@ import type { Platform } from '../driver/features.ts';
 import { type BootOptions, bootFrames, bootOptions } from '../driver/probe.ts';
 import { allocate } from '../kernel/process/process.ts';
 import { endProcess } from '../kernel/work.ts';
+import { giveVmid } from '../kvm/vmids.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { smmuConfig } from '../smmu/profiles.ts';
+import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow, Task } from '../tasks/task.ts';
+import { withBroadcast } from '../vmm/broadcast.ts';
 import { answerOf, call, close, open } from '../vmm/call.ts';
 import { withProperties } from '../vmm/idr.ts';
 import { policiesOf, type VmmProfile, vmmProfiles } from '../vmm/profiles.ts';
@@ -40,23 +43,21 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config: given }) =
     slots.push({ gpa: base, bytes: size, va });
   }
   emit(vm, { type: 'vm.made', vm, config });
+  giveVmid(context, vm, config.vmid);
   backMemory(context, vm, slots);
   for (const name of config.smmus)
-    emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(vm, name, config) });
+    emit(vm, { type: 'smmu.made', smmu: name, config: emulatedConfig(state, vm, name, config) });
   strategy.create?.(context, vm);
   answer(context, vm, {});
 };
 
-function emulatedConfig(
-  vm: string,
-  name: string,
-  { profile, idr = {}, policies, properties = {} }: VmConfig,
-) {
+function emulatedConfig(state: State, vm: string, name: string, config: VmConfig) {
+  const { profile, idr = {}, policies, properties = {} } = config;
   const { hardware, idr: told } = vmmProfiles[profile];
   const { strategy, eventqFull, syncMsi } = policiesOf({ profile, policies });
   const emulates = strategy === 'trap-emulate';
   const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
-  const shown = withProperties({ ...told, ...idr }, properties);
+  const shown = withProperties({ ...withBroadcast(state, config, told), ...idr }, properties);
   const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: shown, ...caches });
   const emulator = {
     ...(eventqFull === 'abt-err' ? { eventqFull } : {}),

@@ -1,7 +1,7 @@
 /** Facts about virtual machines: their memory, pages of the guest, exits, devices, and the VMM's own log. */
 import type { EndpointConfig } from '../config.ts';
 import type { Window } from '../memory/space.ts';
-import { id, int, json, optional, seq, text } from '../schema.ts';
+import { flag, id, int, json, optional, seq, text } from '../schema.ts';
 import type { Slot, VirtualSmmu, VmConfig, VmDevice, VmState } from './state.ts';
 
 const vm = text();
@@ -15,6 +15,8 @@ export const vmEvents = {
     set: json<Partial<Pick<VmState, 'iommufd' | 'ioas' | 'mapped' | 'booted' | 'quirks'>>>(),
   },
   'vm.ended': { vm },
+  /** KVM gives the VM a VMID, or pins the one it has. */
+  'kvm.vmid': { vm, vmid: id(), pinned: flag() },
   /** What a stimulus about the VM came to; `refused` is the VMM's reason. */
   'vm.answered': {
     vm,

@@ -11,7 +11,8 @@ import type { VmmQuirkName } from '../vmm/quirks.ts';
 import { vmmUnit } from './state.ts';
 import { findVm, vmOf } from './vm.ts';
 
-export type ExitReason = 'mmio.read' | 'mmio.write' | 'notify';
+/** `doorbell`: KVM takes it in the kernel and the vCPU goes on; all others reach the VMM. */
+export type ExitReason = 'mmio.read' | 'mmio.write' | 'notify' | 'doorbell';
 
 /** A vCPU (or the interrupt handler that runs on one) leaves the guest; `work` is what the VMM has to wait for. */
 export function exitTo(

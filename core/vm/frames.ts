@@ -1,9 +1,19 @@
 /** The frames of virtual machines and their VMMs, by name. */
+
+import { linkRow } from '../vmm/broadcast.ts';
 import { callRow, closedRow, closeRow, openRow, returnedRow } from '../vmm/call.ts';
+import { cmdqvInfoRow, cmdqvMadeRow, cmdqvUnmapRow } from '../vmm/cmdqv-plug.ts';
 import { consumeRow, failedRow, takenRow } from '../vmm/consume.ts';
 import { answeredRow } from '../vmm/forward.ts';
 import { slotAnsweredRow, slotsMappedRow } from '../vmm/map-slots.ts';
 import { adoptRow, infoRow, ioasRow, madeRow, parentRow, plugRow, restRow } from '../vmm/nested-plug.ts';
+import {
+  secondEventsRow,
+  secondGoneRow,
+  secondMadeRow,
+  secondReadRow,
+  secondWrittenRow,
+} from '../vmm/second-queues.ts';
 import { fillRow, renewRow, shadowAttachedRow, shadowIoasRow, shadowPlugRow } from '../vmm/shadow.ts';
 import { readRow, veventqMadeRow } from '../vmm/vevents.ts';
 import {
@@ -30,6 +40,7 @@ import {
   unplugRow,
 } from './create.ts';
 import { exitEndRow } from './exits.ts';
+import { slotGoneRow, slotUnmappedRow } from './slots.ts';
 
 // biome-ignore format: a table
 export const vmFrames = {
@@ -52,6 +63,9 @@ export const vmFrames = {
   'vmm.close':           closeRow,
   'vmm.closed':          closedRow,
   'slot.answered':       slotAnsweredRow,
+  'slot.unmapped':       slotUnmappedRow,
+  'slot.gone':           slotGoneRow,
+  'kvm.link':            linkRow,
   'slots.mapped':        slotsMappedRow,
 
   'vsmmu.written':       writtenRow,
@@ -74,6 +88,14 @@ export const vmFrames = {
   'vste.install':        installRow,
   'vste.allocated':      allocatedRow,
   'vste.attached':       attachedRow,
+  'cmdqv.info':          cmdqvInfoRow,
+  'cmdqv.made':          cmdqvMadeRow,
+  'cmdqv.unmap':         cmdqvUnmapRow,
+  'second.written':      secondWrittenRow,
+  'second.gone':         secondGoneRow,
+  'second.made':         secondMadeRow,
+  'second.events':       secondEventsRow,
+  'second.read':         secondReadRow,
   'shadow.plug':         shadowPlugRow,
   'shadow.ioas':         shadowIoasRow,
   'shadow.attached':     shadowAttachedRow,

@@ -2,12 +2,13 @@
 import { present } from '../assert.ts';
 import { initialEndpoint } from '../endpoint/state.ts';
 import { addFree, removeFree } from '../kernel/process/pool.ts';
+import { PAGE_BYTES } from '../kernel/process/state.ts';
 import type { Handlers } from '../machine.ts';
 import type { Radix } from '../memory/radix.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import type { State } from '../state.ts';
 import type { vmEvents } from './events.ts';
-import type { VirtualSmmu, VmDevice, VmState } from './state.ts';
+import { type Slot, type VirtualSmmu, type VmDevice, type VmState, workerUnit } from './state.ts';
 
 const nothing = (): void => {};
 
@@ -35,6 +36,8 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
     if (!vm.pool.free.open) vm.pool = { free: vm.pool.free.fork() as Radix<number> };
     for (const slot of slots)
       if (!before.has(slot.gpa)) addFree(vm.pool.free, { pa: slot.gpa, size: slot.bytes });
+    for (const slot of vm.slots)
+      if (!slots.some(({ gpa, bytes }) => gpa === slot.gpa && bytes === slot.bytes)) takeAway(vm, slot);
     vm.slots = slots;
     state.spaces[name] = windows;
   },
@@ -46,9 +49,14 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
     for (const smmu in vm.smmus) delete state.smmus[smmu];
     for (const driver in state.drivers)
       if (state.drivers[driver]?.setup.owner === name) delete state.drivers[driver];
-    state.tasks = state.tasks.filter(({ unit }) => !unit.startsWith(`${name}.`));
+    // What the kernel does for it goes on.
+    const worker = workerUnit(name);
+    state.tasks = state.tasks.filter(({ unit }) => unit === worker || !unit.startsWith(`${name}.`));
     delete state.spaces[name];
     delete state.vms[name];
+  },
+  'kvm.vmid': (state, { vm, vmid, pinned }) => {
+    of(state, vm).kvm = { vmid, pinned };
   },
   'vm.answered': nothing,
 
@@ -91,6 +99,17 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
   },
   'vmm.told': nothing,
 };
+
+/** Nobody gets pages of a slot that is gone; those in use are their owner's trouble. */
+function takeAway({ pool }: VmState, { gpa, bytes }: Slot): void {
+  const free = openMap(pool, 'free');
+  const [first, end] = [gpa / PAGE_BYTES, (gpa + bytes) / PAGE_BYTES];
+  for (const [at, count] of [...free.range(0, end)]) {
+    const from = Math.max(at, first);
+    const size = Math.min(at + count, end) - from;
+    if (size > 0) removeFree(free, { pa: from * PAGE_BYTES, size: size * PAGE_BYTES });
+  }
+}
 
 function newVirtualSmmu(name: string): VirtualSmmu {
   const none = { parent: 0, viommu: 0, abortHwpt: 0, bypassHwpt: 0, veventq: 0 };

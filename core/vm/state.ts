@@ -2,6 +2,7 @@
  * A virtual machine: its memory, its CPUs, its devices, and what its VMM holds of iommufd. The guest's driver
  * is a driver like the host's (`core/driver/state.ts`), over a port that leads into the VM.
  */
+import type { KvmVmid } from '../kvm/vmids.ts';
 import type { Radix } from '../memory/radix.ts';
 import type { VirtioIommu } from '../virtio-iommu/guest-state.ts';
 import type { VmmPolicies, VmmProfileName } from '../vmm/profiles.ts';
@@ -77,6 +78,14 @@ export interface VmDevice {
   readonly attached: VmAttachment;
 }
 
+/** A queue beside the main one: what the guest has written, and the kernel's object. */
+export interface SecondOfGuest {
+  readonly base: bigint;
+  readonly enabled: boolean;
+  readonly allocated: boolean;
+  readonly object: number;
+}
+
 /** What the VMM keeps for one emulated SMMU; ids of iommufd objects, 0 for none. */
 export interface VirtualSmmu {
   readonly name: string;
@@ -91,6 +100,16 @@ export interface VirtualSmmu {
   readonly veventFd: number;
   /** Sequence number of the last vEVENT that was read. */
   readonly veventSeen: number;
+  /** Queues of the guest beside the main one, by their index: where the guest put them, and their object; 0 for none. */
+  readonly seconds?: Readonly<Record<string, SecondOfGuest>>;
+  /** The unit and its interface are on, as the guest sees them. */
+  readonly secondUnit?: { readonly unit: boolean; readonly vintf: boolean };
+  /** Where the file is mapped for the page of the queues, and its interface, and the number of that. */
+  readonly secondAt?: bigint;
+  readonly secondVintf?: number;
+  /** The vEVENTQ of their errors, and its file. */
+  readonly secondEventq?: number;
+  readonly secondEventFd?: number;
 }
 
 export interface VmState {
@@ -111,6 +130,8 @@ export interface VmState {
   /** Deliberate faults of the VMM, by name. */
   quirks: Readonly<Record<string, boolean>>;
   booted: boolean;
+  /** Its VMID in KVM. */
+  kvm?: KvmVmid;
   /** Its virtio-iommu, where its strategy is that. */
   virtio?: VirtioIommu;
 }
@@ -118,4 +139,9 @@ export interface VmState {
 /** The unit that does the VMM's work, one piece after the other, as under one big lock. */
 export function vmmUnit(vm: string): string {
   return `${vm}.vmm`;
+}
+
+/** The unit of the kernel's worker for the queues of a VM that it works off itself. */
+export function workerUnit(vm: string): string {
+  return `${vm}.vcmdq`;
 }

@@ -16,7 +16,12 @@ export function mapSlots(state: State, vm: string): readonly Frame[] {
 }
 
 /** IOMMU_IOAS_MAP of one slot: the kernel pins it. */
-export function mapSlot(state: State, vm: string, { gpa, bytes, va }: Slot): Frame {
+export function mapSlot(
+  state: State,
+  vm: string,
+  { gpa, bytes, va }: Slot,
+  then: Frame = { do: 'slot.answered', vm },
+): Frame {
   const { iommufd, ioas } = vmOf(state, vm);
   const fields = {
     flags: FLAGS,
@@ -25,14 +30,14 @@ export function mapSlot(state: State, vm: string, { gpa, bytes, va }: Slot): Fra
     length: BigInt(bytes),
     iova: BigInt(gpa),
   };
-  return call(vm, iommufd, 'IOMMU_IOAS_MAP', fields, { do: 'slot.answered', vm });
+  return call(vm, iommufd, 'IOMMU_IOAS_MAP', fields, then);
 }
 
 /** IOMMU_IOAS_UNMAP of a range that a slot had. */
-export function unmapSlot(state: State, vm: string, gpa: number, bytes: number): Frame {
+export function unmapSlot(state: State, vm: string, gpa: number, bytes: number, then?: Frame): Frame {
   const { iommufd, ioas } = vmOf(state, vm);
   const fields = { ioas_id: ioas, iova: BigInt(gpa), length: BigInt(bytes) };
-  return call(vm, iommufd, 'IOMMU_IOAS_UNMAP', fields);
+  return call(vm, iommufd, 'IOMMU_IOAS_UNMAP', fields, then);
 }
 
 type OfVm = Frame & { readonly vm: string };

@@ -13,9 +13,11 @@ import type { Frame, FrameRow } from '../tasks/task.ts';
 import type { VmState } from '../vm/state.ts';
 import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call, close } from './call.ts';
+import { allocWithQueues } from './cmdqv-plug.ts';
 import { composed, idrProblem, withProperties } from './idr.ts';
 import { mapSlots } from './map-slots.ts';
 import { policiesOf } from './profiles.ts';
+import { secondObjects } from './second-queues.ts';
 import { openEventQueue } from './vevents.ts';
 import { allocate, attach, attachShared, bindDevice, gbpaTarget } from './vste.ts';
 
@@ -34,6 +36,7 @@ const BYPASS = V | (4n << 1n);
 const EVENTQEN = 4;
 
 const steps: readonly Step[] = [
+  (_, vm) => [{ do: 'kvm.link', vm }],
   (state, vm) => (vmOf(state, vm).ioas === 0 ? [ask(state, vm, 'IOMMU_IOAS_ALLOC', {}, 'nested.ioas')] : []),
   parent,
   (state, vm) => mapSlots(state, vm),
@@ -124,15 +127,11 @@ function viommu(state: State, vm: string, endpoint: string): readonly Frame[] {
   const { smmu, deviceId } = deviceOf(owner, endpoint);
   const { viommu: held, parent: hwpt } = virtualSmmuOf(owner, smmu);
   if (held !== 0) return [];
+  if (policiesOf(owner.config).strategy === 'nested-cmdqv')
+    return allocWithQueues(state, vm, { smmu, endpoint, deviceId, hwpt });
   const fields = { type: numbers.IOMMU_VIOMMU_TYPE_ARM_SMMUV3, dev_id: deviceId, hwpt_id: hwpt };
-  return [
-    ask(state, vm, 'IOMMU_VIOMMU_ALLOC', fields, 'nested.made', {
-      smmu,
-      what: 'viommu',
-      out: 'out_viommu_id',
-      endpoint,
-    }),
-  ];
+  const made = { smmu, what: 'viommu', out: 'out_viommu_id', endpoint };
+  return [ask(state, vm, 'IOMMU_VIOMMU_ALLOC', fields, 'nested.made', made)];
 }
 
 function shared(
@@ -240,14 +239,26 @@ export function unplugNested(state: State, vm: string, endpoint: string): readon
   const owner = vmOf(state, vm);
   const { smmu, vdevice, hwpt, fd } = deviceOf(owner, endpoint);
   const attaches = policiesOf(owner.config).parent === 'attached';
-  const { parent: held, abortHwpt, bypassHwpt, viommu: id, veventFd, veventq } = virtualSmmuOf(owner, smmu);
+  const {
+    parent: held,
+    abortHwpt,
+    bypassHwpt,
+    viommu: id,
+    veventFd,
+    veventq,
+    secondEventFd = -1,
+    secondAt = 0n,
+  } = virtualSmmuOf(owner, smmu);
   const last = assignedBehind(state, vm, smmu) === 1;
-  const shared = last ? [veventq, bypassHwpt, abortHwpt, id] : [];
+  const unmapping = secondAt === 0n ? [] : [{ do: 'cmdqv.unmap', vm, fd: owner.iommufd, at: secondAt }];
+  const shared = last
+    ? [...secondObjects(virtualSmmuOf(owner, smmu)), veventq, bypassHwpt, abortHwpt, id]
+    : [];
   return [
     ...(held === 0 || !attaches ? [] : [attach(state, { vm, smmu, endpoint }, held, 's2', 0)]),
     ...(attaches ? [] : [call(vm, fd, 'VFIO_DEVICE_DETACH_IOMMUFD_PT', {}), ...destroy(state, vm, [hwpt])]),
     ...destroy(state, vm, [vdevice]),
-    ...(last ? close(vm, veventFd) : []),
+    ...(last ? [...close(vm, veventFd), ...close(vm, secondEventFd), ...unmapping] : []),
     ...destroy(state, vm, shared),
   ];
 }
@@ -261,7 +272,20 @@ function destroy(state: State, vm: string, ids: readonly number[]): readonly Fra
   return ids.filter((id) => id !== 0).map((id) => call(vm, iommufd, 'IOMMU_DESTROY', { id }));
 }
 
-const NOTHING = { parent: 0, viommu: 0, abortHwpt: 0, bypassHwpt: 0, veventq: 0, veventFd: -1 } as const;
+const NOTHING = {
+  parent: 0,
+  viommu: 0,
+  abortHwpt: 0,
+  bypassHwpt: 0,
+  veventq: 0,
+  veventFd: -1,
+  seconds: {},
+  secondEventq: 0,
+  secondEventFd: -1,
+  secondAt: 0n,
+  secondVintf: 0,
+  secondUnit: { unit: false, vintf: false },
+} as const;
 
 type OfSmmu = Frame & { readonly vm: string; readonly smmu: string };
 

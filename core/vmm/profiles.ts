@@ -14,6 +14,8 @@ export interface PolicyRow<V extends boolean | string | number = boolean | strin
 export const policies = {
   strategy:      { values: ['trap-emulate', 'nested', 'nested-cmdqv', 'nested-swvcmdq', 'tlbi-on-map', 'virtio-iommu'],
                    meaning: 'how a device of the guest is served: emulated, two stages in hardware, with a command queue of hardware or of the kernel, by a shadow of the guest\'s tables, or through a paravirtual IOMMU' },
+  btm:           { values: ['masked', 'forwarded', 'linked'],
+                   meaning: 'IDR0.BTM of the guest: 0; as the kernel reports it, with nothing done for it; or 1 where the kernel can tie the vIOMMU to KVM\'s VMID, and that is done' },
   // At the start, and when a device comes
   ids:           { values: ['own', 'oas', 'host'],
                    meaning: 'ID registers of the guest: the VMM\'s own; with the OAS of the host; or COHACC, ASID16, VMID16, CD2L, OAS and granules no more than the host\'s, SSIDSIZE the host\'s, ATS as the device has it' },
@@ -109,6 +111,7 @@ const QEMU: VmmPolicies = {
   eventqFull: 'abt-err', // smmuv3_write_eventq, smmuv3_record_event
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
+  btm: 'masked',
 };
 
 /** OpenVMM: vm/devices/iommu/smmu/src and vm/devices/pci/vfio_assigned_device/src/iommufd_nesting.rs. */
@@ -138,6 +141,7 @@ const OPENVMM: VmmPolicies = {
   eventqFull: 'ovflg', // signal_evtq_overflow
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
+  btm: 'masked',
 };
 
 /** Cloud Hypervisor: devices/src/smmuv3.rs and devices/src/iommu/iommufd.rs; its crate iommufd-ioctls. */
@@ -167,6 +171,7 @@ const CLOUD_HYPERVISOR: VmmPolicies = {
   eventqFull: 'ovflg', // Smmuv3::push_event
   virtioDevice: 'qemu-9.2',
   bootBypass: true,
+  btm: 'masked',
 };
 
 /** Stage 1 only, as accel=on and the machines before virt-9.2 have it. */

@@ -10,6 +10,7 @@ export interface VmmQuirk {
 export const vmmQuirks = {
   'swallow-invalidations': { class: 'missing-invalidation', meaning: 'commands that should go to the kernel are consumed and forgotten' },
   'swallow-cfgi':          { class: 'config-cache',         meaning: 'CMD_CFGI_STE and CMD_CFGI_STE_RANGE change no attachment' },
+  'keep-slot-mapped':      { class: 'missing-invalidation', meaning: 'memory that a guest loses stays mapped for its devices' },
 } as const satisfies Readonly<Record<string, VmmQuirk>>;
 
 export type VmmQuirkName = keyof typeof vmmQuirks;

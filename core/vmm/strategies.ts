@@ -55,6 +55,8 @@ const strategies: Readonly<Partial<Record<StrategyName, Strategy>>> = {
       'an emulated SMMUv3 has no MAP notifications: a device of the host cannot stand behind it',
   },
   nested: nestedStrategy,
+  'nested-cmdqv': nestedStrategy,
+  'nested-swvcmdq': nestedStrategy,
   'virtio-iommu': virtioStrategy,
   'tlbi-on-map': shadowStrategy,
 };

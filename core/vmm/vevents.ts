@@ -17,7 +17,7 @@ import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { vmmTells } from '../vm/exits.ts';
-import { type VirtualSmmu, vmmUnit } from '../vm/state.ts';
+import { vmmUnit } from '../vm/state.ts';
 import { emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
 import { policiesOf } from './profiles.ts';
@@ -59,8 +59,12 @@ export function pendingPolls(state: State): readonly PendingPoll[] {
   const found: PendingPoll[] = [];
   for (const name in state.vms) {
     for (const smmu of Object.values(state.vms[name]?.smmus ?? {}))
-      if (isReadable(state, smmu))
-        found.push({ unit: vmmUnit(name), frame: { do: 'vevents.read', vm: name, smmu: smmu.name } });
+      for (const [fd, frame] of [
+        [smmu.veventFd, 'vevents.read'],
+        [smmu.secondEventFd ?? -1, 'second.read'],
+      ] as const)
+        if (isReadable(state, fd))
+          found.push({ unit: vmmUnit(name), frame: { do: frame, vm: name, smmu: smmu.name } });
   }
   return found;
 }
@@ -71,9 +75,9 @@ export function hasPolls({ vms }: State): boolean {
   return false;
 }
 
-function isReadable(state: State, { veventFd }: VirtualSmmu): boolean {
-  if (veventFd < 0) return false;
-  const file = state.kernel?.files[veventFd];
+function isReadable(state: State, fd: number): boolean {
+  if (fd < 0) return false;
+  const file = state.kernel?.files[fd];
   return file?.kind === 'veventq' && hasVevents(state, file.context, file.object);
 }
 
@@ -102,7 +106,8 @@ export const readRow: FrameRow<OfSmmu> = {
   },
 };
 
-function readFile(context: Context, fd: number): Uint8Array | undefined {
+/** One record of a vEVENTQ's file, with its header. */
+export function readFile(context: Context, fd: number): Uint8Array | undefined {
   const file = kernelOf(context.state).files[fd];
   if (file?.kind !== 'veventq') return undefined;
   const { read } = fileKind(file.kind) as FileKindRow<FileKind>;

@@ -1,8 +1,8 @@
 /**
  * Tegra241 CMDQV as far as objects go: virtual interfaces (VINTF) of vIOMMUs, their pairs of StreamIDs and
- * the page that a VM may map. What its queues execute is not modelled. The unit stands beside an SMMU whose
- * choice `tegra241Param` gives its PARAM register. linux: tegra241-cmdqv.c.
+ * the page that a VM may map. What they write into the unit: `cmdqv-hardware.ts`. linux: tegra241-cmdqv.c.
  */
+import { type Cmdqv, cmdqvIn } from '../../cmdqv/param.ts';
 import type { State } from '../../state.ts';
 import { type Arg, type Call, copyOut, failed, type Result } from '../ioctl.ts';
 import { kernelOf, switchOf } from '../kernel.ts';
@@ -10,7 +10,8 @@ import { PAGE_BYTES } from '../process/state.ts';
 import { structs } from '../uapi/data-structs.ts';
 import { constants, numbers } from '../uapi/enums.ts';
 import { encodeStruct } from '../uapi/struct.ts';
-import { objectsOf } from './object.ts';
+import { openVintf } from './cmdqv-hardware.ts';
+import { objectOf, objectsOf } from './object.ts';
 import { contextIn } from './object-handlers.ts';
 import type { Context, HwptPaging, Viommu } from './state.ts';
 import { allocViommu } from './viommu-object.ts';
@@ -18,27 +19,9 @@ import { allocViommu } from './viommu-object.ts';
 const OUT = structs.iommu_viommu_tegra241_cmdqv;
 const MMAP_BYTES = constants.TEGRA241_VINTF_MMAP_LENGTH;
 
-/** What PARAM says. */
-export interface Cmdqv {
-  readonly version: number;
-  /** Virtual interfaces, the host's own (0) included. */
-  readonly vintfs: number;
-  readonly queuesLog2: number;
-  readonly sidsLog2: number;
-}
-
 /** The CMDQV beside an SMMU; undefined where there is none. */
 export function cmdqvOf({ smmus }: State, smmu: string): Cmdqv | undefined {
-  const param = Number(smmus[smmu]?.config.choices['tegra241Param'] ?? 0);
-  if (param === 0) return undefined;
-  // VER[3:0], VCMDQ_LOG2[7:4], VINTF_LOG2[11:8], SID_PER_VM_LOG2[15:12]
-  const [version, queues, vintfs, sids] = [0, 4, 8, 12].map((lo) => (param >>> lo) & 0xf) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { version, vintfs: 2 ** vintfs, queuesLog2: Math.max(0, queues - vintfs), sidsLog2: sids };
+  return cmdqvIn(smmus[smmu]?.config.choices ?? {});
 }
 
 /** Whether there is a CMDQV beside an SMMU. */
@@ -64,6 +47,7 @@ export function allocCmdqv(call: Call, arg: Arg<'IOMMU_VIOMMU_ALLOC'>, hwpt: Hwp
   const mmapOffset = freeOffset(contextIn(machine.state, context));
   const { id, ...made } = allocViommu(call, arg, hwpt, { vintf, mmapOffset });
   if (id === undefined) return made;
+  openVintf(machine, objectOf(machine.state, context, id, 'viommu'));
   const out = { out_vintf_mmap_offset: BigInt(mmapOffset), out_vintf_mmap_length: BigInt(MMAP_BYTES) };
   return copyOut(call, arg.data_uptr, encodeStruct(OUT, out)) ? made : failed('EFAULT');
 }

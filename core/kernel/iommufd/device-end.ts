@@ -4,6 +4,7 @@ import type { Frame } from '../../tasks/task.ts';
 import { kernelOf, switchOf } from '../kernel.ts';
 import { detachDevice } from './attach.ts';
 import { putHwpt } from './auto-domain.ts';
+import { closePair } from './cmdqv-hardware.ts';
 import { type DevicePlace, deviceAt } from './group.ts';
 import type { KindRow } from './kinds.ts';
 import { change, find, objectOf, remove } from './object.ts';
@@ -45,6 +46,7 @@ export const vdeviceKind: KindRow<'vdevice'> = {
 /** Its virtual StreamID means nothing from now on; what is attached stays so. */
 function endVdevice(machine: Machine, context: number, { id, viommu: owner, device, virtId }: Vdevice): void {
   const viommu = objectOf(machine.state, context, owner, 'viommu');
+  if (viommu.vintf !== 0) closePair(machine, viommu, virtId);
   const { [String(virtId)]: _, ...vdevices } = viommu.vdevices;
   change(machine, context, viommu, { vdevices, users: viommu.users - 1 });
   const of = find(contextIn(machine.state, context), device, 'device');

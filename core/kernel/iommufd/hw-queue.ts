@@ -6,13 +6,16 @@
 import type { State } from '../../state.ts';
 import type { Errno } from '../errno.ts';
 import { type Call, contextOf, failed, make, type Result, type Rows } from '../ioctl.ts';
+import { kernelOf, switchOf } from '../kernel.ts';
 import { PAGE_BYTES, type Run } from '../process/state.ts';
 import { numbers } from '../uapi/enums.ts';
 import { endAccess, makeAccess, pinRange, unpinRange } from './access.ts';
 import { areasIn, areasOf, IOVA_LAST, isAligned } from './areas.ts';
 import { cmdqvOf } from './cmdqv.ts';
+import { closeQueue, openQueue } from './cmdqv-hardware.ts';
 import type { KindRow } from './kinds.ts';
 import { change, finalize, find, objectOf, objectsOf, refer } from './object.ts';
+import { allocSoftwareQueue, closeSoftwareQueue, SOFTWARE_QUEUE } from './software-queue.ts';
 import type { HwQueue, Span, Viommu } from './state.ts';
 
 interface Asked {
@@ -34,6 +37,8 @@ const COMMAND_LOG2 = 4n;
 export const hwQueueRows: Rows = {
   IOMMU_HW_QUEUE_ALLOC: (call, arg) => {
     const { index, nesting_parent_iova: iova, length } = arg;
+    const software = switchOf(kernelOf(call.machine.state), 'softwareQueue');
+    if (software && arg.flags === 0 && arg.type === SOFTWARE_QUEUE) return allocSoftwareQueue(call, arg);
     if (arg.flags !== 0 || arg.type === numbers.IOMMU_HW_QUEUE_TYPE_DEFAULT) return failed('EOPNOTSUPP'); // 1
     if (length === 0n) return failed('EINVAL'); // 2
     if (iova + length - 1n > IOVA_LAST) return failed('EOVERFLOW'); // 3
@@ -77,6 +82,7 @@ export function allocQueue(call: Call, viommu: Viommu, asked: Asked): Result & {
     refer(machine, context, below.id, 1);
     change(machine, context, objectOf(machine.state, context, id, 'hw_queue'), { below: below.id });
   }
+  openQueue(machine, viommu, index, pa, Number(length));
   return { id };
 }
 
@@ -129,13 +135,18 @@ function queueAt(call: Call, { id }: Viommu, index: number): HwQueue | undefined
 }
 
 export const hwQueueKind: KindRow<'hw_queue'> = {
-  end: (machine, context, { viommu, access, below, iova, bytes }) => {
+  end: (machine, context, queue) => {
+    const { viommu, access, below, iova, bytes } = queue;
+    const owner = objectOf(machine.state, context, viommu, 'viommu');
+    if (queue.software !== undefined) closeSoftwareQueue(machine, context, queue);
+    // One that failed on its way was never given its memory.
+    const frames = queue.software === undefined && queue.ready ? closeQueue(machine, owner, queue) : [];
     if (access !== 0) {
       unpinRange(machine, context, access, spanOf(iova, BigInt(bytes)));
       endAccess(machine, context, access);
     }
     if (below !== 0) refer(machine, context, below, -1);
     refer(machine, context, viommu, -1);
-    return [];
+    return frames;
   },
 };

@@ -19,20 +19,22 @@ export interface PagingRequest {
   readonly nestParent?: boolean;
   readonly dirtyTracking?: boolean;
   readonly pasid?: boolean;
+  /** That a stage 2 is to have; the driver chooses when absent. */
+  readonly vmid?: number;
 }
 
 export type MadeHwpt = { readonly id: number } | { readonly errno: Errno; readonly frames: readonly Frame[] };
 
 /** A new HWPT with all areas of its IOAS mapped, which is not published yet; on an error there is none. */
 export function makePagingHwpt(machine: Machine, context: number, request: PagingRequest): MadeHwpt {
-  const { ioas, endpoint, auto, nestParent = false, dirtyTracking = false, pasid = false } = request;
+  const { ioas, endpoint, auto, nestParent = false, dirtyTracking = false, pasid = false, vmid } = request;
   const smmu = hardwareOf(machine.state, endpoint)?.smmu;
   if (smmu === undefined) return { errno: 'ENODEV', frames: [] };
   const flags = { nestParent, dirtyTracking, pasid };
   const domain = { kind: 'hwpt_paging', ioas, auto, ...flags, fault: 0, domain: 0, smmu } as const;
   const id = reserve(machine, context, domain);
   if (id === undefined) return { errno: 'ENOMEM', frames: [] };
-  const made = allocPaging(machine, smmu, flags);
+  const made = allocPaging(machine, smmu, vmid === undefined ? flags : { ...flags, vmid });
   if ('errno' in made) return { errno: made.errno, frames: [{ do: 'object.end', context, object: id }] };
   machine.emit('kernel', { type: 'object.changed', context, object: id, set: { domain: made.domain } });
   const { errno, frames } = linkHwpt(machine, context, id);

@@ -67,9 +67,17 @@ function allocatePaging(call: Call, { flags, data_len }: Asked, device: Device, 
     nestParent: (flags & NEST_PARENT) !== 0,
     dirtyTracking: (flags & DIRTY_TRACKING) !== 0,
     pasid: (flags & PASID) !== 0,
+    ...linkedVmid(call, (flags & NEST_PARENT) !== 0),
   }); // e, g
   if ('id' in made) call.made.push(made.id);
   return made;
+}
+
+/** The VMID that KVM has pinned for the VM of a VMM, which its nesting parents share with it. */
+function linkedVmid({ machine, process }: Call, nestParent: boolean): { readonly vmid?: number } {
+  const kvm = machine.state.vms[process]?.kvm;
+  const linked = nestParent && kvm?.pinned === true && switchOf(kernelOf(machine.state), 'vbtm');
+  return linked ? { vmid: kvm.vmid } : {};
 }
 
 /** Named in 6.13, and refused until 6.15. */

@@ -15,6 +15,7 @@ import { counted, invalidate, type Target, targetOfNested, targetOfViommu } from
 import { findAny } from './object.ts';
 import { answerWithCode, type CodedFrame, invalidateWithCode, isWithCode } from './proposals/driver-code.ts';
 import { answerInQueue, handOverQueue, isGuestQueue, type QueueFrame } from './proposals/guest-queue.ts';
+import { endBatch, type WorkerFrame } from './software-queue.ts';
 
 export const invalidateRows: Rows = {
   IOMMU_HWPT_INVALIDATE: (call, arg) => {
@@ -42,7 +43,7 @@ function targetOf(call: Call, id: number): Target | Errno {
 }
 
 /** The end of the work, in the form that the kernel has. */
-type Done = Ended | CodedFrame | QueueFrame;
+type Done = Ended | CodedFrame | QueueFrame | WorkerFrame;
 interface Ended extends DoneFrame {
   readonly form: 'count';
   readonly ioctl: number;
@@ -52,6 +53,7 @@ export const doneRow: FrameRow<Done> = {
   run: (machine, frame) => {
     // The guest's CONS stays at the first of a batch that was refused: nothing is counted that was not issued.
     if (frame.form === 'queue') return answerInQueue(machine, frame);
+    if (frame.form === 'worker') return endBatch(machine, frame);
     const { ioctl, unissued } = frame;
     if (unissued !== undefined) {
       const name = kernelOf(machine.state).calls[ioctl]?.name ?? '';

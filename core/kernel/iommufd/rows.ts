@@ -5,6 +5,7 @@ import type { FileKindRow } from '../files.ts';
 import type { Rows } from '../ioctl.ts';
 import type { FileKind } from '../state.ts';
 import { leftRow, releasedRow, vfioFile } from './bind.ts';
+import { cmdqvIrqRow, queueClosedRow } from './cmdqv-hardware.ts';
 import { contextRows } from './context.ts';
 import { deviceKind, vdeviceKind } from './device-end.ts';
 import { dirtyRows } from './dirty.ts';
@@ -24,6 +25,7 @@ import { optionRows } from './option.ts';
 import { devDataRows } from './proposals/dev-data.ts';
 import { eventFdRows } from './proposals/driver-code.ts';
 import { viommu2024Rows } from './proposals/viommu-2024.ts';
+import { workRow } from './software-queue.ts';
 import type { ObjectKind } from './state.ts';
 import { veventqFile, veventqKind, veventqRows, veventRow } from './veventq.ts';
 import { attachedRow } from './vfio.ts';
@@ -74,6 +76,9 @@ export const objectFiles: { readonly [K in FileKind]?: FileKindRow<K> } = {
 // biome-ignore format: a table
 export const objectFrames = {
   'invalidate.done': doneRow,
+  'vcmdq.work':      workRow,
+  'queue.closed':    queueClosedRow,
+  'irq.cmdqv':       cmdqvIrqRow,
   'vevent.deliver':  veventRow,
   'page.fault':      pageFaultRow,
   'vfio.attached':   attachedRow,

@@ -183,6 +183,8 @@ export interface HwQueue extends Common {
   readonly bytes: number;
   /** The queue of the next lower index, which it needs; 0 for none. */
   readonly below: number;
+  /** The kernel works it off itself: where it stands. */
+  readonly software?: { readonly cons: number };
 }
 
 export type AnyObject =

@@ -1,6 +1,7 @@
 /** vIOMMU objects: made over a nesting parent, named devices in, ended. linux: iommufd/viommu.c. */
 import { vmidOf } from '../../driver/ops.ts';
 import { type Call, failed, make, type Result } from '../ioctl.ts';
+import { closeVintf } from './cmdqv-hardware.ts';
 import type { KindRow } from './kinds.ts';
 import { change, refer } from './object.ts';
 import type { HwptPaging, Viommu } from './state.ts';
@@ -33,7 +34,9 @@ export function allocViommu(
 }
 
 export const viommuKind: KindRow<'viommu'> = {
-  end: (machine, context, { hwpt }) => {
+  end: (machine, context, viommu) => {
+    const { hwpt, vintf } = viommu;
+    if (vintf !== 0) closeVintf(machine, viommu);
     refer(machine, context, hwpt, -1);
     return [];
   },

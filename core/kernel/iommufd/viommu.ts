@@ -9,6 +9,7 @@ import { kernelOf, switchOf } from '../kernel.ts';
 import { hasName } from '../profiles.ts';
 import { numbers } from '../uapi/enums.ts';
 import { allocCmdqv, checkCmdqvDevice, hasCmdqv } from './cmdqv.ts';
+import { openPair } from './cmdqv-hardware.ts';
 import { deviceOf, hardwareOf, profileOf } from './device.ts';
 import { change, find, refer } from './object.ts';
 import { allocEarlyViommu, isEarlyViommu } from './proposals/viommu-2024.ts';
@@ -47,6 +48,8 @@ export const viommuRows: Rows = {
     const id = make(call, { kind: 'vdevice', ...made });
     if (id === undefined) return failed('ENOMEM');
     nameDevice(call, viommu, arg.virt_id, { endpoint, object: id });
+    const [sid] = hardwareOf(machine.state, endpoint)?.master.streams ?? [];
+    if (viommu.vintf !== 0 && sid !== undefined) openPair(machine, viommu, arg.virt_id, sid);
     refer(machine, context, viommu.id, 1);
     change(machine, context, device, { vdevice: id });
     return { out: { out_vdevice_id: id } };

@@ -39,7 +39,7 @@ const cases: readonly Case[] = [
   { name: 'a short range',         story: scenario('bad-range-one-page-short'),  first: /^say instead of .* NUM=3 ASID=5/, verdicts: ['clean', 'clean', 'clean'] },
   { name: 'Leaf=1 for a table',    story: scenario('bad-table-unlinked-leaf-1'), first: /^say instead of .*: CMD_TLBI_NH_VA ASID=5 Address=0x4000$/, verdicts: ['clean', 'clean'] },
   { name: 'a quirk of a VMM',      story: jsonl(guestUnmap),                     first: /^set vm0\.quirks\.swallow-invalidations=false at main@\d+$/, verdicts: ['clean', 'clean'] },
-  { name: 'a quirk of the driver', story: jsonl(unmapWithQuirk),                 first: /^set smmu0\.quirks\.skip-tlbi=false at main@\d+$/, verdicts: ['clean', 'clean'] },
+  { name: 'a quirk of the driver', story: jsonl(unmapWithQuirk),                 first: /^set smmu0\.quirks\.skip-tlbi=false at main@\d+$/, verdicts: ['clean', 'left'] },
 ];
 
 async function fixesOf(shell: Shell): Promise<readonly Fix[]> {
@@ -70,7 +70,9 @@ describe.each(cases)('$name', ({ story, first, verdicts }) => {
     expect(fixes.map(({ verdict }) => verdict)).toEqual(verdicts);
     for (const [nth, fix] of fixes.entries()) {
       await typed(shell, fix, `fix-${nth}`);
-      expect((await shell.backwalk('check', `fix-${nth}`)).code).toBe(0);
+      // The driver releases the IOVA in the very turn that leaves the invalidation out: no command comes between.
+      const code = fix.verdict === 'clean' ? 0 : 1;
+      expect((await shell.backwalk('check', `fix-${nth}`)).code).toBe(code);
     }
   });
 });

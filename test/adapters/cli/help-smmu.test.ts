@@ -35,7 +35,7 @@ const sections: Readonly<Record<string, readonly string[]>> = {
   'ste rules': names(steRules),
   'cd rules': names(cdRules),
   'idr rules': names(idrRules),
-  queues: ['CMDQ', 'EVENTQ', 'PRIQ', 'ECMDQ'],
+  queues: ['CMDQ', 'EVENTQ', 'PRIQ', 'ECMDQ', 'VCMDQ'],
   caches: cacheNames,
   units: names(smmuUnits),
   broadcasts: Object.keys(broadcasts),

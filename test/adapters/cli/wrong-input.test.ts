@@ -17,7 +17,7 @@ describe('command lines', () => {
   const cases: readonly (readonly [args: string, message: string])[] = [
     ['frobnicate', `expected a verb (${VERBS}, help), found "frobnicate"`],
     ['shwo', `expected a verb (${VERBS}, help), found "shwo" (did you mean show?)`],
-    ['cost @3', 'cost is not in this version of Backwalk'],
+    ['caps @3', 'caps is not in this version of Backwalk'],
     ['log --frob', "unknown option '--frob' (Did you mean --from?)"],
     ['run', "missing required argument 'file'"],
     ['show main@99', 'expected a position of main (0 to 66), found main@99'],
@@ -62,7 +62,7 @@ describe('command lines', () => {
     ],
     [
       'help frob',
-      `expected one of ${VERBS}, scenario, paths, positions, questions, findings, smmu, profiles, kernels, rules, choices, found "frob"`,
+      `expected one of ${VERBS}, scenario, paths, positions, questions, findings, smmu, profiles, kernels, vmms, prices, rules, choices, found "frob"`,
     ],
     ['import frob x', 'expected a kind of trace (qemu-trace), found "frob"'],
   ];

@@ -112,8 +112,16 @@ describe('quirks', () => {
   });
 
   it('are all tried here, and say what they are', () => {
-    // The last two are the DMA API's: test/core/dma-api/flush-queue.test.ts.
-    const others = ['wrong-asid', 'wrong-vmid', 'wrong-ssid', 'leaf-only', 'iova-early-free', 'fq-no-flush'];
+    // The last are the DMA API's, and a guest's: test/core/dma-api/flush-queue.test.ts, test/core/vm.
+    const others = [
+      'wrong-asid',
+      'wrong-vmid',
+      'wrong-ssid',
+      'leaf-only',
+      'iova-early-free',
+      'fq-no-flush',
+      'second-takes-all',
+    ];
     const tried = [...rows.map(({ quirk }) => quirk), ...others];
     expect(Object.keys(quirks).sort()).toEqual(tried.sort());
     expect(Object.values(quirks).every(({ meaning }) => meaning.length > 20)).toBe(true);

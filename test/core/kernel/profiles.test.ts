@@ -162,6 +162,11 @@ describe('switches', () => {
     bindTail                | ignored 6.17=E2BIG
     noiommu                 | false 7.3=true
     tlbiOnMap               | false
+    softwareQueue           | false
+    softwareQueueCons       | synced
+    softwareQueueTags       | replaced
+    drainsQueues            | true
+    vbtm                    | false
   `);
 
   it('are all in the table', () => {
