@@ -271,4 +271,16 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_NH_VA .*Leaf=0; CMD_SYNC$/,
     blamed: /0x102000/,
   },
+  'bad-b10-block-in-pieces.jsonl': {
+    rule: 'I1',
+    verdict: 'used-stale',
+    needed: /^nothing: /,
+    blamed: /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x40000000 covers the entry/,
+  },
+  'bad-b32-early-exit-without-flush.jsonl': {
+    rule: 'I3',
+    verdict: 'used-stale',
+    needed: /^CMD_TLBI_S2_IPA VMID=3 Address=0x40001000 Leaf=1; CMD_SYNC$/,
+    blamed: /\[0x203008\] 0x10017ff -> 0x0/,
+  },
 };

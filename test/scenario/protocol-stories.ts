@@ -17,6 +17,7 @@ const protocol = (rule: string, blamed: RegExp, needed: RegExp): Wanted => ({
 // biome-ignore format: a table
 export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-b01-retry-without-change.jsonl':           protocol('I11', /CMD_RESUME StreamID=0x8 STAG=0 Ac=1/, /a valid descriptor/),
+  'bad-b06-end-taken-as-last-byte.jsonl':         { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
   'bad-b15-atc-before-tlb.jsonl':                 protocol('I5', /CMD_ATC_INV before CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV; CMD_SYNC$/),
   'bad-b15-atc-in-the-batch.jsonl':               protocol('I5', /CMD_ATC_INV with no CMD_SYNC after CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV/),
   'bad-b16-ste-before-cd.jsonl':                  protocol('I5', /\[0x10200\] 0x0 -> 0x2000b/, /the CD in memory first/),
