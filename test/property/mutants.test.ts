@@ -3,11 +3,13 @@
  * answers otherwise is named, nothing else is, and the blame falls on the change with the mistake.
  */
 import { describe, expect, it } from 'vitest';
+import { hostMutantOf, measureHost } from '../simulation/host-mutants.ts';
 import { measure, mutantOf } from '../simulation/mutants.ts';
 import { mutationKinds } from '../support/mutations.ts';
 
 const FIRST = 1;
 const RUNS = Number(process.env['MUTANT_RUNS'] ?? 80);
+const HOSTS = Number(process.env['MUTANT_RUNS'] ?? 60);
 const BLAME_MIN = 0.95;
 
 describe('one mistake of a correct driver', () => {
@@ -32,5 +34,22 @@ describe('one mistake of a correct driver', () => {
 
   it('is all that is found: the same stories without it are clean', () => {
     expect(measured.flatMap(({ falseAlarms }) => falseAlarms)).toEqual([]);
+  });
+});
+
+describe('a quirk of the driver of a host', () => {
+  const measured = Array.from({ length: HOSTS }, (_, index) => measureHost(hostMutantOf(FIRST + index)));
+
+  it('is seen by the twin now and then, and found more often', () => {
+    const seen = measured.filter(({ differ }) => differ.length > 0).length;
+    expect(seen).toBeGreaterThan(0);
+    expect(measured.filter(({ findings }) => findings > 0).length).toBeGreaterThan(seen);
+  });
+
+  it('is named at each access that the twin answers otherwise, at no other, and never without it', () => {
+    const wrong = measured.filter(
+      ({ missed, extra, falseAlarms }) => missed.length + extra.length + falseAlarms.length > 0,
+    );
+    expect(wrong).toEqual([]);
   });
 });

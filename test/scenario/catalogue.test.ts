@@ -29,7 +29,8 @@ describe('the catalogue of bugs', () => {
   it.each(bugs)('$id has stories with expectations, or a reason why not', (bug) => {
     const stories = storiesOf(bug);
     expect(stories.length > 0).toBe(bug.untold === undefined);
-    for (const file of stories) expect((harmStories[file] ?? protocolStories[file])?.rule, file).toBeDefined();
+    for (const file of stories)
+      expect((harmStories[file] ?? protocolStories[file])?.rule, file).toBeDefined();
     if (stories.some((file) => file.startsWith('bad-b'))) expect(twinsOf(bug)).not.toEqual([]);
   });
 });

@@ -58,7 +58,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B39', title: 'stall settings that the SMMU forbids' },
   { id: 'B40', title: 'commands a guest-owned queue cannot run', untold: 'guests of the model send such commands through the main queue' },
   { id: 'B41', title: 'the wrong one of TTB0 and TTB1', untold: 'no rule judges a walk; tests hold it against an independent walker' },
-  { id: 'B42', title: 'the loser of a race for a block unmaps nothing', untold: 'one CPU of the model changes a table at a time' },
+  { id: 'B42', title: 'the loser of a race for a block unmaps nothing' },
   { id: 'B43', title: 'an errno taken for an unmapped size', untold: 'a size that a function returns is no event of the log' },
   { id: 'B44', title: 'pages of a range counted in 32 bits' },
   { id: 'B45', title: 'unmap takes a mapping made while it ran', untold: 'IOMMU_IOAS_UNMAP of the model is one step, nothing comes between' },
@@ -93,7 +93,9 @@ function rowOf(bug: Bug): string {
     const wanted = harmStories[file] ?? protocolStories[file];
     return wanted === undefined ? [] : [{ file, wanted }];
   });
-  const pairs = new Map(told.map(({ wanted: { rule = '', verdict } }) => [`${rule} ${verdict}`, { rule, verdict }]));
+  const pairs = new Map(
+    told.map(({ wanted: { rule = '', verdict } }) => [`${rule} ${verdict}`, { rule, verdict }]),
+  );
   const sorted = [...pairs.values()].sort((x, y) => WORST.indexOf(x.verdict) - WORST.indexOf(y.verdict));
   const list = (texts: readonly string[]): string => [...new Set(texts)].join(', ');
   const columns =

@@ -283,4 +283,12 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_S2_IPA VMID=3 Address=0x40001000 Leaf=1; CMD_SYNC$/,
     blamed: /\[0x203008\] 0x10017ff -> 0x0/,
   },
+  // No flush helps: the descriptor is valid, and a walk leads there.
+  'bad-b42-last-page-stays-mapped.jsonl': {
+    rule: 'I2',
+    verdict: 'could-be-used',
+    needed: /^take the descriptors away, invalidate and CMD_SYNC, and only then release$/,
+    blamed: /returned by memory 2 of processes \(contiguous\)$/,
+    nearest: /^none: it is still linked$/,
+  },
 };
