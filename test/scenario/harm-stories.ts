@@ -289,6 +289,6 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     verdict: 'could-be-used',
     needed: /^take the descriptors away, invalidate and CMD_SYNC, and only then release$/,
     blamed: /returned by memory 2 of processes \(contiguous\)$/,
-    nearest: /^none: it is still linked$/,
+    nearest: /^it is still linked$/,
   },
 };
