@@ -5,11 +5,12 @@
  */
 import { lostCommands } from './protocol/lost-commands.ts';
 import { ownWaits } from './protocol/own-waits.ts';
+import { queueOwners } from './protocol/queue-owners.ts';
 import type { LogRule } from './protocol/world.ts';
 
 export const honestCompletion: LogRule = {
   rule: 'I6',
   name: 'honest-completion',
   finds: 'invalidations that were lost while their issuer was told, or took it, that all is done',
-  start: (world) => [lostCommands(world), ownWaits(world)],
+  start: (world) => [lostCommands(world), ownWaits(world), queueOwners(world)],
 };

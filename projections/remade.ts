@@ -25,7 +25,7 @@ export function tellRemadeOff(teller: Teller, findings: Finding[], shadow: Shado
 function explainRemade(teller: Teller, shadow: Shadow, { obligation, why, change }: Remade): Finding {
   const at = positions(teller);
   const [first] = obligation.changes;
-  const broken = first.seq === change.seq ? [] : [tellChange(at, first)];
+  const broken = first.seq !== change.seq;
   return {
     rule: 'I3',
     verdict: 'remade-dirty',
@@ -33,16 +33,17 @@ function explainRemade(teller: Teller, shadow: Shadow, { obligation, why, change
     title: `remade-before-clean: ${showStructure(obligation)} at ${hex(obligation.where)}`,
     actor: change.actor,
     consequence: 'isolation',
-    blame: tellChange(at, change),
-    after: broken,
+    // Whoever took the old one away owed the invalidation; the new one only shows that it is missing.
+    blame: tellChange(at, first),
+    after: broken ? [tellChange(at, change)] : [],
     missing: tellMissing(teller, shadow, obligation, change.seq),
     obligations: [tellOwed(at, shadow, obligation)],
     dirtyEvents: change.seq - first.seq,
     notes: [
       why,
-      broken.length === 0
-        ? 'the old descriptor was not made invalid first: both may be cached at once'
-        : `${at(first.seq)} made it invalid; until that is clean, both may be cached at once`,
+      broken
+        ? `${at(first.seq)} made it invalid; until that is clean, both may be cached at once`
+        : 'the old descriptor was not made invalid first: both may be cached at once',
     ],
     next: [`backwalk show ${at(change.seq - 1)}`, `backwalk fork fix ${at(change.seq)}`],
     reproduce: `backwalk check ${at(1)}..${at(change.seq)} --explain`,

@@ -8,11 +8,18 @@ import { atcOrder } from './protocol/atc-order.ts';
 import { globalBypass } from './protocol/global-bypass.ts';
 import { lateContents } from './protocol/late-contents.ts';
 import { tornUpdates } from './protocol/torn-updates.ts';
+import { unreadVstes } from './protocol/unread-vstes.ts';
 import type { LogRule } from './protocol/world.ts';
 
 export const visibility: LogRule = {
   rule: 'I5',
   name: 'order-of-visibility',
   finds: 'pointers before contents, structures seen half changed, ATCs invalidated before TLBs',
-  start: (world) => [lateContents(world), tornUpdates(world), atcOrder(world), globalBypass(world)],
+  start: (world) => [
+    lateContents(world),
+    tornUpdates(world),
+    atcOrder(world),
+    globalBypass(world),
+    unreadVstes(world),
+  ],
 };

@@ -90,7 +90,8 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
     }
     const entries = hole < 0 ? descriptors.length : hole;
     if (entries === 0) break;
-    clear(context, driver, slot, descriptors.slice(0, entries));
+    const kept = driver.quirks['keep-last-leaf'] === true && entries > 1 ? 1 : 0;
+    clear(context, driver, slot, descriptors.slice(0, entries - kept));
     const start = iova;
     const end = start + entries * bytes;
     iova = end;

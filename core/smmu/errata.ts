@@ -9,6 +9,8 @@ import type { ConfigScope, Scope, TlbScope } from './invalidate.ts';
 
 /** log2 of a range's granule where it names none. */
 const SMALLEST = 12;
+/** The level of pages. */
+const LAST_LEVEL = 3;
 /** The entries that both stages made. */
 const COMBINED = 12;
 
@@ -54,6 +56,9 @@ function tlbCarriedOut(
   if (choices['erratumAsidOfVmid'] === true && command === 'CMD_TLBI_NH_ASID') return { ...scope, vmid: 0 };
   if (range === undefined) return scope;
   if (choices['erratumLeafInvalidation'] === true && scope.leafOnly) return undefined;
+  // Blocks are of smaller levels: the entry stands for the pieces that were not named.
+  if (choices['erratumBlockPieces'] === true && granuleLog2 === SMALLEST && scope.level === undefined)
+    return { ...scope, level: LAST_LEVEL };
   const hinted = command === 'CMD_TLBI_NH_VAA' && scope.level !== undefined;
   if (choices['erratumAnyAsidHint'] === true && hinted) return undefined;
   const nested = choices['erratumNestedInvalidation'] === true ? withoutCombined(scope) : scope;

@@ -230,7 +230,10 @@ export const foundRow: FrameRow<OfDevice> = {
     if (found !== undefined) return found(context, vm, endpoint, behind(task, 'guest.found'));
     const { smmu } = deviceOf(owner, endpoint);
     const driver = state.drivers[smmu];
-    if (driver?.running !== true || driver.masters[endpoint] !== undefined) return;
+    if (driver?.running !== true) return;
+    // At boot its driver may have come to it already; one that was lost is blocked, and probed anew.
+    const known = driver.masters[endpoint];
+    if (known !== undefined && known.attached[0] !== 'blocked') return;
     return [{ do: 'endpoint.probe', driver: smmu, endpoint }];
   },
 };

@@ -1,4 +1,5 @@
 /** Commands, and fields of commands, of features that the SMMU does not have (IHI 0070 4.1.3, 4.4.1.1, 4.7.3). */
+import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import type { Finding } from '../finding.ts';
@@ -10,15 +11,25 @@ import type { RuleRun, World } from './world.ts';
 
 const RANGED = /^CMD_TLBI_(NH_VAA?|EL2_VAA?|S2_IPA)$/;
 
+/** Of a queue with few kinds of commands, as hardware says it (linux: tegra241_guest_vcmdq_supports_cmd). */
+const NOT_TAKEN = 'a queue of a guest does not take';
+
 /** A run over all queues. */
 export function lackingCommands(world: World): RuleRun {
   const told: Finding[] = [];
+  /** Queues, each told once. */
+  const notTakenBy = new Set<string>();
   return {
     told: () => told,
     handlers: {
       'command.rejected': (entry) => {
         const unit = world.units.get(entry.smmu);
         // As `core/smmu/command.ts` says it: IDR0.ATS=0, or the field in brackets.
+        const queue = `${entry.smmu} ${entry.queue}`;
+        if (entry.why.startsWith(NOT_TAKEN) && !notTakenBy.has(queue)) {
+          notTakenBy.add(queue);
+          told.push(notTaken(world, entry));
+        }
         const field = /(IDR\d\.\w+)\)?=0$/.exec(entry.why)?.[1];
         if (unit === undefined || field === undefined || entry.error !== 'CERROR_ILL') return;
         told.push(
@@ -72,4 +83,15 @@ export function lackingCommands(world: World): RuleRun {
       },
     },
   };
+}
+
+function notTaken(world: World, entry: EntryOf<'command.rejected'>): Finding {
+  const { command, queue = 'CMDQ', smmu } = entry;
+  return tell(world, {
+    rule: 'I10',
+    title: `command-not-taken: ${command} on ${queue} of ${smmu}, a queue for a guest`,
+    actor: 'software',
+    blame: deed(entry, `${command}: ${entry.why}, ${entry.error}`),
+    needed: `${command} in the main Command queue`,
+  });
 }

@@ -37,6 +37,7 @@ export const entryPoints: Readonly<Record<string, string>> = {
   'test/simulation/kill.ts': 'kills a writer and looks at its store',
   'test/simulation/run.ts': 'npm run simulate',
   'test/simulation/shrink.ts': 'npm run shrink-seeds',
+  'test/simulation/mutate.ts': 'npm run mutants',
 };
 
 export const topLevel: readonly string[] = [

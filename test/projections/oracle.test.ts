@@ -5,15 +5,10 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Entry, isStimulus } from '../../core/event.ts';
-import { openSession } from '../../core/machine.ts';
-import type { Stimulus } from '../../core/stimulus.ts';
-import { checkHistory } from '../../projections/check.ts';
-import type { Finding } from '../../projections/finding.ts';
+import { checkHistory, seqOf } from '../../projections/check.ts';
 import { invalidations } from '../../projections/invalidations.ts';
 import { openPass } from '../../projections/projection.ts';
 import { rules } from '../../projections/rules.ts';
-import { reset } from '../support/build.ts';
 import type { Action } from '../support/drivers.ts';
 import {
   carelessStories,
@@ -23,87 +18,20 @@ import {
   type Story,
   setups,
 } from '../support/stories.ts';
+import { compare, stepsOf, stimuliOf, underWay } from '../support/twin.ts';
 import { worldConfig } from '../support/world.ts';
 
-const NONE = { ste: 0, cd: 0, tlb: 0, walk: 0 } as const;
 const FULL = { ste: 'unbounded', cd: 'unbounded', tlb: 'unbounded', walk: 'unbounded' } as const;
 const runs = (count: number): { numRuns: number; seed?: number } => ({
   numRuns: Number(process.env['ORACLE_RUNS'] ?? count),
   ...(process.env['ORACLE_SEED'] === undefined ? {} : { seed: Number(process.env['ORACLE_SEED']) }),
 });
 
-/** The stimuli of a log. DMA carries no data: what a stale write did must not make the machines part. */
-function stimuliOf(entries: readonly Entry[]): readonly Stimulus[] {
-  return entries.filter(isStimulus).map((entry) => {
-    const { seq, tick, cause, ...stimulus } = entry;
-    return 'data' in stimulus ? { ...stimulus, data: undefined } : stimulus;
-  }) as readonly Stimulus[];
-}
-
-function steps(story: Story, stimuli: readonly Stimulus[]): readonly (readonly Entry[])[] {
-  const session = openSession(reset(worldConfig(story.setup)));
-  return stimuli.map((stimulus) => session.step(stimulus));
-}
-
-type Access = Extract<Entry, { type: 'access.completed' | 'access.terminated' }>;
-
-function accessesOf(step: readonly Entry[]): readonly Access[] {
-  return step.filter((entry): entry is Access => entry.type.startsWith('access.'));
-}
-
-function answerOf(access: Access | undefined): string {
-  if (access === undefined) return 'none';
-  return access.type === 'access.completed'
-    ? `ok ${access.pa}`
-    : `refused ${/^\w*/.exec(access.reason)?.[0]}`;
-}
-
-/** seqs of the accesses that the twin answers otherwise, and of those it never came to. */
-function compare(
-  story: Story,
-  cached: readonly (readonly Entry[])[],
-  stimuli: readonly Stimulus[],
-): { readonly differ: ReadonlySet<number>; readonly unknown: ReadonlySet<number> } {
-  const twin = steps({ ...story, setup: { ...story.setup, caches: NONE } }, stimuli);
-  const differ = new Set<number>();
-  const unknown = new Set<number>();
-  for (const [at, step] of cached.entries()) {
-    const bare = new Map(accessesOf(twin[at] ?? []).map((access) => [access.iova, access]));
-    for (const access of accessesOf(step)) {
-      const other = bare.get(access.iova);
-      // A DMA ends with the piece that is refused.
-      if (other === undefined) unknown.add(access.seq);
-      else if (answerOf(access) !== answerOf(other)) differ.add(access.seq);
-    }
-  }
-  return { differ, unknown };
-}
-
-/** seqs of the accesses at which a command is queued that no completed CMD_SYNC of the queue follows. */
-function underWay(entries: readonly Entry[]): ReadonlySet<number> {
-  const found = new Set<number>();
-  let span = 1;
-  let produced = 0;
-  let synced = 0;
-  for (const entry of entries) {
-    if (entry.type === 'register.written' && entry.register === 'CMDQ_BASE')
-      span = 2 ** (Number(entry.value & 0x1fn) + 1);
-    if (entry.type === 'register.written' && entry.register === 'CMDQ_PROD')
-      produced = Number(entry.value) % span;
-    // An older CMD_SYNC that completes says nothing of what was queued behind it.
-    if (entry.type === 'sync.completed') synced = (entry.index + 1) % span;
-    if (entry.type.startsWith('access.') && produced !== synced) found.add(entry.seq);
-  }
-  return found;
-}
-
 /** Whether the projection under test tells it. */
 function isOwn(id: string, verdict: string): boolean {
   const row = rules.find((rule) => rule.id === id);
   return row?.projection === invalidations && !(row.also !== undefined && verdict === 'protocol');
 }
-
-const seqOf = ({ position }: Finding): number => Number(position.split('@')[1]);
 
 const slipped: fc.Arbitrary<Action> = fc
   .tuple(correctAction, fc.constantFrom('no-tlbi', 'no-sync', 'nothing', 'wrong-asid', undefined))
@@ -132,7 +60,7 @@ describe('the rule on random stories', () => {
     fc.assert(
       fc.property(slippery, (story) => {
         const stimuli = stimuliOf(play(story).entries);
-        const cached = steps(story, stimuli);
+        const cached = stepsOf(story, stimuli);
         const entries = cached.flat();
         const { differ, unknown } = compare(story, cached, stimuli);
         const findings = checkHistory(entries, worldConfig(story.setup), 'main');
@@ -152,7 +80,7 @@ describe('the rule on random stories', () => {
     fc.assert(
       fc.property(carelessStories, (story) => {
         const stimuli = stimuliOf(play(story).entries).filter(({ type }) => type !== 'set');
-        const cached = steps(story, stimuli);
+        const cached = stepsOf(story, stimuli);
         const { differ, unknown } = compare(story, cached, stimuli);
         const findings = checkHistory(cached.flat(), worldConfig(story.setup), 'main');
         const named = findings.filter(({ verdict }) => verdict === 'used-stale').map(seqOf);

@@ -17,6 +17,8 @@ const protocol = (rule: string, blamed: RegExp, needed: RegExp): Wanted => ({
 // biome-ignore format: a table
 export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-b01-retry-without-change.jsonl':           protocol('I11', /CMD_RESUME StreamID=0x8 STAG=0 Ac=1/, /a valid descriptor/),
+  'bad-b04-cfgi-of-all-streams-ignored.jsonl':   protocol('I8', /CMD_CFGI_STE_RANGE consumed without a look at the STE of StreamID 0x10/, /read and installed before/),
+  'bad-b06-end-taken-as-last-byte.jsonl':         { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
   'bad-b15-atc-before-tlb.jsonl':                 protocol('I5', /CMD_ATC_INV before CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV; CMD_SYNC$/),
   'bad-b15-atc-in-the-batch.jsonl':               protocol('I5', /CMD_ATC_INV with no CMD_SYNC after CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV/),
   'bad-b16-ste-before-cd.jsonl':                  protocol('I5', /\[0x10200\] 0x0 -> 0x2000b/, /the CD in memory first/),
@@ -41,7 +43,9 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i5-cd-torn.jsonl':                         protocol('I5', /\[0x20008\] 0x100000 -> 0x110000/, /CMD_CFGI_CD/),
   'bad-i5-ste-torn.jsonl':                        protocol('I5', /\[0x10200\] 0x2000b -> 0x2100b/, /CMD_CFGI_STE/),
   'bad-i5-valid-before-the-rest.jsonl':           protocol('I5', /\[0x10200\] 0x0 -> 0x2000b/, /CMD_CFGI_STE/),
+  'bad-b40-queue-of-a-guest-takes-all.jsonl':    protocol('I10', /CMD_CFGI_STE: a queue of a guest does not take CMD_CFGI_STE, CERROR_ILL/, /the main Command queue/),
   'bad-b46-smmu-off-under-dma.jsonl':              protocol('I8', /CR0.SMMUEN 1 -> 0/, /GBPA.ABORT=1 before SMMUEN=0/),
+  'bad-b47-time-out-of-another.jsonl':            protocol('I6', /VCMDQ2 enabled for another owner/, /a CMD_SYNC behind what the last owner left in VCMDQ2/),
   'bad-i6-command-skipped.jsonl':                 protocol('I6', /CMDQEN=0 with CMD_TLBI_NH_VA of slot 0x0/, /CMD_TLBI_NH_VA again/),
   'bad-i6-error-not-mended.jsonl':                protocol('I6', /with the refused UNKNOWN still in its slot/, /a legal command in the slot/),
   'bad-i7-base-misaligned.jsonl':                 protocol('I7', /ADDR 0x30100: hardware uses 0x30000/, /multiple of 0x1000 bytes/),

@@ -12,6 +12,7 @@ import type { Ste } from '../../core/smmu/ste.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { at, command, PAGE_RW, read, store, storeWords, write } from './build.ts';
 import { logText } from './content.ts';
+import { type Mutation, mutated } from './mutations.ts';
 import type { Page, Setup } from './world.ts';
 import * as world from './world.ts';
 
@@ -28,7 +29,7 @@ export interface Dma {
   readonly exec: boolean;
 }
 
-export type Action = { readonly slip?: Slip } & (
+export type Action = { readonly slip?: Slip | Mutation } & (
   | { readonly do: 'map'; readonly page: Page; readonly frame: number; readonly rights: Rights }
   | {
       readonly do: 'remap';
@@ -70,6 +71,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   const blocks = new Set<number>();
   const asidTurn = [0, 0, 0];
   const cds: Partial<Cd>[] = [{}, {}, {}];
+  const late: Stimulus[] = [];
   let prod = 0;
   let luck = setup.seed >>> 0;
 
@@ -92,18 +94,25 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     }
   };
 
+  /** The store of a change; one that is moved waits for the end of the invalidation. */
+  const alter = (stimulus: Stimulus, slip: Action['slip']): void => {
+    if (typeof slip === 'object' && slip.kind === 'store-moved') late.push(stimulus);
+    else put(stimulus);
+  };
+
   /** Queues the commands and a CMD_SYNC. Room is made by waiting. */
-  const issue = (commands: readonly Uint32Array[], slip: Slip | undefined): void => {
-    if (slip === 'nothing') return;
-    const sent = slip === 'no-tlbi' ? [] : commands;
-    for (const words of [...sent, ...(slip === 'no-sync' ? [] : [command('CMD_SYNC', {})])]) {
+  const issue = (commands: readonly Uint32Array[], slip: Action['slip']): void => {
+    for (const words of sentOf(commands, slip)) {
       put(storeWords(at.cmdq + (prod % 2 ** world.CMDQ_LOG2) * 16, words));
       prod = (prod + 1) % 2 ** (world.CMDQ_LOG2 + 1);
       put(write('CMDQ_PROD', prod));
       if (prod % 4 === 0) poll();
     }
+    if (late.length === 0) return;
+    poll();
+    put(...late.splice(0));
   };
-  const flush = (pages: readonly Page[], by: Flush, leaf: boolean, slip: Slip | undefined): Uint32Array[] =>
+  const flush = (pages: readonly Page[], by: Flush, leaf: boolean, slip: Action['slip']): Uint32Array[] =>
     pages.flatMap((page) =>
       flushCommands(page, asid(page.space) + (slip === 'wrong-asid' ? 100 : 0), by, leaf),
     );
@@ -123,21 +132,21 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
       const before = mapped.get(world.leafPaOf(page));
       if (before === undefined) return;
       mapped.set(world.leafPaOf(page), frame);
-      const make = (): void => put(store(world.leafPaOf(page), leafOf(page, frame, rights)));
+      const make = store(world.leafPaOf(page), leafOf(page, frame, rights));
       if (before === frame) {
-        make();
+        alter(make, slip);
         return issue(flush([page], by, true, slip), slip);
       }
       // Another output: break before make.
-      put(store(world.leafPaOf(page), 0));
+      alter(store(world.leafPaOf(page), 0), slip);
       issue(flush([page], by, true, slip), slip);
       poll();
-      make();
+      put(make);
     },
     unmap: ({ pages, by, meanwhile, slip }) => {
       for (const page of pages) {
         mapped.delete(world.leafPaOf(page));
-        put(store(world.leafPaOf(page), 0));
+        alter(store(world.leafPaOf(page), 0), slip);
       }
       issue(flush(pages, by, true, slip), slip);
       // Other pages are not in question, so devices may go on using them before the sync is complete.
@@ -152,7 +161,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
       }));
       const how = by === 'TTL' || by === 'VA' ? 'RANGE' : by;
       // Break before make.
-      put(store(pa, 0));
+      alter(store(pa, 0), slip);
       issue(flush(how === 'RANGE' ? pages.slice(0, 1) : [page], how, false, slip), slip);
       poll();
       const make = !blocks.has(pa);
@@ -166,17 +175,17 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
       const before = cds[space] ?? {};
       const flip = change === 'epd0' ? { EPD0: !before.EPD0 } : change === 'wxn' ? { WXN: !before.WXN } : {};
       cds[space] = { ...before, ASID: asid(space), ...flip };
-      put(storeWords(world.cdPa(space), world.cdOf(space, cds[space])));
+      alter(storeWords(world.cdPa(space), world.cdOf(space, cds[space])), slip);
       const fields = { StreamID: world.sidOf(space), SubstreamID: space === 2 ? 1 : 0, Leaf: true };
       issue([command('CMD_CFGI_CD', fields), command('CMD_TLBI_NH_ASID', { ASID: old })], slip);
     },
     stream: ({ sid, config, leaf, slip }) => {
-      put(storeWords(world.stePa(sid, setup.twoLevel), world.steOf(sid, config)));
+      alter(storeWords(world.stePa(sid, setup.twoLevel), world.steOf(sid, config)), slip);
       issue([command('CMD_CFGI_STE', { StreamID: sid, Leaf: leaf })], slip);
     },
     level1: ({ on, slip }) => {
       if (!setup.twoLevel) return;
-      put(store(at.strtab, world.l1stdOf(on ? 7 : 0)));
+      alter(store(at.strtab, world.l1stdOf(on ? 7 : 0)), slip);
       issue([command('CMD_CFGI_STE_RANGE', { Range: 31 })], slip);
     },
     dma,
@@ -199,7 +208,7 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   function act(action: Action): void {
     (steps[action.do] as (action: Action) => void)(action);
     if (action.do === 'dma') simulation.run();
-    else if (action.slip === undefined && action.do !== 'stimulus' && action.do !== 'run') poll();
+    else if (waits(action.slip) && action.do !== 'stimulus' && action.do !== 'run') poll();
   }
 
   // One at a time: the enables are handshakes.
@@ -214,6 +223,18 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     }
   }
   return { accesses, act };
+}
+
+/** What really goes out. */
+function sentOf(commands: readonly Uint32Array[], slip: Action['slip']): readonly Uint32Array[] {
+  if (typeof slip === 'object') return mutated(commands, slip);
+  if (slip === 'nothing') return [];
+  return [...(slip === 'no-tlbi' ? [] : commands), ...(slip === 'no-sync' ? [] : [command('CMD_SYNC', {})])];
+}
+
+/** A careless driver goes on at once; one with a single mistake does all else as it should. */
+function waits(slip: Action['slip']): boolean {
+  return slip === undefined || (typeof slip === 'object' && slip.kind !== 'un-synced');
 }
 
 function leafOf(page: Page, frame: number, rights: Rights): bigint {
