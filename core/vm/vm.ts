@@ -25,6 +25,11 @@ export function devicesBehind({ devices }: VmState, smmu: string): readonly VmDe
   return Object.values(devices).filter((device) => device.smmu === smmu);
 }
 
+/** A device of the host whose plug is done: before, there is nothing to attach. */
+export function isServed({ kind, ready }: VmDevice): boolean {
+  return kind === 'assigned' && ready === true;
+}
+
 /** What the VMM keeps for an emulated SMMU. */
 export function virtualSmmuOf({ smmus }: VmState, name: string): VirtualSmmu {
   return present(own(smmus, name), `emulated SMMU ${name}`);

@@ -7,7 +7,7 @@ import { enabled, reg } from '../smmu/regs.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
 import { hasQuirk } from '../vm/exits.ts';
-import { devicesBehind, emulatedSmmu, virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { devicesBehind, emulatedSmmu, isServed, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { invalidate } from './forward.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { unplugNested } from './nested-plug.ts';
@@ -68,7 +68,8 @@ function beforeCommands(
     if (ignored || hasQuirk(state, vm, 'swallow-cfgi')) return undefined;
     const work = streamsOf(first, how).flatMap(([low, high]) =>
       devicesBehind(vmOf(state, vm), name)
-        .filter(({ kind, streamId }) => kind === 'assigned' && streamId >= low && streamId <= high)
+        .filter(isServed)
+        .filter(({ streamId }) => streamId >= low && streamId <= high)
         .map(({ endpoint }) => ({ do: 'vste.apply', vm, smmu: name, endpoint, named: true })),
     );
     return work.length === 0 ? undefined : { count: 1, work };

@@ -14,7 +14,7 @@ import type { SmmuState } from '../smmu/state.ts';
 import type { WalkContext } from '../smmu/walker.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { deviceOf, devicesBehind, emulatedSmmu, findVm, vmmAddress, vmOf } from '../vm/vm.ts';
+import { deviceOf, devicesBehind, emulatedSmmu, findVm, isServed, vmmAddress, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
 import type { Before, GuestCommand } from './guest-command.ts';
 import { leavesIn } from './guest-table.ts';
@@ -53,7 +53,7 @@ function beforeCommands(
   if (range === undefined) return undefined;
   const { name } = smmu.config;
   const work = devicesBehind(vmOf(state, vm), name)
-    .filter(({ kind }) => kind === 'assigned')
+    .filter(isServed)
     .map(({ endpoint }) => ({ do: 'shadow.renew', vm, smmu: name, endpoint, ...range }));
   return { count: 1, work, ...(range.invented ? { passOver: true } : {}) };
 }

@@ -11,7 +11,7 @@ import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { vmmTells } from '../vm/exits.ts';
 import type { VmAttachment, VmDevice } from '../vm/state.ts';
-import { deviceOf, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { deviceOf, emulatedSmmu, findVm, isServed, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call } from './call.ts';
 import { failed } from './guest-command.ts';
 import { policiesOf } from './profiles.ts';
@@ -202,7 +202,7 @@ export const reattachRow: FrameRow<
     const { smmuen, gbpa } = policiesOf(owner.config);
     const on = smmuen !== 'ignored' && enabled.smmu(emulatedSmmu(state, smmu));
     return Object.values(owner.devices)
-      .filter(({ kind, smmu: behind, deviceId }) => kind === 'assigned' && behind === smmu && deviceId !== 0)
+      .filter((device) => isServed(device) && device.smmu === smmu)
       .filter(({ seen }) => only === undefined || seen === true)
       .flatMap(({ endpoint, hwpt }): readonly Frame[] => {
         if (on) return [{ do: 'vste.apply', vm, smmu, endpoint }];
