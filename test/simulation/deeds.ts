@@ -36,11 +36,11 @@ const VMS = 2;
 const DESIGNS = Object.keys(vmmProfiles) as readonly VmmProfileName[];
 const KINDS: readonly WorkloadName[] = ['nic-rx', 'nic-tx', 'nvme', 'gpu'];
 
-/** Devices that guests have at work: their drivers have probed them. */
+/** Devices that guests have at work: they have their default domain (until then Linux holds the group's lock). */
 function atWork({ vms, drivers }: State): readonly (readonly [vm: string, endpoint: string])[] {
   return Object.values(vms).flatMap(({ name, devices }) =>
     Object.values(devices)
-      .filter(({ smmu, endpoint }) => drivers[smmu]?.masters[endpoint] !== undefined)
+      .filter(({ smmu, endpoint }) => typeof drivers[smmu]?.masters[endpoint]?.attached[0] === 'number')
       .map(({ endpoint }) => [name, endpoint] as const),
   );
 }
