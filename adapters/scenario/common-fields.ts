@@ -1,5 +1,13 @@
-/** What any line of a scenario may say besides what its op takes. */
-import { anything, count, type Fields, mapOf, text, u64 } from './values.ts';
+/** Fields of more than one op, and what any line of a scenario may say besides what its op takes. */
+import { anything, count, type Fields, mapOf, name, text, u64 } from './values.ts';
+
+export const vm = {
+  kind: name,
+  optional: true,
+  doc: 'whose operating system; the host when left out',
+} as const;
+export const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
+export const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
 
 /** Fields that any line may have. */
 export const commonFields = {

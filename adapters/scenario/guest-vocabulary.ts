@@ -1,6 +1,7 @@
 /** The part of the vocabulary about virtual machines, and about operating systems and their devices. */
 import { type WorkloadName, workloads } from '../../core/dma-api/workload.ts';
 import { defaultVmm, vmmProfiles } from '../../core/vmm/profiles.ts';
+import { endpoint, ssid, vm } from './common-fields.ts';
 import { kvmRows } from './kvm-vocabulary.ts';
 import { driverFields } from './machine.ts';
 import { platformFields, smmuProperties } from './platform.ts';
@@ -32,10 +33,7 @@ const cpu = {
   optional: true,
   doc: 'CPU that does it, a unit of its own; 0 when left out',
 } as const;
-const vm = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
 const ofVm = { kind: name, doc: 'name of the VM' } as const;
-const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
-const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
 
 /** Rows as those of `vocabulary.ts`. */
 // biome-ignore format: a table

@@ -7,7 +7,7 @@ import { memoryKinds } from '../../core/kernel/process/state.ts';
 import { meant } from '../../core/path/near.ts';
 import { broadcasts } from '../../core/smmu/broadcast.ts';
 import { registerNamed, registers, vatosRegisters } from '../../core/smmu/registers.ts';
-import type { commonFields } from './common-fields.ts';
+import { type commonFields, endpoint, ssid, vm } from './common-fields.ts';
 import { guestVocabulary } from './guest-vocabulary.ts';
 import { tlbiRange } from './kvm-vocabulary.ts';
 import { machineFields } from './machine.ts';
@@ -88,10 +88,7 @@ const fd = {
   ),
   doc: 'name that opened it, or its number',
 } as const;
-const vm = { kind: name, optional: true, doc: 'whose operating system; the host when left out' } as const;
-const endpoint = { kind: name, doc: 'name of the endpoint' } as const;
 const path = { kind: text, doc: 'see `help paths`' } as const;
-const ssid = { kind: count(0, 0xfffff), optional: true, doc: 'SubstreamID' } as const;
 
 // biome-ignore format: a table
 export const vocabulary = {

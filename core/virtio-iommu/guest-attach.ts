@@ -138,7 +138,6 @@ export function canBypass(state: State, vm: string): boolean {
   return hasFeature(virtioIn(state, vm).device, 'BYPASS_CONFIG');
 }
 
-/** The driver forgets a device that goes (linux: viommu_release_device). */
 /** A domain that nothing is attached to goes: the device does not know it any more. */
 export const closeRow: FrameRow<Frame & { readonly vm: string; readonly domain: number }> = {
   run: (context, { vm, domain }) => {
@@ -146,6 +145,7 @@ export const closeRow: FrameRow<Frame & { readonly vm: string; readonly domain: 
   },
 };
 
+/** The driver forgets a device that goes (linux: viommu_release_device). */
 export const forgetRow: FrameRow<OfEndpoint> = {
   run: (context, { vm, endpoint }) => {
     context.emit(actorOf(context, vm), { type: 'vdriver.removed', vm, endpoint });

@@ -110,6 +110,6 @@ export const bannedWords: readonly BannedWord[] = [
   { what: 'try',             pattern: /\btry\s*\{/,                                     instead: 'a value in a union, or an assertion that stops the program', where: isPure },
   { what: 'parseFloat',      pattern: /\bparseFloat\b/,                                 instead: 'integers: there are no floats in a state', where: isPure },
   { what: 'TODO',            pattern: /\b(TODO|FIXME|XXX|HACK)\b/,                      instead: 'do it, or say in the file what is left out', where: (path) => path !== thisFile, text: true },
-  { what: 'this session',    pattern: /\b(this session|in this conversation|as requested|the brief)\b/i, instead: 'what a reader in five years can use', where: (path) => path !== thisFile, text: true },
+  { what: 'words of a chat', pattern: /\b(this session|in this conversation|as requested|the brief)\b/i, instead: 'what a reader in five years can use', where: (path) => path !== thisFile, text: true },
   { what: 'a machine\'s path', pattern: /(^|[\s'"`(])(\/work\/|\/home\/|\/root\/|\/Users\/|[A-Z]:\\)/, instead: 'a path relative to the file', where: (path) => path !== thisFile, text: true },
 ];

@@ -110,7 +110,6 @@ function watch() {
   const take = (state: State, more: readonly Entry[]): void => {
     for (const entry of more) {
       entries.push(entry);
-
       if (entry.type === 'vm.ended') ran.killed += 1;
       if (entry.type === 'command.rejected') lost = true;
       if (entry.type === 'guest.answered') {
