@@ -28,8 +28,10 @@ import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
 import { takeTurn } from './turns.ts';
 import { accessAny } from './virtio-iommu/emulated-dma.ts';
-import { bootGuest, createVm, endVm, plugDevice, unplugDevice } from './vm/create.ts';
+import { bootGuest, createVm, endVm } from './vm/create.ts';
+import { plugDevice } from './vm/plug.ts';
 import { changeSlot } from './vm/slots.ts';
+import { unplugDevice } from './vm/unplug.ts';
 import { readAccess, writeAccess } from './vmm/guest-access.ts';
 
 export const deciders: Deciders = {

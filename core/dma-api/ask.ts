@@ -3,6 +3,7 @@
  * host itself. The work is a task of a CPU; what it comes to is an event that names the stimulus.
  */
 
+import { inGroup } from '../driver/group.ts';
 import { portOf } from '../driver/port.ts';
 import { shutdownFrames } from '../driver/probe.ts';
 import type { DriverState } from '../driver/state.ts';
@@ -12,7 +13,7 @@ import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame } from '../tasks/task.ts';
-import { driverFor } from './iommu.ts';
+import { type DefaultKind, driverFor } from './iommu.ts';
 
 const HOST = 'host';
 
@@ -21,12 +22,14 @@ function work(context: Context, owner: string, cpu: number, what: string, frames
   beginTask(context, cpuUnit(owner, cpu), what, frames);
 }
 
+interface About {
+  readonly driver: string;
+  readonly endpoint: string;
+  readonly call: number;
+}
+
 /** What all frames of a stimulus have; undefined where nobody serves the endpoint. */
-function about(
-  { state }: Context,
-  owner: string,
-  endpoint: string,
-): { readonly driver: string; readonly endpoint: string; readonly call: number } | undefined {
+function about({ state }: Context, owner: string, endpoint: string): About | undefined {
   const driver = driverFor(state, owner, endpoint);
   // The call is named by the seq of its stimulus.
   return driver === undefined ? undefined : { driver: driver.name, endpoint, call: state.outside };
@@ -52,19 +55,22 @@ export const askUnmap: Decider<'guest.unmap'> = (context, { vm = HOST, endpoint,
   if (of !== undefined) work(context, vm, cpu, 'unmap', [{ do: 'dma.unmap', ...of, cpu, iova, bytes }]);
 };
 
+/** The default domain is changed. */
+function changeOf(of: About, to: DefaultKind, ssid: number, what: string): Frame {
+  return inGroup(of.driver, of.endpoint, [{ do: 'dma.attach', ...of, to, ssid, what }]);
+}
+
 export const askAttach: Decider<'guest.attach'> = (
   context,
   { vm = HOST, endpoint, cpu = 0, to, ssid = 0 },
 ) => {
   const of = about(context, vm, endpoint);
-  if (of !== undefined)
-    work(context, vm, cpu, 'attach', [{ do: 'dma.attach', ...of, to, ssid, what: 'attach' }]);
+  if (of !== undefined) work(context, vm, cpu, 'attach', [changeOf(of, to, ssid, 'attach')]);
 };
 
 export const askDetach: Decider<'guest.detach'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {
   const of = about(context, vm, endpoint);
-  if (of !== undefined)
-    work(context, vm, cpu, 'detach', [{ do: 'dma.attach', ...of, to: 'blocked', ssid: 0, what: 'detach' }]);
+  if (of !== undefined) work(context, vm, cpu, 'detach', [changeOf(of, 'blocked', 0, 'detach')]);
 };
 
 export const askProbe: Decider<'guest.probe'> = (context, { vm = HOST, endpoint, cpu = 0 }) => {

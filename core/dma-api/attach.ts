@@ -4,6 +4,7 @@
  * domain, when nothing is mapped.
  */
 import type { Errno } from '../kernel/errno.ts';
+import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { emitOpened, openDma } from './domain.ts';
 import { type DefaultKind, dmaDriverOf, findDmaDriver, opsOf } from './iommu.ts';
@@ -47,6 +48,18 @@ export const answerRow: FrameRow<AnswerFrame> = {
   },
 };
 
+/** Frames of a device's driver that is between the beginning and the end of a call. */
+const calls: ReadonlySet<string> = new Set(['dma.fill', 'dma.mapped', 'dma.unmapped']);
+
+/** Whether a CPU maps or unmaps for the endpoint: its driver is bound (linux: iommu_group_store_type). */
+function isMapping({ tasks }: State, driver: string, endpoint: string): boolean {
+  return tasks.some(({ frames }) =>
+    frames.some(
+      (frame) => calls.has(frame.do) && frame['driver'] === driver && frame['endpoint'] === endpoint,
+    ),
+  );
+}
+
 export const attachRow: FrameRow<AttachFrame> = {
   run: (context, { driver: name, endpoint, call, to, ssid, what }) => {
     const driver = dmaDriverOf(context.state, name);
@@ -71,7 +84,8 @@ export const attachRow: FrameRow<AttachFrame> = {
       return [answer()];
     }
     const substreams = opsOf(driver).hasSubstreams(driver, endpoint);
-    if (now !== undefined && (now.maps.size > 0 || substreams)) return [answer('EBUSY')];
+    const used = now !== undefined && (now.maps.size > 0 || substreams);
+    if (used || isMapping(context.state, name, endpoint)) return [answer('EBUSY')];
     const plan = opsOf(driver).attach(context, driver, endpoint, to);
     if ('errno' in plan) return [answer(plan.errno)];
     if (plan.domain !== undefined) emitOpened(context, driver, endpoint, plan.domain, to as DmaKind);

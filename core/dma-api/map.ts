@@ -3,7 +3,9 @@
  * step of it ends a turn, so that other CPUs come between. Strict: the IOVA is free when the invalidation is
  * complete. Lazy: it goes into the flush queue; the memory goes back to its owner before the flush.
  */
+
 import type { Protection } from '../driver/descriptors.ts';
+import { groupIsLocked } from '../driver/group.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
@@ -57,8 +59,9 @@ function ended(context: Context, frame: MapFrame, told: Ended): readonly Frame[]
 
 const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 
-/** Memory, then an IOVA. */
+/** Memory, then an IOVA. Who maps is bound, so the group's mutex is free. */
 export const mapRow: FrameRow<MapFrame> = {
+  ready: (state, { driver, endpoint }) => !groupIsLocked(state, driver, endpoint),
   run: (context, frame) => {
     const driver = dmaDriverOf(context.state, frame.driver);
     const dma = openDma(context, driver, frame.endpoint);

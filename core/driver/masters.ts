@@ -8,6 +8,7 @@ import type { Context } from '../machine.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { planAttach, type Target } from './attach.ts';
 import { makePaging } from './domains.ts';
+import { inGroup } from './group.ts';
 import { driverOf, portOf, tell } from './port.ts';
 import { behavioursOf } from './releases.ts';
 import type { DriverState, Master } from './state.ts';
@@ -41,7 +42,7 @@ export const probeRow: FrameRow<ProbeFrame> = {
     context.emit(driver.setup.actor, { type: 'master.added', driver: name, endpoint, master });
     // STU is written, and ATS stays off until there is a domain.
     if (config.ats) portOf(driver).switchAts(context, endpoint, false, driver);
-    return [{ do: 'endpoint.default', driver: name, endpoint }];
+    return [inGroup(name, endpoint, [{ do: 'endpoint.default', driver: name, endpoint }])];
   },
 };
 

@@ -5,10 +5,18 @@ import { kernelFrames } from '../kernel/frames.ts';
 import { virtioFrames } from '../virtio-iommu/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
 import { pauseRow } from './cpu.ts';
+import { releaseRow, takeRow } from './lock.ts';
 import type { Frame, FrameRow } from './task.ts';
 
+// biome-ignore format: a table
+const taskFrames = {
+  'cpu.pause':    pauseRow,
+  'lock.take':    takeRow,
+  'lock.release': releaseRow,
+} as const;
+
 export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
-  'cpu.pause': pauseRow,
+  ...(taskFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(dmaApiFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
   ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),

@@ -5,6 +5,7 @@
  * VIOT, or `iommu-map` with the node of the device.
  */
 import { defaultPlatform, type Platform } from '../driver/features.ts';
+import { inGroup } from '../driver/group.ts';
 import type { Context } from '../machine.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { type ExitReason, exitTo } from '../vm/exits.ts';
@@ -171,6 +172,7 @@ export const foundRow: FrameRow<OfVm & { readonly endpoint: string; readonly id:
     const { defaultDomain } = driver.setup.platform;
     const to = defaultDomain === 'identity' ? 'identity' : 'dma';
     const attach = { do: 'vdriver.attach', vm, endpoint, to };
-    return [{ do: 'vdriver.probe', vm, endpoint, id }, ...(defaultDomain === 'blocked' ? [] : [attach])];
+    const probe = { do: 'vdriver.probe', vm, endpoint, id };
+    return [inGroup(driver.name, endpoint, [probe, ...(defaultDomain === 'blocked' ? [] : [attach])])];
   },
 };

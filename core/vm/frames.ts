@@ -26,21 +26,12 @@ import {
   resetRow,
 } from '../vmm/vste.ts';
 import { writtenRow } from '../vmm/written.ts';
-import {
-  answerRow,
-  bindRow,
-  bootedRow,
-  boundDeviceRow,
-  foundRow,
-  goneRow,
-  lostRow,
-  plugEndRow,
-  refusedRow,
-  unplugBeginRow,
-  unplugRow,
-} from './create.ts';
+import { answerRow } from './answer.ts';
+import { bootedRow } from './create.ts';
 import { exitEndRow } from './exits.ts';
+import { bindRow, boundDeviceRow, foundRow, plugEndRow, refusedRow } from './plug.ts';
 import { slotGoneRow, slotUnmappedRow } from './slots.ts';
+import { goneRow, letGoRow, lostRow, unplugBeginRow, unplugRow } from './unplug.ts';
 
 // biome-ignore format: a table
 export const vmFrames = {
@@ -55,6 +46,7 @@ export const vmFrames = {
   'device.gone':         goneRow,
   'guest.found':         foundRow,
   'guest.lost':          lostRow,
+  'guest.letgo':         letGoRow,
   'guest.booted':        bootedRow,
 
   'vmm.call':            callRow,

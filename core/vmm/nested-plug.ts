@@ -206,10 +206,15 @@ export const infoRow: FrameRow<PlugAnswer> = {
   },
 };
 
+/** Whether the guest may have read the registers of an emulated SMMU already. */
+function hasStarted({ drivers }: State, { booted }: VmState, smmu: string): boolean {
+  return booted || drivers[smmu] !== undefined;
+}
+
 /** With the first device, before the guest runs, the ID registers are made final. */
 function resolveIdr(context: Context, owner: VmState, endpoint: string, host: SmmuConfig['idr']): void {
   const { smmu, ats } = deviceOf(owner, endpoint);
-  if (owner.booted || devicesBehind(owner, smmu)[0]?.endpoint !== endpoint) return;
+  if (hasStarted(context.state, owner, smmu) || devicesBehind(owner, smmu)[0]?.endpoint !== endpoint) return;
   const { config } = emulatedSmmu(context.state, smmu);
   const { properties = {} } = owner.config;
   const shown = composed(policiesOf(owner.config).ids, config.idr, host, ats);

@@ -1,4 +1,5 @@
 /** What can happen to a machine with VMs, each a row: drawn by `actors.ts`. */
+import { driverFor } from '../../core/dma-api/iommu.ts';
 import type { WorkloadName } from '../../core/dma-api/workload.ts';
 import { draw, nextRandom } from '../../core/random.ts';
 import type { State } from '../../core/state.ts';
@@ -36,12 +37,12 @@ const VMS = 2;
 const DESIGNS = Object.keys(vmmProfiles) as readonly VmmProfileName[];
 const KINDS: readonly WorkloadName[] = ['nic-rx', 'nic-tx', 'nvme', 'gpu'];
 
-/** Devices that guests have at work: they have their default domain (until then Linux holds the group's lock). */
-function atWork({ vms, drivers }: State): readonly (readonly [vm: string, endpoint: string])[] {
-  return Object.values(vms).flatMap(({ name, devices }) =>
-    Object.values(devices)
-      .filter(({ smmu, endpoint }) => typeof drivers[smmu]?.masters[endpoint]?.attached[0] === 'number')
-      .map(({ endpoint }) => [name, endpoint] as const),
+/** Devices that guests have at work: their drivers know them. */
+function atWork(state: State): readonly (readonly [vm: string, endpoint: string])[] {
+  return Object.values(state.vms).flatMap(({ name, devices }) =>
+    Object.keys(devices)
+      .filter((endpoint) => driverFor(state, name, endpoint) !== undefined)
+      .map((endpoint) => [name, endpoint] as const),
   );
 }
 

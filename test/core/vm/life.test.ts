@@ -1,5 +1,6 @@
 /** The life of a VM: made, a device plugged, the guest started, the device taken away, the VMM killed. */
 import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../../core/event.ts';
 import { nextUnit } from '../../../core/run.ts';
 import { bootHost, type Host, vmConfig } from '../../support/vm.ts';
 
@@ -97,15 +98,7 @@ describe('a VM of qemu-accel', () => {
 
   it('leaves nothing behind when its VMM is killed in the middle of a boot', () => {
     for (let turns = 0; turns < 200; turns += 7) {
-      const host = bootHost({ nic0: 8 }, { schedule: 'manual' });
-      const go = (count?: number): void => {
-        for (let left = count ?? 10_000; left > 0; left -= 1) {
-          const unit = host.state.tasks[0]?.unit;
-          if (unit === undefined) return;
-          host.ask({ type: 'turn', unit: readyOf(host) });
-        }
-      };
-      go();
+      const { host, go } = byTurns();
       host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig('qemu-accel') });
       host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
       go(turns);
@@ -116,6 +109,50 @@ describe('a VM of qemu-accel', () => {
       expect(host.state.vms).toEqual({});
       expect(Object.keys(host.state.kernel?.processes ?? {})).toEqual([]);
       expect(Object.keys(host.state.kernel?.contexts ?? {})).toEqual([]);
+    }
+  });
+});
+
+describe('in the middle of a boot', () => {
+  const nested = ['qemu-accel', 'openvmm', 'cloud-hypervisor'] as const;
+
+  it.each(nested)(
+    'a first device of %s leaves the registers that the guest has read as they are',
+    (profile) => {
+      for (let turns = 0; turns < 25; turns += 4) {
+        const { host, go } = byTurns();
+        host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig(profile) });
+        host.ask({ type: 'guest.boot', vm: 'vm0' });
+        go(turns);
+        const before = host.state.drivers['vm0.smmu'] && host.state.smmus['vm0.smmu']?.config;
+        host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+        const timeouts = go().filter(({ type }) => type === 'sync.timedout');
+        expect([turns, timeouts]).toEqual([turns, []]);
+        if (before !== undefined) expect(host.state.smmus['vm0.smmu']?.config).toEqual(before);
+        // It has its default domain, or the VMM has said why there is no device.
+        const { masters } = host.state.drivers['vm0.smmu'] ?? {};
+        const there = host.state.vms['vm0']?.devices['nic0'] !== undefined;
+        expect([turns, typeof masters?.['nic0']?.attached[0]]).toEqual([
+          turns,
+          there ? 'number' : 'undefined',
+        ]);
+      }
+    },
+  );
+
+  it.each(nested)('a device of %s that goes is let go of by the driver that knows it', (profile) => {
+    for (let turns = 0; turns < 120; turns += 25) {
+      const { host, go } = byTurns();
+      host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig(profile) });
+      host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+      go();
+      host.ask({ type: 'guest.boot', vm: 'vm0' });
+      go(turns);
+      host.ask({ type: 'vm.unplug', vm: 'vm0', endpoint: 'nic0' });
+      go();
+      expect(host.state.vms['vm0']?.devices).toEqual({});
+      const { masters } = host.state.drivers['vm0.smmu'] ?? {};
+      expect([turns, masters?.['nic0']?.attached[0] ?? 'blocked']).toEqual([turns, 'blocked']);
     }
   });
 });
@@ -134,6 +171,21 @@ describe('a VM of plain qemu', () => {
     expect(host.state.endpoints['vm0.edu0']).toBeUndefined();
   });
 });
+
+/** A host whose turns a test gives; `go` gives so many, or all that there are, and returns their entries. */
+function byTurns(): { readonly host: Host; go(count?: number): readonly Entry[] } {
+  const host = bootHost({ nic0: 8 }, { schedule: 'manual' });
+  const go = (count = 10_000): readonly Entry[] => {
+    const seen: Entry[] = [];
+    for (let left = count; left > 0 && host.state.tasks.length > 0; left -= 1) {
+      host.ask({ type: 'turn', unit: readyOf(host) });
+      seen.push(...host.entries);
+    }
+    return seen;
+  };
+  go();
+  return { host, go };
+}
 
 /** The first unit that can go on, as the eager schedule has it. */
 function readyOf(host: Host): string {
