@@ -1,7 +1,7 @@
 /** The ops about virtual machines. Names are looked up first, so that a bad line stops before anything has happened. */
 import type { Stimulus } from '../../core/stimulus.ts';
 import type { GivenDevice, VmConfig, VmState } from '../../core/vm/state.ts';
-import { endpointOf, vmmAddress } from '../../core/vm/vm.ts';
+import { endpointOf, isOn, vmmAddress } from '../../core/vm/vm.ts';
 import {
   defaultVmm,
   isVmmProfile,
@@ -102,7 +102,7 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
     return dispatch(context, { type, vm });
   },
   'guest.boot': ({ op: type, vm, platform, driver }, context) => {
-    if (vmIn(context, type, vm).booted)
+    if (isOn(context.simulation.glance, vmIn(context, type, vm)))
       throw refuse(context.place, type, 'vm', `expected a guest that is off, found "${vm}" running`);
     const given = defined(platform ?? {});
     const about = Object.keys(given).length === 0 ? {} : { platform: given };

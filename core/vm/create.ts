@@ -20,7 +20,7 @@ import { withUpdates } from '../vmm/updates.ts';
 import { answer, later } from './answer.ts';
 import { backMemory } from './memory.ts';
 import type { Slot, VmConfig } from './state.ts';
-import { endpointOf, findVm } from './vm.ts';
+import { BOOTED, endpointOf, findVm, isOn } from './vm.ts';
 
 /** Register pages of emulated SMMUs begin here; nothing else of the machine does. */
 const EMULATED_BASE = 0x9050_0000;
@@ -72,7 +72,7 @@ function emulatedConfig(state: State, vm: string, name: string, config: VmConfig
 export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, driver }) => {
   const { state } = context;
   const owner = findVm(state, vm);
-  if (owner === undefined || owner.booted) return;
+  if (owner === undefined || isOn(state, owner)) return;
   const strategy = strategyOf(policiesOf(owner.config).strategy);
   const { platform: told }: VmmProfile = vmmProfiles[owner.config.profile];
   const frames = [
@@ -81,7 +81,7 @@ export const bootGuest: Decider<'guest.boot'> = (context, { vm, platform = {}, d
       ...bootFrames(smmu, guestOptions(vm, { ...told, ...platform }, driver)),
     ]),
     ...(strategy.boot?.(vm, { vhe: false, ...platform }) ?? []),
-    { do: 'guest.booted', vm },
+    { do: BOOTED, vm },
   ];
   later(context, cpuUnit(vm, 0), 'boot', frames, vm);
 };

@@ -5,6 +5,9 @@ import type { SmmuState } from '../smmu/state.ts';
 import type { State } from '../state.ts';
 import type { VirtualSmmu, VmDevice, VmState } from './state.ts';
 
+/** The last frame of a boot. */
+export const BOOTED = 'guest.booted';
+
 /** The VM of a name that stands for one. */
 export function vmOf({ vms }: State, name: string): VmState {
   return present(own(vms, name), `VM ${name}`);
@@ -13,6 +16,13 @@ export function vmOf({ vms }: State, name: string): VmState {
 /** The VM, or undefined: it may have ended. */
 export function findVm({ vms }: State, name: string): VmState | undefined {
   return own(vms, name);
+}
+
+/** Whether the guest has power: its drivers may look at devices now, or have done so. */
+export function isOn({ tasks }: State, { name, booted }: VmState): boolean {
+  return (
+    booted || tasks.some(({ frames }) => frames.some(({ do: what, vm }) => what === BOOTED && vm === name))
+  );
 }
 
 /** The device of a VM. */

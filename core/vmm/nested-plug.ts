@@ -11,7 +11,7 @@ import { reg } from '../smmu/regs.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import type { VmState } from '../vm/state.ts';
-import { deviceOf, devicesBehind, emulatedSmmu, findVm, virtualSmmuOf, vmOf } from '../vm/vm.ts';
+import { deviceOf, devicesBehind, emulatedSmmu, findVm, isOn, virtualSmmuOf, vmOf } from '../vm/vm.ts';
 import { answerOf, call, close } from './call.ts';
 import { allocWithQueues } from './cmdqv-plug.ts';
 import { composed, idrProblem, withProperties } from './idr.ts';
@@ -206,15 +206,10 @@ export const infoRow: FrameRow<PlugAnswer> = {
   },
 };
 
-/** Whether the guest may have read the registers of an emulated SMMU already. */
-function hasStarted({ drivers }: State, { booted }: VmState, smmu: string): boolean {
-  return booted || drivers[smmu] !== undefined;
-}
-
 /** With the first device, before the guest runs, the ID registers are made final. */
 function resolveIdr(context: Context, owner: VmState, endpoint: string, host: SmmuConfig['idr']): void {
   const { smmu, ats } = deviceOf(owner, endpoint);
-  if (hasStarted(context.state, owner, smmu) || devicesBehind(owner, smmu)[0]?.endpoint !== endpoint) return;
+  if (isOn(context.state, owner) || devicesBehind(owner, smmu)[0]?.endpoint !== endpoint) return;
   const { config } = emulatedSmmu(context.state, smmu);
   const { properties = {} } = owner.config;
   const shown = composed(policiesOf(owner.config).ids, config.idr, host, ats);

@@ -4,6 +4,7 @@ import type { WorkloadName } from '../../core/dma-api/workload.ts';
 import { draw, nextRandom } from '../../core/random.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
+import { isOn } from '../../core/vm/vm.ts';
 import { type VmmProfileName, vmmProfiles } from '../../core/vmm/profiles.ts';
 
 /** Numbers from a seed. */
@@ -96,8 +97,7 @@ export const deeds: readonly Deed[] = [
     weight: 3,
     make: (state, chance) => {
       const vm = anyVm(state, chance);
-      const off = vm !== undefined && !vm.booted && state.drivers[`${vm.name}.smmu`] === undefined;
-      return off ? { type: 'guest.boot', vm: vm.name } : undefined;
+      return vm === undefined || isOn(state, vm) ? undefined : { type: 'guest.boot', vm: vm.name };
     },
   },
   {
