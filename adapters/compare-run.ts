@@ -5,20 +5,13 @@
 import type { Entry } from '../core/event.ts';
 import { Simulation } from '../core/simulation.ts';
 import { resetRegisters } from '../core/smmu/regs.ts';
-import { initialState, type State } from '../core/state.ts';
-import { devicesBehind, findVm } from '../core/vm/vm.ts';
-import { policiesOf, type VmmProfileName } from '../core/vmm/profiles.ts';
+import { initialState } from '../core/state.ts';
+import type { VmmProfileName } from '../core/vmm/profiles.ts';
 import { type Cost, cost } from '../projections/cost/cost.ts';
 import type { Counts } from '../projections/cost/counts-of.ts';
-import {
-  commandsFor,
-  type Design,
-  type FormulaOp,
-  hasFormula,
-  type Sizes,
-} from '../projections/cost/formulas.ts';
 import type { Ns, Prices } from '../projections/cost/prices.ts';
 import { openPass } from '../projections/projection.ts';
+import { type Expected, expectedOf } from './expected-cost.ts';
 import { InputError, type Place } from './input-error.ts';
 import { ScenarioRunner } from './scenario/runner.ts';
 
@@ -36,7 +29,7 @@ export interface LineCost {
   readonly ns: Ns;
   readonly refused?: string;
   /** What the line's formula is of, where there is one. */
-  readonly formula?: { readonly op: FormulaOp; readonly design: Design; readonly sizes: Sizes };
+  readonly formula?: Expected;
 }
 
 export interface StoryRun {
@@ -105,7 +98,7 @@ function runLine(
     const { outcome, failed } = runner.run(given, place);
     const { refused, errno } = outcome as { readonly refused?: string; readonly errno?: string };
     if (refused !== undefined) return { line: { ...line, refused }, failed: 0, seq };
-    const formula = state === undefined || errno !== undefined ? undefined : formulaOf(state, given as Raw);
+    const formula = state === undefined || errno !== undefined ? undefined : expectedOf(state, given as Raw);
     return { line: { ...line, ...(formula && { formula }) }, failed: failed.length, seq };
   } catch (error) {
     if (!(error instanceof InputError) || !refusedBefore) throw error;
@@ -121,47 +114,4 @@ function withProfile(raw: unknown, profile: string): unknown {
 
 function aboutOf(raw: Raw | null): string {
   return String(raw?.['endpoint'] ?? raw?.['vm'] ?? '');
-}
-
-/** The formula that a line's counts should follow; undefined where none is meant for it. */
-function formulaOf(state: State, raw: Raw): LineCost['formula'] {
-  const { op, vm, endpoint, bytes } = raw;
-  if (typeof op !== 'string' || !hasFormula(op) || typeof vm !== 'string') return undefined;
-  const owner = findVm(state, vm);
-  const device = owner?.devices[String(endpoint)];
-  if (owner === undefined || device === undefined) return undefined;
-  const guest = state.drivers[device.smmu];
-  const master = guest?.masters[device.endpoint];
-  const domain = guest?.dma?.[Number(master?.attached[0])];
-  // Lazy unmaps share one flush: nothing is told of a single one.
-  if (guest?.features === undefined || master === undefined || domain?.kind === 'dma-fq') return undefined;
-  const design = designOf(policiesOf(owner.config), guest.setup.platform.tlbiOnMap);
-  if (design === undefined) return undefined;
-  const { rangeInv: ril, cmdqLog2 } = guest.features;
-  const n = Math.ceil(Number(bytes) / 0x1000);
-  // A queue that fills up is polled for room as well.
-  if (commandsFor(n, ril) + 1 > 2 ** cmdqLog2) return undefined;
-  const assigned = devicesBehind(owner, device.smmu).filter(({ kind }) => kind === 'assigned');
-  return {
-    op,
-    design,
-    sizes: {
-      n,
-      a: master.atsEnabled ? 1 : 0,
-      k: 1,
-      d: assigned.length,
-      e: 1,
-      ril,
-    },
-  };
-}
-
-function designOf(
-  { strategy, batch }: ReturnType<typeof policiesOf>,
-  onMap: 'page' | 'mask' | undefined,
-): Design | undefined {
-  if (strategy === 'trap-emulate') return 'emulated';
-  if (strategy === 'nested') return batch === 'run' ? 'nested-run' : 'nested-each';
-  if (strategy === 'tlbi-on-map') return onMap === 'mask' ? 'shadow-mask' : 'shadow';
-  return undefined;
 }

@@ -30,7 +30,7 @@ export async function compareCosts(
   const runs = profiles.map((vmm) => runStory(story, vmm, prices));
   const told = json ? jsonLines(runs) : tableLines(runs, io.width);
   await printAll(io, told);
-  return runs.some(({ lines }) => lines.some((line) => formulaRows(line).some(({ equal }) => !equal)))
+  return runs.some(({ lines }) => lines.some((line) => formulaRows(line).some(({ holds }) => !holds)))
     ? exitCodes.found
     : exitCodes.clean;
 }
@@ -57,17 +57,22 @@ interface FormulaRow {
   readonly formula: string;
   readonly expected: number;
   readonly counted: number;
-  readonly equal: boolean;
+  /** The count may be less. */
+  readonly atMost: boolean;
+  readonly holds: boolean;
 }
 
 /** What the formulas of a line say beside what was counted. */
 export function formulaRows({ formula, counts }: LineCost): readonly FormulaRow[] {
   if (formula === undefined) return [];
-  const { op, design, sizes } = formula;
-  return quantities.map((quantity) => {
-    const row = formulas[op][design][quantity];
-    const [expected, found] = [row.of(sizes), countOf(counts, quantity)];
-    return { quantity, formula: row.text, expected, counted: found, equal: expected === found };
+  const { case: of, design, sizes } = formula;
+  return quantities.flatMap((quantity) => {
+    const row = formulas[of][design]?.[quantity];
+    if (row === undefined) return [];
+    const [expected, counted] = [row.of(sizes), countOf(counts, quantity)];
+    const atMost = row.atMost === true;
+    const holds = atMost ? counted <= expected : counted === expected;
+    return { quantity, formula: row.text, expected, counted, atMost, holds };
   });
 }
 
@@ -144,7 +149,7 @@ function* lineRows(group: readonly StoryRun[], at: number, width: number): Gener
 }
 
 function cellOf(cell: LineCost, quantity: (typeof quantities)[number]): string {
-  const wrong = formulaRows(cell).find((each) => each.quantity === quantity && !each.equal);
+  const wrong = formulaRows(cell).find((each) => each.quantity === quantity && !each.holds);
   const count = countOf(cell.counts, quantity);
   return wrong === undefined ? String(count) : `${count} (not ${wrong.expected})`;
 }
@@ -153,13 +158,13 @@ function cellOf(cell: LineCost, quantity: (typeof quantities)[number]): string {
 function* formulaText(cell: LineCost, head: string, width: number): Generator<string> {
   const rows = formulaRows(cell).filter(({ expected, counted }) => expected > 0 || counted > 0);
   if (cell.formula === undefined || rows.length === 0) return;
-  const { n, a, k, d, e, ril } = cell.formula.sizes;
-  yield clip(`${head}  n=${n} a=${a} k=${k} d=${d} e=${e} RIL=${ril ? 1 : 0}`, width);
-  for (const { quantity, formula, expected, counted, equal } of rows)
-    yield clip(
-      `${head}    ${quantity} = ${formula} = ${expected}${equal ? '' : `, counted ${counted}`}`,
-      width,
-    );
+  const { n, a, k, d, e, ril, r, m } = cell.formula.sizes;
+  yield clip(`${head}  n=${n} a=${a} k=${k} d=${d} e=${e} r=${r} m=${m} RIL=${ril ? 1 : 0}`, width);
+  for (const { quantity, formula, expected, counted, atMost, holds } of rows) {
+    const sign = atMost ? '<=' : '=';
+    const found = holds ? '' : `, counted ${counted}`;
+    yield clip(`${head}    ${quantity} ${sign} ${formula} = ${expected}${found}`, width);
+  }
 }
 
 function row(head: string, cells: readonly string[]): string {

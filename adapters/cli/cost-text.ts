@@ -37,7 +37,10 @@ export function showNs(ns: number): string {
 /** The sum of a history: the four counts that designs are compared by, and the time. */
 export function totalLines({ rows, total }: Cost, head: string, width: number | undefined): string[] {
   const counts: Counts = sumOf(rows);
-  const told = quantities.map((each) => `${countOf(counts, each)} ${ofKinds[each].short}`);
+  // Only DMA reads memory by walks: elsewhere a count of 0 says nothing.
+  const told = quantities
+    .filter((each) => each !== 'R' || countOf(counts, each) > 0)
+    .map((each) => `${countOf(counts, each)} ${ofKinds[each].short}`);
   const range = `${showNs(total.typical)} (${showNs(total.low)} to ${showNs(total.high)})`;
   return wrap(head, '', `${told.join(', ')}; ${range}`, width);
 }

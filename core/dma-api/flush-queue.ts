@@ -50,7 +50,8 @@ export const queueRow: FrameRow<QueueFrame> = {
   },
 };
 
-function isFull(ring: Ring | undefined): boolean {
+/** Whether what is unmapped next has to wait for a flush. */
+export function isFull(ring: Ring | undefined): boolean {
   return ring !== undefined && (ring.tail + 1) % RING_SLOTS === ring.head;
 }
 

@@ -1,49 +1,32 @@
 /**
- * What maps and unmaps cost by design, in closed form: exits X, ioctls I, commands C and waits Y of the host. For n
- * pages of 4 KiB that form no block, a strict domain, no lock shared, a waited CMD_SYNC polled once. linux:
- * __arm_smmu_tlb_inv_range, arm_smmu_cmdq_batch_add, arm_smmu_viommu_cache_invalidate; QEMU: smmuv3_cmdq_consume.
+ * What operations of a guest cost by design, in closed form: exits X, ioctls I, commands C and waits Y of the host, and
+ * memory reads R of walks. For n pages of 4 KiB that form no block, no lock shared, a waited CMD_SYNC polled once.
+ * linux: __arm_smmu_tlb_inv_range, arm_smmu_cmdq_batch_add, arm_smmu_attach_dev, queue_iova,
+ * arm_smmu_viommu_cache_invalidate; QEMU: smmuv3_cmdq_consume, virtio_iommu_handle_command.
  */
 import type { Quantity } from './counts-of.ts';
+import { BATCH, BLOCK, commandsFor, type Sizes } from './sizes.ts';
 
 /** How a device of a guest is served, as far as these counts go. */
-export const designs = ['emulated', 'shadow', 'shadow-mask', 'nested-each', 'nested-run'] as const;
+export const designs = [
+  'emulated',
+  'shadow',
+  'shadow-mask',
+  'nested-each',
+  'nested-run',
+  'own-queue',
+  'virtio',
+] as const;
 export type Design = (typeof designs)[number];
-
-export interface Sizes {
-  /** Pages. */
-  readonly n: number;
-  /** ATS of the endpoint is on: 1 or 0. */
-  readonly a: number;
-  /** StreamIDs of the endpoint. */
-  readonly k: number;
-  /** Assigned devices behind the emulated SMMU, and those of them in the domain. */
-  readonly d: number;
-  readonly e: number;
-  /** Range invalidation of the guest's SMMU. */
-  readonly ril: boolean;
-}
 
 export interface Formula {
   readonly text: string;
   of(sizes: Sizes): number;
+  /** The count is that or less. */
+  readonly atMost?: true;
 }
 
-/** Commands that a driver submits at once; those of one block of the kernel's, with a CMD_SYNC of its own. */
-const BATCH = 64;
-const BLOCK = 63;
-/** From so many pages on, a driver without ranges invalidates the whole ASID: 2 MiB. */
-const ALL_PAGES = 512;
-
-/** TLBI commands for n pages of 4 KiB, all leaves of one size. */
-export function commandsFor(n: number, ril: boolean): number {
-  if (!ril) return n >= ALL_PAGES ? 1 : n;
-  let commands = 0;
-  for (let left = n; left > 0; commands += 1) {
-    const scale = 31 - Math.clz32(left & -left);
-    left -= ((left >>> scale) & 31) << scale;
-  }
-  return commands;
-}
+export type Formulas = Readonly<Partial<Record<Quantity, Formula>>>;
 
 const c = ({ n, ril }: Sizes): number => commandsFor(n, ril);
 /** Writes of PROD for the TLBI commands and their CMD_SYNC. */
@@ -57,16 +40,44 @@ function blocks(sizes: Sizes): number {
 }
 
 const zero: Formula = { text: '0', of: () => 0 };
+const one: Formula = { text: '1', of: () => 1 };
 const none = { X: zero, I: zero, C: zero, Y: zero } as const;
 const traps: Formula = { text: 'p + 1 + 2a', of: (sizes) => p(sizes) + 1 + 2 * sizes.a };
 const perCommand: Formula = { text: 'c + a k', of: (sizes) => c(sizes) + sizes.a * sizes.k };
+const pieces: Formula = { text: 'r', of: ({ r }) => r };
 
-export type Formulas = Readonly<Record<Quantity, Formula>>;
-export type FormulaOp = 'guest.map' | 'guest.unmap';
+// A lazy unmap that finds the queue of its CPU full: one CMD_TLBI_NH_ASID, one CMD_ATC_INV of all.
+const flushTraps: Formula = { text: '2 + 2a', of: ({ a }) => 2 + 2 * a };
+const flush: Formula = { text: '1 + a k', of: ({ a, k }) => 1 + a * k };
+const flushed = { X: flushTraps, I: flush, C: flush, Y: flush } as const;
 
-/** One set for each operation and design. */
-export const formulas: Readonly<Record<FormulaOp, Readonly<Record<Design, Formulas>>>> = {
-  'guest.map': {
+// CD twice, STE twice, a prefetch: 5 writes of PROD, 4 waits; with ATS its control register, and CMD_ATC_INV.
+const attachTraps: Formula = { text: '9 + a + 2a', of: ({ a }) => 9 + 3 * a };
+const attached: Formulas = {
+  X: attachTraps,
+  // Two CFGI_CD, vDEVICE, HWPT_ALLOC, two attaches, a destroy.
+  I: { text: '7 + a', of: ({ a }) => 7 + a, atMost: true },
+  Y: { text: '6 + 2a', of: ({ a }) => 6 + 2 * a, atMost: true },
+};
+
+// The CD goes through V=0: three CFGI_CD; the old ASID dies.
+const switchTraps: Formula = { text: '7 + 2 + 2a', of: ({ a }) => 9 + 2 * a };
+const switching: Formula = { text: '3 + 1 + a k', of: ({ a, k }) => 4 + a * k };
+const switched = { X: switchTraps, I: switching, C: switching, Y: switching } as const;
+
+// Four levels each; with two stages, each descriptor and the page go through the second; then configuration.
+const oneStage: Formula = { text: '4n + 2 + 1', of: ({ n }) => 4 * n + 3, atMost: true };
+const twoStages: Formula = { text: '24n + 2 + 2 (4 + 1)', of: ({ n }) => 24 * n + 12, atMost: true };
+const walks = { ...none, R: oneStage } as const;
+const nestedWalks = { ...none, R: twoStages } as const;
+
+/** Kinds of operations: `queue` and `flush` are lazy unmaps that find room in the flush queue, or none. */
+export const cases = ['map', 'unmap', 'queue', 'flush', 'attach', 'switch', 'dma'] as const;
+export type Case = (typeof cases)[number];
+
+/** A set for each kind of operation and design, where there is one. */
+export const formulas: Readonly<Record<Case, Readonly<Partial<Record<Design, Formulas>>>>> = {
+  map: {
     emulated: none,
     shadow: {
       ...none,
@@ -80,9 +91,11 @@ export const formulas: Readonly<Record<FormulaOp, Readonly<Record<Design, Formul
     },
     'nested-each': none,
     'nested-run': none,
+    'own-queue': none,
+    virtio: { ...none, X: one, I: { text: 'r e', of: ({ r, e }) => r * e } },
   },
-  'guest.unmap': {
-    emulated: { ...none, X: { text: 'p + 1', of: (sizes) => p(sizes) + 1 } },
+  unmap: {
+    emulated: { ...none, X: traps },
     shadow: {
       X: { text: 'n + 1 + 1', of: ({ n }) => n + 2 },
       I: { text: 'n d', of: ({ n, d }) => n * d },
@@ -103,10 +116,38 @@ export const formulas: Readonly<Record<FormulaOp, Readonly<Record<Design, Formul
       C: perCommand,
       Y: { text: 'sum of ceil(b/63) over batches b of 64, + a', of: (sizes) => blocks(sizes) + sizes.a },
     },
+    'own-queue': { ...none, C: perCommand, Y: { text: '1 + a', of: ({ a }) => 1 + a } },
+    // One request and one range of the host for each MAP that it covers.
+    virtio: { X: one, I: pieces, C: pieces, Y: pieces },
+  },
+  queue: { emulated: none, 'nested-each': none, 'nested-run': none, 'own-queue': none },
+  flush: {
+    emulated: { ...none, X: flushTraps },
+    'nested-each': flushed,
+    'nested-run': flushed,
+    'own-queue': { ...none, C: flush, Y: flush },
+  },
+  attach: {
+    emulated: { ...none, X: attachTraps },
+    'nested-each': attached,
+    'nested-run': attached,
+    'own-queue': { ...attached, X: { text: '9 + a', of: ({ a }) => 9 + a } },
+    virtio: { X: one, I: { text: 'm', of: ({ m }) => m } },
+  },
+  switch: {
+    emulated: { ...none, X: switchTraps },
+    'nested-each': switched,
+    'nested-run': switched,
+    'own-queue': { X: { text: '7', of: () => 7 } },
+    virtio: { X: one },
+  },
+  dma: {
+    emulated: walks,
+    shadow: walks,
+    'shadow-mask': walks,
+    virtio: walks,
+    'nested-each': nestedWalks,
+    'nested-run': nestedWalks,
+    'own-queue': nestedWalks,
   },
 };
-
-/** Whether there is a closed form for an operation. */
-export function hasFormula(what: string): what is FormulaOp {
-  return Object.hasOwn(formulas, what);
-}
