@@ -90,6 +90,8 @@ export interface MachineConfig {
   readonly ram: readonly RamRange[];
   readonly smmus: readonly SmmuConfig[];
   readonly endpoints: readonly EndpointConfig[];
+  /** Physical address of the doorbell of MSIs (GITS_TRANSLATER): a write of 4 bytes there is an interrupt. */
+  readonly doorbell?: number;
   /** Without one, scenarios program the SMMUs themselves. */
   readonly kernel?: KernelConfig | null;
   readonly schedule: Schedule;

@@ -2,6 +2,7 @@
 
 import { askAttach, askDetach, askMap, askProbe, askShutdown, askUnmap, askWork } from './dma-api/ask.ts';
 import { requestTranslation } from './endpoint/ats.ts';
+import { sendMessage } from './endpoint/msi.ts';
 import { requestPages } from './endpoint/pri.ts';
 import type { Event } from './event.ts';
 import { bootKernel } from './kernel/boot.ts';
@@ -29,6 +30,7 @@ import { issueCommand } from './smmu/cmdq.ts';
 import { takeTurn } from './turns.ts';
 import { accessAny } from './virtio-iommu/emulated-dma.ts';
 import { bootGuest, createVm, endVm } from './vm/create.ts';
+import { changeInterrupts } from './vm/irqs.ts';
 import { plugDevice } from './vm/plug.ts';
 import { changeSlot } from './vm/slots.ts';
 import { unplugDevice } from './vm/unplug.ts';
@@ -43,6 +45,7 @@ export const deciders: Deciders = {
   'ats.translate': requestTranslation,
   'pri.request': requestPages,
   'endpoint.set': setEndpoint,
+  'msi.send': sendMessage,
   'command.issue': issueCommand,
   'cpu.tlbi': receiveBroadcast,
   'kernel.boot': bootKernel,
@@ -64,6 +67,7 @@ export const deciders: Deciders = {
   'vm.unplug': unplugDevice,
   'vm.end': endVm,
   'vm.slot': changeSlot,
+  'guest.irq': changeInterrupts,
   'kvm.tlbi': guestTlbi,
   'kvm.rollover': rollOver,
   'guest.boot': bootGuest,

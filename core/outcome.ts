@@ -46,6 +46,7 @@ export function outcomeOf(state: State, stimulus: Stimulus, entries: readonly En
   }
   if (stimulus.type === 'mem.write' && entries.some((entry) => entry.type === 'memory.aborted'))
     return { result: 'bus-error' };
+  if (stimulus.type === 'msi.send') return dmaOutcome(state, 'write', entries);
   if (stimulus.type === 'dma')
     return emulatedOutcome(state, entries) ?? dmaOutcome(state, stimulus.access, entries);
   if (stimulus.type === 'ats.translate') return completionOutcome(stimulus.iova, entries);

@@ -33,6 +33,8 @@ export interface State {
   spaces: Record<string, readonly Window[]>;
   smmus: Record<string, SmmuState>;
   endpoints: Record<string, EndpointState>;
+  /** Physical address of the doorbell of MSIs, where the machine has one. */
+  readonly doorbell?: number;
   /** Work that waits for something, oldest first. */
   tasks: Task[];
   /** Drivers of SMMUs, by name. */
@@ -64,6 +66,7 @@ export function initialState(
     endpoints: Object.fromEntries(
       config.endpoints.map((endpoint) => [endpoint.name, initialEndpoint(endpoint)]),
     ),
+    ...(config.doorbell === undefined ? {} : { doorbell: config.doorbell }),
     tasks: [],
     drivers: {},
     vms: {},

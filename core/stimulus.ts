@@ -67,6 +67,8 @@ export const stimuli = {
     ...origin,
   },
   'endpoint.set': { endpoint: text('endpoint'), set: json<Readonly<Record<string, boolean>>>(), ...origin },
+  /** The device sends a message; `data` is its EventID. */
+  'msi.send': { endpoint: text('endpoint'), data: optional(int()), ...origin },
   /**
    * A command given to the SMMU beside its Command queue, as from a queue of somebody else: what a
    * what-if inserts, so that the software's own queue indices stay as they were.
@@ -148,6 +150,8 @@ export const stimuli = {
   },
   /** A generation of KVM's VMIDs ends. */
   'kvm.rollover': { ...origin },
+  /** The guest turns the MSIs of a device on or off. */
+  'guest.irq': { vm: text(), endpoint: text('endpoint'), on: flag(), ...origin },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
   'guest.boot': {
     vm: text(),

@@ -1,5 +1,6 @@
-/** The rows of the vocabulary that are about KVM: slots of guest memory, VMIDs, TLB maintenance of vCPUs. */
+/** The rows of the vocabulary that are about KVM: slots of guest memory, interrupts, VMIDs, TLB maintenance of vCPUs. */
 import { guestOperations } from '../../core/kvm/tlbi.ts';
+import { endpoint } from './common-fields.ts';
 import { count, flag, iova, name, oneOf, pa } from './values.ts';
 
 const ofVm = { kind: name, doc: 'name of the VM' } as const;
@@ -22,6 +23,10 @@ export const kvmRows = {
       vm: ofVm, gpa: { kind: pa, doc: 'guest physical address, of a page' }, bytes: { kind: count(1, SLOT_MAX), doc: 'the whole slot' },
       present: { kind: flag, doc: 'it is there afterwards' },
     },
+  },
+  'guest.irq': {
+    summary: 'The guest turns MSIs of a device on or off; the VMM asks VFIO for those of a device of the host', outcome: '{}, or {errno}; {pending}',
+    fields: { vm: ofVm, endpoint, on: { kind: flag, optional: true, doc: 'they are on afterwards; true when left out' } },
   },
   'kvm.tlbi': {
     summary: 'A vCPU broadcasts a TLBI, with the VMID that KVM has given the VM', outcome: '{}',

@@ -91,6 +91,10 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
     const options = defined({ ssid, exec, privileged });
     return dispatch(context, { type, endpoint, iova, access, prgIndex, last, ...options } as Stimulus);
   },
+  'msi.send': ({ op: type, endpoint, data }, context) => {
+    knownEndpoint(context, type, endpoint);
+    return dispatch(context, { type, endpoint, ...(data === undefined ? {} : { data }) });
+  },
   'endpoint.set': ({ op, endpoint, ats, pri, silent, reset }, context) => {
     knownEndpoint(context, op, endpoint);
     const set = defined({ reset, ats, pri, silent }) as Record<string, boolean>;

@@ -135,6 +135,8 @@ const ways: Ways = {
   'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
   'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
   'vm.end': ({ type: op, vm }) => ({ op, vm }),
+  'guest.irq': ({ type: op, vm, endpoint, on }) => ({ op, vm, endpoint, on }),
+  'msi.send': ({ type: op, endpoint, data }) => ({ op, endpoint, ...defined({ data }) }),
   'vm.slot': ({ type: op, vm, gpa, bytes, present }) => ({ op, vm, gpa, bytes, present }),
   'kvm.tlbi': ({ type: op, vm, operation, asid, va, tg, num, scale, ttl }) => ({
     op,

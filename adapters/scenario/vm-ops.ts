@@ -21,6 +21,7 @@ type VmOp =
   | 'vm.plug'
   | 'vm.unplug'
   | 'vm.slot'
+  | 'guest.irq'
   | 'vm.end'
   | 'kvm.tlbi'
   | 'kvm.rollover'
@@ -72,6 +73,10 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
   'vm.unplug': ({ op: type, vm, endpoint }, context) => {
     pluggedIn(context, type, vm, endpoint);
     return dispatch(context, { type, vm, endpoint });
+  },
+  'guest.irq': ({ op: type, vm, endpoint, on = true }, context) => {
+    pluggedIn(context, type, vm, endpoint);
+    return dispatch(context, { type, vm, endpoint, on });
   },
   'vm.slot': ({ op: type, vm, gpa, bytes, present }, context) => {
     const { slots } = vmIn(context, type, vm);

@@ -212,6 +212,10 @@ export const vocabulary = {
       privileged: { kind: flag, optional: true, doc: 'for privileged accesses (with ssid only)' },
     },
   },
+  'msi.send': {
+    summary: 'A device sends a message (MSI): 4 bytes to the address that it was given', outcome: '{result} as dma has it; {result: "off"}',
+    fields: { endpoint, data: { kind: count(0, 0xffff_ffff), optional: true, doc: 'EventID; 0 when left out' } },
+  },
   'endpoint.set': {
     summary: 'Switches of an endpoint', outcome: '{}',
     fields: {

@@ -52,4 +52,8 @@ export function emitOpened(
   const { magazine, depotMax } = behavioursOf({ setup });
   const limit = 2 ** bits / PAGE_BYTES - 1;
   emit(setup.actor, { type: 'dma.opened', driver: name, domain, endpoint, kind, limit, magazine, depotMax });
+  for (const { pfn, pages } of opsOf(driver).reserved(driver)) {
+    const iova = BigInt(pfn * PAGE_BYTES);
+    emit(setup.actor, { type: 'iova.taken', driver: name, domain, cpu: 0, iova, pages, from: 'fixed' });
+  }
 }

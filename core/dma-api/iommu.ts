@@ -8,6 +8,7 @@ import type { Protection } from '../driver/descriptors.ts';
 import { findDomain, makePaging } from '../driver/domains.ts';
 import { mapPages } from '../driver/ops.ts';
 import { portOf } from '../driver/port.ts';
+import { mapReserved, reservedPages } from '../driver/reserved.ts';
 import type { Attachment, DriverState } from '../driver/state.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
 import { unmapFrames } from '../driver/table-unmap.ts';
@@ -33,6 +34,8 @@ export interface DmaRange {
 }
 
 export interface IommuOps<D> {
+  /** Pages of a domain that the allocator has not. */
+  reserved(driver: D): readonly { readonly pfn: number; readonly pages: number }[];
   /** What an endpoint is attached to. */
   attached(driver: D, endpoint: string): Attachment;
   /** Bits of a domain's input addresses; undefined where it is not a domain of mappings. */
@@ -73,6 +76,7 @@ export interface IommuOps<D> {
 }
 
 const smmuOps: IommuOps<DriverState> = {
+  reserved: reservedPages,
   attached: ({ masters }, endpoint) => masters[endpoint]?.attached[0] ?? 'blocked',
   inputBits: (state, { name, domains }, id) => {
     const found = (state.drivers[name]?.domains ?? domains).get(id);
@@ -89,8 +93,12 @@ const smmuOps: IommuOps<DriverState> = {
     const made = blank ? undefined : makePaging(context, driver, {});
     if (made !== undefined && 'errno' in made) return made;
     const target = made === undefined ? (to as 'identity' | 'blocked') : { domain: made.domain };
-    const frames = planAttach(context, endpoint, target, { owner: driver.setup.owner });
-    if ('errno' in frames) return frames;
+    const before: Frame[] = [];
+    const errno = made === undefined ? undefined : mapReserved(context, driver, made.domain, before);
+    if (errno !== undefined) return { errno };
+    const plan = planAttach(context, endpoint, target, { owner: driver.setup.owner });
+    if ('errno' in plan) return plan;
+    const frames = [...before, ...plan];
     return made === undefined ? { frames } : { frames, domain: made.domain };
   },
   attachSubstream: (context, { setup }, { endpoint, ssid: pasid }, to, now) => {

@@ -38,6 +38,8 @@ export interface Platform {
    * invented. Each command is told to PROD for itself.
    */
   readonly tlbiOnMap?: 'page' | 'mask';
+  /** Firmware has a reserved region for MSIs (IORT RMR), and preserves the boot configuration. */
+  readonly rmr?: boolean;
   /** Where IDR0.BTM=1 it takes part in broadcast maintenance (CR2.PTM=0); a guest's driver then leaves CMD_TLBI_* out. */
   readonly broadcast?: boolean;
 }

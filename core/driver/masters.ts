@@ -11,6 +11,7 @@ import { makePaging } from './domains.ts';
 import { inGroup } from './group.ts';
 import { driverOf, portOf, tell } from './port.ts';
 import { behavioursOf } from './releases.ts';
+import { hasReserved, mapReserved } from './reserved.ts';
 import type { DriverState, Master } from './state.ts';
 import { extendStreamTable, hasStream } from './stream-table.ts';
 
@@ -75,22 +76,25 @@ export const defaultRow: FrameRow<DefaultFrame> = {
     if ('errno' in target) return tell(context, driver, 'no default domain', `${endpoint}: ${target.errno}`);
     const plan = planAttach(context, endpoint, target.to, { owner: driver.setup.owner });
     if ('errno' in plan) return tell(context, driver, 'default attach failed', `${endpoint}: ${plan.errno}`);
-    return [...plan, ...flushOfDefault(driver, target.to)];
+    return [...(target.before ?? []), ...plan, ...flushOfDefault(driver, target.to)];
   },
 };
 
-/** linux before 6.4: iommu_create_device_direct_mappings, whether it has mapped anything or not. */
+/** linux: iommu_create_device_direct_mappings; before 6.4 whether it has mapped anything or not. */
 function flushOfDefault(driver: DriverState, to: Target): readonly Frame[] {
-  if (typeof to === 'string' || !behavioursOf(driver).flushDefault) return [];
+  if (typeof to === 'string' || !(behavioursOf(driver).flushDefault || hasReserved(driver))) return [];
   return [{ do: 'invs.range', domain: to.domain, iova: 0, size: 0, granule: 0, leaf: false }];
 }
 
 function defaultTarget(
   context: Context,
   driver: DriverState,
-): { readonly to: Target } | { readonly errno: string } {
+): { readonly to: Target; readonly before?: readonly Frame[] } | { readonly errno: string } {
   const { defaultDomain } = driver.setup.platform;
   if (defaultDomain === 'identity' || defaultDomain === 'blocked') return { to: defaultDomain };
   const made = makePaging(context, driver, {});
-  return 'errno' in made ? made : { to: { domain: made.domain } };
+  if ('errno' in made) return made;
+  const before: Frame[] = [];
+  const errno = mapReserved(context, driver, made.domain, before);
+  return errno === undefined ? { to: { domain: made.domain }, before } : { errno };
 }

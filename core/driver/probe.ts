@@ -14,6 +14,7 @@ import { decideFeatures, defaultPlatform, type Platform, probedRegisters, probeP
 import { probeEndpoints } from './masters.ts';
 import { driverOf, portOf } from './port.ts';
 import { isRelease, type ReleaseName } from './releases.ts';
+import { bypassReserved } from './reserved.ts';
 import { openSecond } from './second-queue.ts';
 import type { DriverQueueName, DriverSetup, DriverState } from './state.ts';
 import { makeStreamTable, SPLIT } from './stream-table.ts';
@@ -111,6 +112,7 @@ const steps: readonly Step[] = [
   makeQueues,
   (context, driver) => {
     if (!makeStreamTable(context, driver)) fail(context, driver, 'ENOMEM', 'no memory for the stream table');
+    else bypassReserved(context, driver);
   },
   abortWhileOn,
   setAbort,

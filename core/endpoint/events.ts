@@ -2,7 +2,7 @@
  * What endpoints state: their Translation Requests and what their address translation caches hold (IHI
  * 0070 3.9), and what they do not send. An entry of an ATC is named by the seq of the event that filled it.
  */
-import { id, int, iova, optional, pa, seq, seqs, text } from '../schema.ts';
+import { id, int, iova, optional, pa, seq, seqs, text, u64 } from '../schema.ts';
 
 const endpoint = { smmu: text(), endpoint: text('endpoint'), streamId: id('sid') };
 const asked = { ...endpoint, substreamId: optional(id()) };
@@ -42,11 +42,15 @@ export const endpointEvents = {
   /** The endpoint cannot ask what it was to ask: nothing went out. */
   'request.withheld': {
     ...asked,
-    /** `translation`, `translated` or `page`. */
+    /** `translation`, `translated`, `page` or `message`. */
     request: text(),
     iova: iova(),
     why: text(),
   },
+  /** Its MSIs go there from now on; absent: they are off. */
+  'msi.programmed': { ...endpoint, address: optional(iova()) },
+  /** A message reached the doorbell. */
+  'msi.received': { ...endpoint, pa: pa(), data: u64() },
   /** A function level reset: ATS and PRI are off, and nothing asked is waited for. */
   'endpoint.reset': endpoint,
 } as const;

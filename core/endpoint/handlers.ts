@@ -22,8 +22,16 @@ export const endpointHandlers: Pick<Handlers, keyof typeof endpointEvents> = {
   'atc.evicted': (state, { endpoint, removed }) => remove(of(state, endpoint), removed),
   'request.withheld': nothing,
   'endpoint.reset': (state, { endpoint: name }) => {
-    of(state, name).groups = [];
+    const endpoint = of(state, name);
+    endpoint.groups = [];
+    delete endpoint.msi;
   },
+  'msi.programmed': (state, { endpoint: name, address }) => {
+    const endpoint = of(state, name);
+    if (address === undefined) delete endpoint.msi;
+    else endpoint.msi = address;
+  },
+  'msi.received': nothing,
 };
 
 /** A Page Request of the group was sent: its response is waited for. */

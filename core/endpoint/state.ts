@@ -13,6 +13,8 @@ export interface EndpointState {
   pri: boolean;
   /** It answers no CMD_ATC_INV: each of them times out (3.9.1.4). */
   silent: boolean;
+  /** Where its MSIs go; absent: they are off. */
+  msi?: bigint;
   /** By PASID, privilege and size, then by address: see `atcKeys`. */
   atc: Cache<AtcEntry>;
   /** Sizes (log2) of the entries ever cached, smallest first: what a look-up has to try. */

@@ -72,6 +72,12 @@ export function endPiece(
   const { endpoint } = dma;
   if (answer.kind === 'refused') return refusePiece(context, smmu, dma, piece, request, answer);
   const at = inSpace(context.state, smmu.config.space, answer.pa);
+  if (at === context.state.doorbell && dma.access === 'write' && piece.size === 4) {
+    context.emit(endpoint, completed(smmu, dma, piece, answer));
+    const about = { smmu: smmu.config.name, endpoint, streamId: dma.streamId, pa: at };
+    context.emit('doorbell', { type: 'msi.received', ...about, data: messageOf(dma, piece) });
+    return true;
+  }
   if (!context.state.memory.isRam(at, piece.size)) {
     const reason = `0x${answer.pa.toString(16)} is not RAM`;
     const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
@@ -84,6 +90,13 @@ export function endPiece(
   }
   prefetchNear(context, smmu, request, answer);
   return true;
+}
+
+/** What a message says: EventID of the device. */
+function messageOf({ data }: Dma, { done }: Piece): bigint {
+  return data === undefined
+    ? 0n
+    : BigInt(new DataView(data.buffer, data.byteOffset + done).getUint32(0, true));
 }
 
 /** Most accesses have nothing optional to tell: a plain literal costs a tenth of one that is put together. */

@@ -11,6 +11,7 @@ import { virtioIn } from './virtio.ts';
 const BITS_MAX = 52;
 
 export const virtioOps: IommuOps<VirtioDriver> = {
+  reserved: () => [],
   attached: ({ endpoints, domains }, endpoint) => {
     const id = endpoints[endpoint]?.domain;
     if (id === undefined) return 'blocked';

@@ -29,6 +29,7 @@ import { writtenRow } from '../vmm/written.ts';
 import { answerRow } from './answer.ts';
 import { bootedRow } from './create.ts';
 import { exitEndRow } from './exits.ts';
+import { irqsRow } from './irqs.ts';
 import { bindRow, boundDeviceRow, foundRow, plugEndRow, refusedRow } from './plug.ts';
 import { slotGoneRow, slotUnmappedRow } from './slots.ts';
 import { goneRow, letGoRow, lostRow, unplugBeginRow, unplugRow } from './unplug.ts';
@@ -48,6 +49,7 @@ export const vmFrames = {
   'guest.lost':          lostRow,
   'guest.letgo':         letGoRow,
   'guest.booted':        bootedRow,
+  'irqs.set':            irqsRow,
 
   'vmm.call':            callRow,
   'vmm.returned':        returnedRow,

@@ -1,7 +1,7 @@
 /** What scenario lines about a VM answer: `{}`, `{errno}` or `{refused}`; `{pending: true}` where turns are due. */
 import type { Entry } from '../event.ts';
 
-const ABOUT_VMS = /^(vm\.|kvm\.|guest\.boot$)/;
+const ABOUT_VMS = /^(vm\.|kvm\.|guest\.(boot|irq)$)/;
 
 /** Whether the stimulus is about a VM, and answers with `vm.answered`. */
 export function isVmStimulus(type: string): boolean {

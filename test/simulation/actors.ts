@@ -52,6 +52,7 @@ function machine(seed: number): MachineConfig {
       ssidBits: 0,
       atc: 16,
     })),
+    doorbell: 0x809_0040,
     kernel: { profile: 'linux-7.3-software-queue' },
     schedule: 'seeded',
     seed,

@@ -114,6 +114,25 @@ export const deeds: readonly Deed[] = [
     },
   },
   {
+    name: 'interrupts on',
+    weight: 1,
+    make: (state, chance) => {
+      const all = atWork(state);
+      if (all.length === 0) return undefined;
+      const [vm, endpoint] = chance.pick(all);
+      return { type: 'guest.irq', vm, endpoint, on: chance.below(4) > 0 };
+    },
+  },
+  {
+    name: 'message',
+    weight: 2,
+    make: ({ endpoints }, chance) => ({
+      type: 'msi.send',
+      endpoint: chance.pick(Object.keys(endpoints)),
+      data: chance.below(8),
+    }),
+  },
+  {
     name: 'stray DMA',
     weight: 4,
     make: (state, chance) => {

@@ -15,13 +15,12 @@ import { constants } from '../uapi/enums.ts';
 import { answerFaults } from './fault.ts';
 import type { Filled } from './filling.ts';
 import { attachedIn, type DevicePlace, deviceAt, endpointsOf, hasPasids } from './group.ts';
+import { type Hwpt, hwptAt, pagingOf } from './hwpt-at.ts';
 import { releaseRanges, reserveRanges } from './linking.ts';
+import { mapDoorbell } from './msi.ts';
 import { vmasterFor } from './nested.ts';
-import { change, objectOf, refer } from './object.ts';
-import { contextIn } from './object-handlers.ts';
-import type { Device, HwptNested, HwptPaging, Span } from './state.ts';
-
-export type Hwpt = HwptPaging | HwptNested;
+import { change, refer } from './object.ts';
+import type { Device, Span } from './state.ts';
 
 /** What became of it; `old`: the HWPT that the device had. */
 export interface Attached extends Filled {
@@ -37,18 +36,6 @@ export const MSI_WINDOW: Span = {
 };
 
 const refused = (errno: Errno): Attached => ({ errno, frames: [] });
-
-/** The HWPT of that id, published or not. */
-export function hwptAt(state: State, context: number, id: number): Hwpt {
-  return present(contextIn(state, context).objects.get(id), `HWPT ${id}`) as Hwpt;
-}
-
-/** The paging HWPT whose IOAS a HWPT's addresses are of. */
-export function pagingOf(state: State, context: number, hwpt: Hwpt): HwptPaging {
-  if (hwpt.kind === 'hwpt_paging') return hwpt;
-  const parent = hwpt.viommu === 0 ? hwpt.parent : objectOf(state, context, hwpt.viommu, 'viommu').hwpt;
-  return objectOf(state, context, parent, 'hwpt_paging');
-}
 
 /** Attaches a device that has nothing at the PASID. */
 export function attachDevice(machine: Machine, place: DevicePlace, id: number, pasid: number): Attached {
@@ -131,6 +118,11 @@ function moveGroup(machine: Machine, place: DevicePlace, hwpt: Hwpt, pasid: numb
   if (!allocates(machine, 'attach handle')) return refused('ENOMEM');
   if (hwpt.fault !== 0 && isFunctionWithPri(state, endpoint)) return refused('EINVAL');
   const frames: Frame[] = [];
+  if (hasMessages(state, endpoint)) {
+    const { domain } = pagingOf(state, place.context, hwpt);
+    const errno = mapDoorbell(machine, domain, present(state.doorbell, 'doorbell'), frames);
+    if (errno !== undefined) return refused(errno);
+  }
   for (const each of endpointsOf(state, endpoint)) {
     const found = hwpt.kind === 'hwpt_nested' ? vmasterFor(state, place.context, each, hwpt) : {};
     if ('errno' in found) return refused(found.errno);
@@ -147,6 +139,11 @@ function moveGroup(machine: Machine, place: DevicePlace, hwpt: Hwpt, pasid: numb
     frames.push(...done);
   }
   return { frames };
+}
+
+/** Whether MSIs of a device are on. */
+function hasMessages({ endpoints, doorbell }: State, endpoint: string): boolean {
+  return doorbell !== undefined && endpoints[endpoint]?.msi !== undefined;
 }
 
 /** Nothing passes until the next attach. */

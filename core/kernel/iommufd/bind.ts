@@ -4,6 +4,7 @@
  */
 import { attach } from '../../driver/ops.ts';
 import type { Attachment } from '../../driver/state.ts';
+import { programMessages } from '../../endpoint/msi.ts';
 import type { Context as Machine } from '../../machine.ts';
 import type { Frame, FrameRow } from '../../tasks/task.ts';
 import type { Errno } from '../errno.ts';
@@ -67,6 +68,8 @@ export function unbindDevice(
 ): readonly Frame[] {
   if (device === 0) return [];
   const object = deviceAt(machine.state, { context, device });
+  const hardware = machine.state.endpoints[endpoint];
+  if (hardware !== undefined) programMessages(machine, hardware);
   change(machine, context, object, { users: object.users - 1 });
   const released = { do: 'device.released', context, endpoint, defaults: object.defaults };
   return [{ do: 'object.end', context, object: device }, released];

@@ -17,12 +17,14 @@ import { ioctlStructs } from '../uapi/structs.ts';
 import { detachDevice } from './attach.ts';
 import { changeAttachment, putHwpt } from './auto-domain.ts';
 import { bindDevice, unbindDevice } from './bind.ts';
+import { irqProblem, setIrqs } from './msi.ts';
 
 type File = FileOf<'vfio'>;
 const structs = {
   bind: ioctlStructs.vfio_device_bind_iommufd,
   attach: ioctlStructs.vfio_device_attach_iommufd_pt,
   detach: ioctlStructs.vfio_device_detach_iommufd_pt,
+  irqs: ioctlStructs.vfio_irq_set,
 } as const;
 const RID = constants.IOMMU_NO_PASID;
 
@@ -37,7 +39,16 @@ export function vfioIoctl(call: Call, file: File): Result {
   if (file.device === 0) return failed('EINVAL');
   if (known?.name === 'VFIO_DEVICE_ATTACH_IOMMUFD_PT') return attach(call, file, known);
   if (known?.name === 'VFIO_DEVICE_DETACH_IOMMUFD_PT') return detach(call, file, known);
+  if (known?.name === 'VFIO_DEVICE_SET_IRQS') return irqs(call, file, known);
   return failed('ENOTTY');
+}
+
+function irqs(call: Call, { context, device }: File, row: Row): Result {
+  const struct = read(call, row);
+  if (!('data' in struct)) return struct;
+  const arg = decodeStruct(structs.irqs, struct.data);
+  const errno = irqProblem(arg, row.min);
+  return errno === undefined ? setIrqs(call.machine, { context, device }, arg) : failed(errno);
 }
 
 /** The struct as far as the user has it and the kernel knows it. */

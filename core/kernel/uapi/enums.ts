@@ -98,6 +98,21 @@ const iommufdEnums = {
 
 // biome-ignore format: a table
 const vfioEnums = {
+  vfio_irq_set_flags: flags({
+    VFIO_IRQ_SET_DATA_NONE:      [1, '6.2'],
+    VFIO_IRQ_SET_DATA_BOOL:      [2, '6.2'],
+    VFIO_IRQ_SET_DATA_EVENTFD:   [4, '6.2'],
+    VFIO_IRQ_SET_ACTION_MASK:    [8, '6.2'],
+    VFIO_IRQ_SET_ACTION_UNMASK:  [16, '6.2'],
+    VFIO_IRQ_SET_ACTION_TRIGGER: [32, '6.2'],
+  }),
+  vfio_pci_irq_index: values({
+    VFIO_PCI_INTX_IRQ_INDEX: [0, '6.2'],
+    VFIO_PCI_MSI_IRQ_INDEX:  [1, '6.2'],
+    VFIO_PCI_MSIX_IRQ_INDEX: [2, '6.2'],
+    VFIO_PCI_ERR_IRQ_INDEX:  [3, '6.2'],
+    VFIO_PCI_REQ_IRQ_INDEX:  [4, '6.2'],
+  }),
   vfio_device_bind_flags:   flags({ VFIO_DEVICE_BIND_FLAG_TOKEN: [1, '6.17'] }),
   vfio_device_attach_flags: flags({ VFIO_DEVICE_ATTACH_PASID:    [1, '6.15'] }),
   vfio_device_detach_flags: flags({ VFIO_DEVICE_DETACH_PASID:    [1, '6.15'] }),

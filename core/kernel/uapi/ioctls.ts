@@ -43,6 +43,7 @@ export const ioctls = {
   IOMMU_VEVENTQ_ALLOC:           { nr: 0x93, file: 'iommufd',     struct: 'iommu_veventq_alloc',           min: 28, since: '6.15' },
   IOMMU_HW_QUEUE_ALLOC:          { nr: 0x94, file: 'iommufd',     struct: 'iommu_hw_queue_alloc',          min: 40, since: '6.17' },
   IOMMU_IOAS_NOIOMMU_GET_PA:     { nr: 0x95, file: 'iommufd',     struct: 'iommu_ioas_noiommu_get_pa',     min: 40, since: '7.3' },
+  VFIO_DEVICE_SET_IRQS:          { nr: 0x6e, file: 'vfio-device', struct: 'vfio_irq_set',                  min: 20, since: '6.6' },
   VFIO_DEVICE_BIND_IOMMUFD:      { nr: 0x76, file: 'vfio-device', struct: 'vfio_device_bind_iommufd',      min: 16, since: '6.6' },
   VFIO_DEVICE_ATTACH_IOMMUFD_PT: { nr: 0x77, file: 'vfio-device', struct: 'vfio_device_attach_iommufd_pt', min: 12, since: '6.6' },
   VFIO_DEVICE_DETACH_IOMMUFD_PT: { nr: 0x78, file: 'vfio-device', struct: 'vfio_device_detach_iommufd_pt', min:  8, since: '6.6' },

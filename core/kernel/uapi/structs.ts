@@ -221,6 +221,13 @@ export const ioctlStructs = {
     length:     u64(24, 'inout'),
     out_phys:   u64(32, 'out'),
   }),
+  vfio_irq_set: struct('vfio_irq_set', {
+    argsz: u32(0,  'in'),
+    flags: u32(4,  'in', { names: enums.vfio_irq_set_flags }),
+    index: u32(8,  'in', { names: enums.vfio_pci_irq_index }),
+    start: u32(12, 'in'),
+    count: u32(16, 'in'), // eventfds follow; they are not looked at
+  }),
   vfio_device_bind_iommufd: struct('vfio_device_bind_iommufd', {
     argsz:          u32(0,  'in'),
     flags:          u32(4,  'in', { names: enums.vfio_device_bind_flags }),
