@@ -62,7 +62,7 @@ describe('a message', () => {
     attached(made);
     irqs(made, ON);
     expect(made.state.endpoints['nic0']?.msi).toBe(0x800_0040n);
-    made.look();
+    expect(of(made.look(), 'msi.programmed')).toMatchObject([{ endpoint: 'nic0', address: 0x800_0040n }]);
     expect(send(made)).toEqual({ result: 'ok', pa: '0x8090040' });
     expect(of(made.look(), 'msi.received')).toMatchObject([{ endpoint: 'nic0', pa: DOORBELL, data: 7n }]);
   });

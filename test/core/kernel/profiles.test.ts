@@ -24,8 +24,8 @@ import { isSwitchValue, type Switch, type SwitchName, switches } from '../../../
 import type { MemberName } from '../../../core/kernel/uapi/enums.ts';
 import { mails, proposedIoctls } from '../../../core/kernel/uapi/proposed.ts';
 import { atLeast, versions } from '../../../core/kernel/uapi/versions.ts';
-import listing from '../../data/iommufd-layout.json' with { type: 'json' };
 import { table } from '../../support/tables.ts';
+import { listing } from '../../support/uapi-listing.ts';
 
 type Sizes = Record<string, { size: number; minSize: number }>;
 const released = (version: string) => `linux-${version}` as ProfileName;

@@ -1,6 +1,6 @@
 /**
  * Holds the tables of the uAPI against a listing made from the kernel's headers independently of the code
- * (test/data/iommufd-layout.json), both ways: every ioctl, struct, field, name and constant, with its
+ * (test/data/iommufd-layout.json, vfio-irqs-layout.json), both ways: every ioctl, struct, field, name and constant, with its
  * place, number, direction and release; nothing missing, nothing extra.
  */
 import { describe, expect, it } from 'vitest';
@@ -17,8 +17,8 @@ import { containerIoctls, type IoctlName, ioctlCode, ioctls } from '../../../cor
 import type { Struct } from '../../../core/kernel/uapi/struct.ts';
 import { ioctlStructs } from '../../../core/kernel/uapi/structs.ts';
 import { type Version, versions } from '../../../core/kernel/uapi/versions.ts';
-import listing from '../../data/iommufd-layout.json' with { type: 'json' };
 import { table } from '../../support/tables.ts';
+import { listing } from '../../support/uapi-listing.ts';
 
 type ListedField = {
   name: string;
