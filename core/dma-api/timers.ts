@@ -28,9 +28,8 @@ export function timerUnit(driver: string): string {
 }
 
 function firstRunning(dma: Readonly<Record<number, DmaDomain>> | undefined): DmaDomain | undefined {
-  if (dma === undefined) return undefined;
-  for (const domain in dma) if (dma[domain]?.timer !== undefined) return dma[domain];
-  return undefined;
+  // Values, not names: the names are numbers, and each would be printed to be looked up again.
+  return dma && Object.values(dma).find(({ timer }) => timer !== undefined);
 }
 
 /** Lets a timer of the unit run out: what its task does; undefined where none runs. */

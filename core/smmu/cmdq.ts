@@ -25,6 +25,8 @@ import { updateRegister } from './update-register.ts';
 
 /** The queue runs, holds a command, and no fetched command waits to be consumed. */
 export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  // Equal pointers are an empty queue whatever its size: where most looks end.
+  if (((held(smmu, queue.prod) ^ held(smmu, queue.cons)) & 0xf_ffff) === 0) return false;
   if (!queue.kind.isOn(smmu, queue) || queue.kind.isStopped(smmu, queue)) return false;
   const before = inFlightOf(smmu, queue);
   if (before.length >= limits.inFlight || before.some((command) => !command.consumed)) return false;
@@ -79,6 +81,7 @@ export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): v
 
 /** A fetched command can be decided on; a CMD_SYNC only when all before it is done. */
 export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  if (smmu.inFlight.length === 0) return false;
   const all = inFlightOf(smmu, queue);
   const next = all.find((command) => !command.consumed);
   if (next === undefined) return false;
@@ -172,6 +175,7 @@ export function scopeEnv(smmu: SmmuState): ScopeEnv {
 
 /** A consumed command has not had its effect. */
 export function performReady(smmu: SmmuState, { name }: CommandQueue): boolean {
+  if (smmu.inFlight.length === 0) return false;
   return smmu.inFlight.some((command) => command.consumed && command.queue === name);
 }
 

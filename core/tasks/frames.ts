@@ -7,11 +7,16 @@ import { vmFrames } from '../vm/frames.ts';
 import { pauseRow } from './cpu.ts';
 import type { Frame, FrameRow } from './task.ts';
 
-export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
-  'cpu.pause': pauseRow,
-  ...(dmaApiFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(virtioFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-};
+type Rows = Readonly<Record<string, FrameRow<Frame>>>;
+
+/** A map and not a record: each turn looks up a name that stands in the state. */
+export const frameRows: ReadonlyMap<string, FrameRow<Frame>> = new Map(
+  Object.entries({
+    'cpu.pause': pauseRow,
+    ...(dmaApiFrames as unknown as Rows),
+    ...(driverFrames as unknown as Rows),
+    ...(kernelFrames as unknown as Rows),
+    ...(vmFrames as unknown as Rows),
+    ...(virtioFrames as unknown as Rows),
+  }),
+);
