@@ -111,7 +111,7 @@ export class Memory {
 
   /** Stores the doubleword at aligned `pa`. */
   write64(pa: number, value: bigint): void {
-    assert(pa % 8 === 0, `0x${pa.toString(16)} is aligned to 8`);
+    if (pa % 8 !== 0) assert(false, `0x${pa.toString(16)} is aligned to 8`);
     const words = this.#writable(Math.floor(pa / LINE_BYTES)).words;
     const at = (pa % LINE_BYTES) >>> 2;
     words[at] = Number(value & 0xffffffffn);

@@ -4,7 +4,9 @@
  * not wait for each other (3.5.6.1).
  */
 
+import { changed } from '../changed.ts';
 import type { Words } from '../layout/field.ts';
+import { halves } from '../layout/words.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { inSpace } from '../memory/space.ts';
@@ -109,7 +111,7 @@ export function consume(context: Context, smmu: SmmuState, queue: CommandQueue):
   if (command === 'CMD_SYNC') writeRecords(context, smmu);
   context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
   if (!next.beside) moveOn(context, smmu, queue);
-  if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);
+  if (command === 'CMD_SYNC') completeSync(context, smmu, changed(told(queue), { index, fetched }), words);
 }
 
 /** The next command is told to be wrong, and the queue stops at it: what an emulator makes of a failure of its own. */
@@ -203,7 +205,7 @@ function reject(
   why: string,
 ): void {
   const { name } = smmu.config;
-  const about = { ...told(queue), index, command, fetched };
+  const about = changed(told(queue), { index, command, fetched });
   emit(name, { type: 'command.rejected', smmu: name, ...about, error, why });
 }
 
@@ -223,5 +225,5 @@ function told({ name }: CommandQueue): { readonly queue?: string } {
 }
 
 function wordsOf({ lo, hi }: InFlight): Words {
-  return [Number(lo & 0xffff_ffffn), Number(lo >> 32n), Number(hi & 0xffff_ffffn), Number(hi >> 32n)];
+  return [...halves(lo), ...halves(hi)];
 }

@@ -9,7 +9,9 @@ export const taskHandlers: Pick<Handlers, keyof typeof taskEvents> = {
   'task.paused': (state, { task, frames }) => {
     const at = state.tasks.findIndex(({ id }) => id === task);
     const found = state.tasks[at];
-    if (found !== undefined) state.tasks[at] = { ...found, frames };
+    if (found === undefined) return;
+    const { id, unit, what } = found;
+    state.tasks[at] = { id, unit, what, frames };
   },
   'task.ended': (state, { task }) => {
     state.tasks = state.tasks.filter((each) => each.id !== task);
