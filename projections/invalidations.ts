@@ -4,6 +4,7 @@
  * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
  * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
  */
+import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
 import { own } from '../core/lookup.ts';
@@ -138,10 +139,10 @@ const handlers: ProjectionHandlers<State> = {
     const { pa, value, old } = entry;
     for (const shadow of state.shadows.values())
       if (shadow.walkedPages.size > 0)
-        noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
+        noteStore(shadow, pa, () => changed(originOf(state, entry), { pa, before: old, after: value }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else {
-      stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+      stored(state.watch, pa, value, changed(originOf(state, entry), { pa, before: old, after: value }));
       settleTags(state);
     }
   },
@@ -159,7 +160,7 @@ const handlers: ProjectionHandlers<State> = {
         () => {
           const { smmu, register, value, old } = entry;
           const named = { register: `${smmu}.${register}`, before: old, after: value };
-          return { ...originOf(state, entry), pa: 0, ...named };
+          return changed(originOf(state, entry), { pa: 0, ...named });
         },
         state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
       ),
@@ -285,7 +286,9 @@ function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
     const value = after.getBigUint64(at, true);
     if (before === value) continue;
     for (const shadow of watching)
-      noteStore(shadow, pa + at, () => ({ ...originOf(state, entry), pa: pa + at, before, after: value }));
+      noteStore(shadow, pa + at, () =>
+        changed(originOf(state, entry), { pa: pa + at, before, after: value }),
+      );
   }
 }
 

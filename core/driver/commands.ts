@@ -2,7 +2,7 @@
 import { present } from '../assert.ts';
 import type { Words } from '../layout/field.ts';
 import { decode } from '../layout/layout.ts';
-import { halves, putDoubleword, wide } from '../layout/words.ts';
+import { putDoubleword, quad, wide } from '../layout/words.ts';
 import {
   type CommandFields,
   type CommandLayout,
@@ -24,7 +24,7 @@ export function cmdOf<N extends CommandName>(
 
 /** The four words of a command. */
 export function wordsOfCmd([lo, hi]: Cmd): Words {
-  return [...halves(lo), ...halves(hi)];
+  return quad(lo, hi);
 }
 
 /** The fields of a command, read as that of a name. */

@@ -15,6 +15,14 @@ export function halves(value: bigint): readonly [lo: number, hi: number] {
   return [pair.getUint32(4), pair.getUint32(0)];
 }
 
+/** The four words of two doublewords: of a command, as it stands in its queue. */
+export function quad(lo: bigint, hi: bigint): readonly [number, number, number, number] {
+  pair.setBigUint64(0, lo);
+  const [second, first] = [pair.getUint32(0), pair.getUint32(4)];
+  pair.setBigUint64(0, hi);
+  return [first, second, pair.getUint32(4), pair.getUint32(0)];
+}
+
 /** The bytes of a word in the other order. */
 export function swap(word: number): number {
   return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;

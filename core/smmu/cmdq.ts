@@ -6,7 +6,7 @@
 
 import { changed } from '../changed.ts';
 import type { Words } from '../layout/field.ts';
-import { halves } from '../layout/words.ts';
+import { quad } from '../layout/words.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { inSpace } from '../memory/space.ts';
@@ -94,7 +94,7 @@ export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
 export function consume(context: Context, smmu: SmmuState, queue: CommandQueue): void {
   const next = inFlightOf(smmu, queue).find((command) => !command.consumed);
   if (next === undefined) return;
-  const words = wordsOf(next);
+  const words = quad(next.lo, next.hi);
   const wrong = errorOf(smmu, next, words);
   if (wrong !== undefined) {
     reject(context, smmu, queue, next, wrong.error, wrong.why);
@@ -186,7 +186,7 @@ export function perform(context: Context, smmu: SmmuState, queue: CommandQueue):
   const next = inFlightOf(smmu, queue).find((each) => each.consumed);
   if (next === undefined) return;
   const { index, command, fetched } = next;
-  const words = wordsOf(next);
+  const words = quad(next.lo, next.hi);
   const scopes = carriedOut(scopesOf(words, scopeEnv(smmu)), smmu.config.choices, command, next.before);
   for (const scope of scopes) applyScope(context, smmu, scope, fetched);
   if (!hasNoEffect(words, smmu.features)) takeEffect(context, smmu, next, words);
@@ -222,8 +222,4 @@ function stop(context: Context, smmu: SmmuState, queue: CommandQueue, error: Cer
 /** How events name the queue: the Command queue goes without saying. */
 function told({ name }: CommandQueue): { readonly queue?: string } {
   return name === 'CMDQ' ? {} : { queue: name };
-}
-
-function wordsOf({ lo, hi }: InFlight): Words {
-  return [...halves(lo), ...halves(hi)];
 }
