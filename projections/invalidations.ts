@@ -7,6 +7,7 @@
 import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
+import { wide, wordAt } from '../core/layout/words.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
@@ -280,11 +281,13 @@ function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
   const { pa, bytes } = entry;
   const watching = [...state.shadows.values()].filter(({ walkedPages }) => walkedPages.size > 0);
   if (watching.length === 0) return;
-  const after = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { memory } = state.watch;
   for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {
-    const before = state.watch.memory.read64(pa + at);
-    const value = after.getBigUint64(at, true);
-    if (before === value) continue;
+    const low = wordAt(bytes, at);
+    const high = wordAt(bytes, at + 4);
+    if (memory.read32(pa + at) === low && memory.read32(pa + at + 4) === high) continue;
+    const before = memory.read64(pa + at);
+    const value = wide(high, low);
     for (const shadow of watching)
       noteStore(shadow, pa + at, () =>
         changed(originOf(state, entry), { pa: pa + at, before, after: value }),
