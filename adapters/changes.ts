@@ -3,7 +3,7 @@
  * the value before and after each tells whether it did.
  */
 import { type Entry, schemas } from '../core/event.ts';
-import { isSame } from '../core/history/rerun.ts';
+import { isSame } from '../core/history/same.ts';
 import type { Branch } from '../core/history/store.ts';
 import { touchKeys } from '../core/history/touch.ts';
 import type { Span } from '../core/path/node.ts';

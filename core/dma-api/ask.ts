@@ -12,7 +12,7 @@ import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame } from '../tasks/task.ts';
-import { driverFor } from './iommu.ts';
+import { driverFor } from './drivers.ts';
 
 const HOST = 'host';
 

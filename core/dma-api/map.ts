@@ -3,6 +3,7 @@
  * step of it ends a turn, so that other CPUs come between. Strict: the IOVA is free when the invalidation is
  * complete. Lazy: it goes into the flush queue; the memory goes back to its owner before the flush.
  */
+
 import { changed } from '../changed.ts';
 import type { Protection } from '../driver/descriptors.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
@@ -10,8 +11,9 @@ import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import { pause } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { dmaDomainOf, openDma } from './domain.ts';
-import { type DmaDriver, dmaDriverOf, opsOf } from './iommu.ts';
+import { openDma } from './domain.ts';
+import { type DmaDriver, dmaDomainOf, dmaDriverOf } from './drivers.ts';
+import { opsOf } from './iommu.ts';
 import { freeIova, type Place, takeIova } from './iova.ts';
 import { isTaken } from './iova-tree.ts';
 import { PAGE_BYTES } from './state.ts';

@@ -14,7 +14,8 @@ import { draw, nextRandom } from '../random.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { accessAny } from '../virtio-iommu/emulated-dma.ts';
 import { endpointOf, findVm } from '../vm/vm.ts';
-import { dmaDriverOf } from './iommu.ts';
+import { dmaDriverOf } from './drivers.ts';
+
 import { PAGE_BYTES } from './state.ts';
 import { type Workload, type WorkloadName, workloads } from './workload.ts';
 
