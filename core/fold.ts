@@ -40,6 +40,7 @@ export function begin(state: State, entry: Entry): void {
   else if (state.schedule === 'seeded') state.random = nextRandom(state.random);
 }
 
+/** Applies one event: its handler knows all that it changes. */
 export function evolve(state: State, entry: Entry): void {
   const handler = handlers[entry.type as EventType] as (state: State, entry: Entry) => void;
   assert(handler !== undefined, `${entry.type} has a handler`);
