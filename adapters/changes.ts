@@ -3,7 +3,7 @@
  * the value before and after each tells whether it did.
  */
 import { type Entry, schemas } from '../core/event.ts';
-import { isSame } from '../core/history/rerun.ts';
+import { isSame } from '../core/history/same.ts';
 import type { Branch } from '../core/history/store.ts';
 import { touchKeys } from '../core/history/touch.ts';
 import type { Span } from '../core/path/node.ts';
@@ -162,12 +162,8 @@ export function* touchingBack(
   from: number,
   until: number,
 ): Generator<Entry> {
-  for (const seq of mergeDown(keys.map((key) => session.index.touching(branch.id, key, until)))) {
-    if (seq <= from) return;
-    for (const entry of session.log.read(branch.id, seq, seq)) {
-      if (touches(entry, keys, spans)) yield entry;
-    }
-  }
+  for (const entry of session.index.matching(branch.id, [keys], { from, to: until }, 'newest'))
+    if (touches(entry, keys, spans)) yield entry;
 }
 
 function touches(entry: Entry, keys: readonly string[], spans: readonly Span[]): boolean {
@@ -190,21 +186,4 @@ export function memoryOf(entry: Entry): readonly Span[] {
     const pa = index === 'page' ? fields[name] : undefined;
     return typeof pa === 'number' ? [{ pa, size: name === 'pa' ? held : DOUBLEWORD }] : [];
   });
-}
-
-/** Several falling sequences as one, each number once. */
-export function* mergeDown(sequences: readonly Iterable<number>[]): Generator<number> {
-  const heads = sequences.map((sequence) => sequence[Symbol.iterator]());
-  const next = heads.map((head) => head.next());
-  for (;;) {
-    let top: number | undefined;
-    for (const each of next)
-      if (each.done !== true && (top === undefined || each.value > top)) top = each.value;
-    if (top === undefined) return;
-    yield top;
-    for (const [at, each] of next.entries()) {
-      const head = heads[at];
-      if (head !== undefined && each.done !== true && each.value === top) next[at] = head.next();
-    }
-  }
 }

@@ -1,7 +1,7 @@
 /** Which formula a line of a scenario should follow, and the sizes that go into it. */
 
+import { driverFor } from '../core/dma-api/drivers.ts';
 import { isFull } from '../core/dma-api/flush-queue.ts';
-import { driverFor } from '../core/dma-api/iommu.ts';
 import type { DmaDomain } from '../core/dma-api/state.ts';
 import type { DriverState } from '../core/driver/state.ts';
 import type { State } from '../core/state.ts';

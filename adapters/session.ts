@@ -3,9 +3,9 @@
  * simulation says is appended in groups. Entries are acknowledged when `settled` says so, not before.
  */
 import type { Entry } from '../core/event.ts';
+import { fold } from '../core/fold.ts';
 import type { Branch, IndexStore, LogStore, SnapshotStore } from '../core/history/store.ts';
 import { createTravel, type Travel } from '../core/history/travel.ts';
-import { fold } from '../core/machine.ts';
 import type { Simulation } from '../core/simulation.ts';
 import { resetRegisters } from '../core/smmu/regs.ts';
 import { initialState, type State } from '../core/state.ts';

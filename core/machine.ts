@@ -1,20 +1,16 @@
 /**
- * The only code that changes state. `step` puts one stimulus to the machine: deciders read the state
- * and emit events, and each event is evolved into the draft at once, so that the next line of the
- * decider already sees it. `fold` applies recorded entries and decides nothing.
+ * With `fold.ts` the only code that changes state. `step` puts one stimulus to the machine: deciders read the
+ * state and emit events, and each event is evolved into the draft at once, so that the next line of the
+ * decider already sees it.
  *
  * A session goes through many steps on one working copy and publishes immutable states when asked.
  */
-import { assert } from './assert.ts';
 import { deciders } from './deciders.ts';
-import { type Entry, type EntryOf, type Event, type EventType, isStimulus } from './event.ts';
-import { handlers } from './handlers.ts';
-import { sealMaps } from './parts.ts';
-import { nextRandom } from './random.ts';
-import { cacheNames } from './smmu/state.ts';
+import type { Entry, EntryOf, Event, EventType } from './event.ts';
+import { begin, evolve, foldInto, publishState } from './fold.ts';
 import type { State } from './state.ts';
 import type { Stimulus, StimulusOf, StimulusType } from './stimulus.ts';
-import { publishChanges, workingCopy } from './working.ts';
+import { workingCopy } from './working.ts';
 
 /** What a decider works with: the state as it is now, and the one way to change it. */
 export interface Context {
@@ -77,43 +73,14 @@ export function openSession(from: State): Session {
       return entries;
     },
     fold(recorded) {
-      for (const entry of recorded) {
-        assert(entry.seq === seq + 1, `entry ${entry.seq} follows ${seq}`);
-        seq = entry.seq;
-        if (isStimulus(entry)) {
-          state.tick = entry.tick;
-          begin(state, entry);
-        } else {
-          evolve(state, entry);
-        }
-      }
-      state.seq = seq;
+      foldInto(state, recorded);
+      seq = state.seq;
     },
     publish() {
-      state.memory.seal();
-      for (const smmu of Object.values(state.smmus)) {
-        for (const name of cacheNames) smmu.caches[name].seal();
-      }
-      for (const { atc } of Object.values(state.endpoints)) atc.seal();
-      sealMaps(state.drivers);
-      sealMaps(state.vms);
-      sealMaps(state.kernel);
-      published = publishChanges(published, state);
+      published = publishState(published, state);
       return published;
     },
   };
-}
-
-/** What a stimulus itself does to the state, live and on replay. */
-function begin(state: State, entry: Entry): void {
-  if (entry.type !== 'turn') state.outside = entry.seq;
-  else if (state.schedule === 'seeded') state.random = nextRandom(state.random);
-}
-
-function evolve(state: State, entry: Entry): void {
-  const handler = handlers[entry.type as EventType] as (state: State, entry: Entry) => void;
-  assert(handler !== undefined, `${entry.type} has a handler`);
-  handler(state, entry);
 }
 
 /** Puts one stimulus to the machine. Pure: `state` stays as it is. */
@@ -124,11 +91,4 @@ export function step(
   const session = openSession(state);
   const entries = session.step(stimulus);
   return { state: session.publish(), entries };
-}
-
-/** Applies recorded entries, which must follow on `state.seq`. */
-export function fold(state: State, entries: Iterable<Entry>): State {
-  const session = openSession(state);
-  session.fold(entries);
-  return session.publish();
 }

@@ -41,13 +41,14 @@ export function mayWake(entries: readonly Entry[]): boolean {
  */
 export function readyUnits(state: State): readonly string[] {
   const ready: string[] = [];
-  for (const [name, smmu] of Object.entries(state.smmus)) {
+  const { smmus } = state;
+  for (const name in smmus) {
+    const smmu = smmus[name];
+    if (smmu === undefined) continue;
     for (const unit of unitsOf(smmu)) if (unit.ready(smmu)) ready.push(`${name}.${unit.name}`);
   }
-  const tasks = readyTasks(state);
-  ready.push(...tasks);
-  for (const unit of runningTimers(state))
-    if (!tasks.includes(unit) && !hasTask(state, unit)) ready.push(unit);
+  for (const unit of readyTasks(state)) ready.push(unit);
+  for (const unit of runningTimers(state)) if (!hasTask(state, unit)) ready.push(unit);
   return ready;
 }
 

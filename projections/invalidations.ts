@@ -4,8 +4,10 @@
  * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
  * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
  */
+import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryOf } from '../core/event.ts';
+import { wide, wordAt } from '../core/layout/words.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
@@ -138,10 +140,10 @@ const handlers: ProjectionHandlers<State> = {
     const { pa, value, old } = entry;
     for (const shadow of state.shadows.values())
       if (shadow.walkedPages.size > 0)
-        noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
+        noteStore(shadow, pa, () => changed(originOf(state, entry), { pa, before: old, after: value }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else {
-      stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+      stored(state.watch, pa, value, changed(originOf(state, entry), { pa, before: old, after: value }));
       settleTags(state);
     }
   },
@@ -159,7 +161,7 @@ const handlers: ProjectionHandlers<State> = {
         () => {
           const { smmu, register, value, old } = entry;
           const named = { register: `${smmu}.${register}`, before: old, after: value };
-          return { ...originOf(state, entry), pa: 0, ...named };
+          return changed(originOf(state, entry), { pa: 0, ...named });
         },
         state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
       ),
@@ -279,13 +281,17 @@ function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
   const { pa, bytes } = entry;
   const watching = [...state.shadows.values()].filter(({ walkedPages }) => walkedPages.size > 0);
   if (watching.length === 0) return;
-  const after = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { memory } = state.watch;
   for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {
-    const before = state.watch.memory.read64(pa + at);
-    const value = after.getBigUint64(at, true);
-    if (before === value) continue;
+    const low = wordAt(bytes, at);
+    const high = wordAt(bytes, at + 4);
+    if (memory.read32(pa + at) === low && memory.read32(pa + at + 4) === high) continue;
+    const before = memory.read64(pa + at);
+    const value = wide(high, low);
     for (const shadow of watching)
-      noteStore(shadow, pa + at, () => ({ ...originOf(state, entry), pa: pa + at, before, after: value }));
+      noteStore(shadow, pa + at, () =>
+        changed(originOf(state, entry), { pa: pa + at, before, after: value }),
+      );
   }
 }
 

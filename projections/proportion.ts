@@ -3,11 +3,13 @@
  * stated policy lets it be. `excess` is information: it costs, and breaks nothing. The bounds are data; the first
  * is that of Linux (linux: arm_smmu_mm_arch_invalidate_secondary_tlbs, CMDQ_MAX_TLBI_OPS), the others are chosen.
  */
+
 import { decode } from '../core/layout/layout.ts';
+import { quad } from '../core/layout/words.ts';
 import { commandLayouts } from '../core/smmu/command-layout.ts';
 import type { Finding } from './finding.ts';
 import { hex } from './obligations/tell.ts';
-import { wordsOf } from './protocol/scopes.ts';
+
 import { type Deed, tell } from './protocol/tell.ts';
 import { type LogRule, type RuleRun, ringOf, type Unit, type World } from './protocol/world.ts';
 
@@ -83,7 +85,7 @@ function handlersOf(world: World, told: Finding[], all: ReadonlyMap<string, Work
       if (work === undefined || !/^CMD_(TLBI|CFGI|ATC)/.test(command)) return;
       const what = { seq, actor, what: command };
       repeated(world, told, work, `${lo}:${hi}`, what);
-      if (RANGED.test(command)) paged(world, told, work, wordsOf(lo, hi), what);
+      if (RANGED.test(command)) paged(world, told, work, quad(lo, hi), what);
       if (WIDE.test(command)) everything(world, told, work, what);
       else work.wide = 0;
     },

@@ -11,7 +11,7 @@
  */
 import type { Entry } from '../core/event.ts';
 import type { IndexStore, Keys, SeqRange } from '../core/history/store.ts';
-import { keyTest } from '../core/history/touch.ts';
+import { keyTest, typesUnder } from '../core/history/touch.ts';
 import { CACHE_TAG, type CacheFile } from './cache-file.ts';
 import { keyParts, storeKey } from './lmdb.ts';
 import { contains, hashesOf, hashKey, joinPostings, type Postings, segmentsWithAll } from './postings.ts';
@@ -80,12 +80,13 @@ export class DiskIndex implements IndexStore {
     const tests = groups.map((keys) => keys.map(keyTest));
     const wanted = (entry: Entry): boolean => tests.every((any) => any.some((test) => test(entry)));
     const hashes = groups.map((keys) => keys.map(hashKey));
+    const only = typesAmong(groups);
     for (const span of inOrder(log.lineage(branch, Math.min(to, log.head(branch))), order)) {
       if (span.last <= from) continue;
       const indexed = this.grow(span.branch);
       const within = { from: Math.max(from, span.from - 1), to: span.last };
       for (const first of this.#candidates(indexed, hashes, within, order)) {
-        for (const entry of inOrder(log.segment(span.branch, first).entries, order)) {
+        for (const entry of inOrder(log.segment(span.branch, first, only).entries, order)) {
           if (entry.seq > within.from && entry.seq <= within.to && wanted(entry)) yield entry;
         }
       }
@@ -248,6 +249,26 @@ export class DiskIndex implements IndexStore {
 }
 
 type Order = 'oldest' | 'newest';
+
+/** The fewest types that can stand under some group of keys; undefined: any. */
+function typesAmong(groups: readonly Keys[]): ReadonlySet<string> | undefined {
+  let fewest: ReadonlySet<string> | undefined;
+  for (const keys of groups) {
+    const types = new Set<string>();
+    if (!keys.every((key) => addTypes(types, key))) continue;
+    if (fewest === undefined || types.size < fewest.size) fewest = types;
+  }
+  return fewest;
+}
+
+/** Adds the types that can stand under a key; false where that is any. */
+function addTypes(types: Set<string>, key: string): boolean {
+  const prefix = key.slice(0, key.indexOf(':'));
+  if (prefix === 'type') types.add(key.slice(prefix.length + 1));
+  const under = prefix === 'type' ? [] : typesUnder(prefix);
+  for (const type of under ?? []) types.add(type);
+  return under !== undefined;
+}
 
 function holdsAll(hashes: Uint32Array, groups: readonly (readonly number[])[]): boolean {
   return groups.every((keys) => keys.some((hash) => contains(hashes, hash)));

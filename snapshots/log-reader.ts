@@ -42,8 +42,11 @@ export class LogReader {
     return this.#environment.get(segmentKey(branch, first));
   }
 
-  /** The own segment of `branch` that begins at `first`; StoreError when it is missing or damaged. */
-  load(branch: number, first: number): Loaded {
+  /**
+   * The own segment of `branch` that begins at `first`; StoreError when it is missing or damaged.
+   * @param only types that matter: where it must be decoded for them, others may be left out.
+   */
+  load(branch: number, first: number, only?: ReadonlySet<string>): Loaded {
     const name = `${branch}:${first}`;
     const known = this.#memo.get(name);
     if (known !== undefined) {
@@ -51,6 +54,7 @@ export class LogReader {
       this.#memo.set(name, known);
       return known;
     }
+    if (only !== undefined) return { first, entries: this.#decode(branch, first, only) };
     const loaded = { first, entries: this.#decode(branch, first) };
     // A shorter one may be the tail, which is written again when it grows.
     if (loaded.entries.length === SEGMENT_ENTRIES) this.#remember(name, loaded);
@@ -92,12 +96,12 @@ export class LogReader {
     return new StoreError(`${this.#environment.path}: entry ${branch}@${seq} is missing`);
   }
 
-  #decode(branch: number, first: number): Entry[] {
+  #decode(branch: number, first: number, only?: ReadonlySet<string>): Entry[] {
     const value = this.value(branch, first);
     if (value === undefined) throw this.#gap(branch, first);
     try {
       if (segmentHead(value).first !== first) throw new StoreError('the segment is another one');
-      return decodeSegment(value, this.#book);
+      return decodeSegment(value, this.#book, only);
     } catch (error) {
       throw new StoreError(`${this.#environment.path} is damaged at ${branch}@${first}: ${messageOf(error)}`);
     }

@@ -182,8 +182,8 @@ export class DiskLog implements LogStore {
   }
 
   /** The own segment of `branch` that begins at `first`. */
-  segment(branch: number, first: number): StoredSegment {
-    return { branch, ...this.#reader.load(branch, first) };
+  segment(branch: number, first: number, only?: ReadonlySet<string>): StoredSegment {
+    return { branch, ...this.#reader.load(branch, first, only) };
   }
 
   /**

@@ -1,7 +1,7 @@
 /** `search`: entries by what they are about, from the indexes, in either direction. */
 import type { Entry } from '../../core/event.ts';
 import { keyTest } from '../../core/history/touch.ts';
-import { type Rule, rulesNamed } from '../../projections/rules.ts';
+import type { Rule } from '../../projections/rules.ts';
 import { InputError } from '../input-error.ts';
 import { entryJson } from './entry-text.ts';
 import { exitCodes } from './io.ts';
@@ -31,7 +31,7 @@ export const verb: Verb = {
   run(context, [text], options) {
     return withStore(context, async (opened) => {
       const range = opened.range(text);
-      const { broken, rest } = brokenRules(options);
+      const { broken, rest } = await brokenRules(options);
       const terms = termsOf(rest, range, broken.length > 0);
       const asked = { range, terms, count: countOf(options), newest: options['back'] === true };
       const found =
@@ -70,8 +70,12 @@ interface Asked {
 }
 
 /** Rules among the names given to `--rule`; the others are misuses, which the index knows. */
-function brokenRules(options: Options): { readonly broken: readonly Rule[]; readonly rest: Options } {
+async function brokenRules(
+  options: Options,
+): Promise<{ readonly broken: readonly Rule[]; readonly rest: Options }> {
   const names = listOption(options, 'rule');
+  if (names.length === 0) return { broken: [], rest: options };
+  const { rulesNamed } = await import('../../projections/rules.ts');
   const misuses = names.filter((name) => rulesNamed(name).length === 0);
   return { broken: names.flatMap(rulesNamed), rest: { ...options, rule: misuses } };
 }

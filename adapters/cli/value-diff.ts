@@ -1,5 +1,5 @@
 /** Where two JSON values differ, as far down as they can be compared field by field. */
-import { isSame } from '../../core/history/rerun.ts';
+import { isSame } from '../../core/history/same.ts';
 
 export interface LeafDifference {
   /** Path below the values compared: `.CR0`, `[33].asid`, or nothing. */

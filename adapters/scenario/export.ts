@@ -5,7 +5,8 @@
  */
 import type { MachineConfig } from '../../core/config.ts';
 import { type Entry, isStimulus } from '../../core/event.ts';
-import { isSame, stimulusOf } from '../../core/history/rerun.ts';
+import { stimulusOf } from '../../core/history/rerun.ts';
+import { isSame } from '../../core/history/same.ts';
 import { InputError } from '../input-error.ts';
 import { machineLine } from './machine-line.ts';
 import { openPlayer, type Player } from './played.ts';

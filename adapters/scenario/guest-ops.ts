@@ -1,6 +1,8 @@
 /** The ops that ask an operating system for something on behalf of its devices. */
+
 import { driverBehind } from '../../core/dma-api/ask.ts';
-import { dmaDrivers, driverFor, endpointsOf } from '../../core/dma-api/iommu.ts';
+import { dmaDrivers, driverFor, endpointsOf } from '../../core/dma-api/drivers.ts';
+
 import { kernelIn } from './kernel-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';

@@ -1,6 +1,6 @@
 /** A machine as the first line of a scenario: what differs from its profiles and from the defaults. */
 import type { EndpointConfig, MachineConfig, SmmuConfig } from '../../core/config.ts';
-import { isSame } from '../../core/history/rerun.ts';
+import { isSame } from '../../core/history/same.ts';
 import { defaultProfile, isProfileName, smmuConfig } from '../../core/smmu/profiles.ts';
 import type { ScenarioLine } from './scenario.ts';
 

@@ -3,7 +3,7 @@
  * looked up first, so that a bad line stops before anything of it has happened.
  */
 
-import { dmaDrivers } from '../../core/dma-api/iommu.ts';
+import { dmaDrivers } from '../../core/dma-api/drivers.ts';
 import { timerUnit } from '../../core/dma-api/timers.ts';
 import { KERNEL_UNIT } from '../../core/kernel/begin-ioctl.ts';
 import { DEFAULT_PROCESS } from '../../core/kernel/process/process.ts';

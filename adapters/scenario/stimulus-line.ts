@@ -2,7 +2,7 @@
  * A stimulus as a line of a scenario: by the op that people would write, or as a raw `stimulus` where there
  * is none that says it. Each row is the way back of its op's row in `ops.ts` and `kernel-ops.ts`.
  */
-import { isSame } from '../../core/history/rerun.ts';
+import { isSame } from '../../core/history/same.ts';
 import { findRequest, type Request, requestOf } from '../../core/kernel/requests.ts';
 import { decodeStruct, type Struct } from '../../core/kernel/uapi/struct.ts';
 import { decode } from '../../core/layout/layout.ts';

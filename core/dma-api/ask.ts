@@ -13,7 +13,8 @@ import type { State } from '../state.ts';
 import { beginTask } from '../tasks/begin.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame } from '../tasks/task.ts';
-import { type DefaultKind, driverFor } from './iommu.ts';
+import { driverFor } from './drivers.ts';
+import type { DefaultKind } from './iommu.ts';
 
 const HOST = 'host';
 

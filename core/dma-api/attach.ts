@@ -3,11 +3,13 @@
  * iommu_dma_init_fq, iommu_setup_default_domain): from strict to lazy where it stands; to all else by way of a new
  * domain, when nothing is mapped.
  */
+
 import type { Errno } from '../kernel/errno.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { emitOpened, openDma } from './domain.ts';
-import { type DefaultKind, dmaDriverOf, findDmaDriver, opsOf } from './iommu.ts';
+import { dmaDriverOf, findDmaDriver } from './drivers.ts';
+import { type DefaultKind, opsOf } from './iommu.ts';
 import type { DmaKind } from './state.ts';
 
 interface Asked extends Frame {

@@ -2,22 +2,14 @@
  * The default domain of an endpoint as the DMA API sees it. It is opened when it is first used, so that a machine
  * on which nobody maps anything remembers nothing of it.
  */
-import { present } from '../assert.ts';
+
 import { behavioursOf } from '../driver/releases.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { boundIn } from '../kernel/iommufd/group.ts';
 import type { Context } from '../machine.ts';
-import type { State } from '../state.ts';
-import { type DmaDriver, findDmaDriver, opsOf } from './iommu.ts';
-import { type DmaDomain, type DmaKind, PAGE_BYTES } from './state.ts';
-
-/** The DMA API's view of a domain that is open. */
-export function dmaDomainOf(
-  state: State,
-  { driver, domain }: { readonly driver: string; readonly domain: number },
-): DmaDomain {
-  return present(findDmaDriver(state, driver)?.dma?.[domain], `default domain ${domain}`);
-}
+import type { DmaDriver } from './drivers.ts';
+import { opsOf } from './iommu.ts';
+import { type DmaKind, PAGE_BYTES } from './state.ts';
 
 /** What an endpoint's own driver has for its DMA: a domain, physical addresses, or nothing. */
 export type Dma = { readonly domain: number } | 'identity' | { readonly errno: Errno };

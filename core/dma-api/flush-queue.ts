@@ -8,9 +8,10 @@ import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import { cpuUnit } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { dmaDomainOf } from './domain.ts';
+import { type DmaDriver, dmaDomainOf, dmaDriverOf } from './drivers.ts';
+
 import { RING_SLOTS } from './handlers.ts';
-import { type DmaDriver, dmaDriverOf, opsOf } from './iommu.ts';
+import { opsOf } from './iommu.ts';
 import { freeIova, type Place } from './iova.ts';
 import { PAGE_BYTES, type Ring } from './state.ts';
 

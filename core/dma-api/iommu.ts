@@ -2,7 +2,7 @@
  * What the DMA API asks of the driver that an endpoint's DMA goes through: the driver of an SMMU, or a guest's of
  * a virtio-iommu. IOVAs, flush queues and CPUs are the same for both.
  */
-import { present } from '../assert.ts';
+
 import { planAttach } from '../driver/attach.ts';
 import type { Protection } from '../driver/descriptors.ts';
 import { findDomain, makePaging } from '../driver/domains.ts';
@@ -13,16 +13,12 @@ import type { Attachment, DriverState } from '../driver/state.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
 import { unmapFrames } from '../driver/table-unmap.ts';
 import type { Errno } from '../kernel/errno.ts';
-import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
 import { virtioOps } from '../virtio-iommu/dma-ops.ts';
-import type { VirtioDriver } from '../virtio-iommu/guest-state.ts';
+import { type DmaDriver, isSmmu } from './drivers.ts';
 import type { DmaDomain } from './state.ts';
-
-/** What both kinds of driver have. */
-export type DmaDriver = Pick<DriverState, 'name' | 'setup' | 'quirks' | 'dma'>;
 
 export type DefaultKind = 'dma' | 'dma-fq' | 'identity' | 'blocked';
 
@@ -112,42 +108,7 @@ const smmuOps: IommuOps<DriverState> = {
   free: (state, _, domain) => [{ do: 'domain.free', driver: findDomain(state, domain).driver.name, domain }],
 };
 
-function isSmmu(driver: DmaDriver): driver is DriverState {
-  return 'masters' in driver;
-}
-
 /** The operations of a driver. */
 export function opsOf(driver: DmaDriver): IommuOps<DmaDriver> {
   return (isSmmu(driver) ? smmuOps : virtioOps) as IommuOps<DmaDriver>;
-}
-
-function virtioDrivers({ vms }: State): readonly VirtioDriver[] {
-  return Object.values(vms).flatMap(({ virtio }) => virtio?.driver ?? []);
-}
-
-/** All drivers that endpoints can have. */
-export function dmaDrivers(state: State): readonly DmaDriver[] {
-  return [...Object.values(state.drivers), ...virtioDrivers(state)];
-}
-
-/** The driver of a name; undefined where there is none, or no more. */
-export function findDmaDriver(state: State, name: string): DmaDriver | undefined {
-  return own(state.drivers, name) ?? virtioDrivers(state).find((each) => each.name === name);
-}
-
-/** The driver of a name that stands for one. */
-export function dmaDriverOf(state: State, name: string): DmaDriver {
-  return present(findDmaDriver(state, name), `driver ${name}`);
-}
-
-/** The driver that serves an endpoint for an owner: `host`, or a VM. */
-export function driverFor(state: State, owner: string, endpoint: string): DmaDriver | undefined {
-  return dmaDrivers(state).find(
-    (driver) => driver.setup.owner === owner && own(endpointsOf(driver), endpoint) !== undefined,
-  );
-}
-
-/** The endpoints that a driver serves, by their names. */
-export function endpointsOf(driver: DmaDriver): Readonly<Record<string, unknown>> {
-  return isSmmu(driver) ? driver.masters : (driver as VirtioDriver).endpoints;
 }

@@ -3,9 +3,10 @@
  * first, then up to what the endpoint reaches; from what the CPU keeps first, then a new place, then once more when
  * nobody keeps anything.
  */
+
 import type { Context } from '../machine.ts';
-import { dmaDomainOf } from './domain.ts';
-import type { DmaDriver } from './iommu.ts';
+import { type DmaDriver, dmaDomainOf } from './drivers.ts';
+
 import { isKept, keptPlace, roundedPages } from './iova-cache.ts';
 import { findPlace } from './iova-tree.ts';
 import { PAGE_BYTES, PFN_4G } from './state.ts';

@@ -4,6 +4,7 @@
  * complete. Lazy: it goes into the flush queue; the memory goes back to its owner before the flush.
  */
 
+import { changed } from '../changed.ts';
 import type { Protection } from '../driver/descriptors.ts';
 import { groupIsLocked } from '../driver/group.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
@@ -11,8 +12,9 @@ import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import { pause } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
-import { dmaDomainOf, openDma } from './domain.ts';
-import { type DmaDriver, dmaDriverOf, opsOf } from './iommu.ts';
+import { openDma } from './domain.ts';
+import { type DmaDriver, dmaDomainOf, dmaDriverOf } from './drivers.ts';
+import { opsOf } from './iommu.ts';
 import { freeIova, type Place, takeIova } from './iova.ts';
 import { isTaken } from './iova-tree.ts';
 import { PAGE_BYTES } from './state.ts';
@@ -54,7 +56,7 @@ function ended(context: Context, frame: MapFrame, told: Ended): readonly Frame[]
   const { driver, endpoint, cpu, call, bytes, then } = frame;
   const { actor } = dmaDriverOf(context.state, driver).setup;
   context.emit(actor, { type: 'dma.mapped', driver, endpoint, cpu, call, bytes, ...told });
-  return then === undefined ? [] : [{ ...then, told }];
+  return then === undefined ? [] : [changed(then, { told })];
 }
 
 const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
@@ -73,7 +75,8 @@ export const mapRow: FrameRow<MapFrame> = {
     const place: Place = { driver: frame.driver, domain: dma.domain, cpu: frame.cpu };
     const offset = pa % PAGE_BYTES;
     const pfn = takePlace(context, driver, place, frame, pageUp(offset + frame.bytes));
-    if (typeof pfn === 'number') return [{ ...frame, ...own, do: 'dma.fill', pa, pfn, pause: true }];
+    if (typeof pfn === 'number')
+      return [changed(changed(frame, own), { do: 'dma.fill', pa, pfn, pause: true })];
     giveBack(context, driver, pa, frame.bytes, frame.pa === undefined);
     return ended(context, frame, { errno: pfn });
   },
@@ -146,12 +149,12 @@ export const fillRow: FrameRow<MapFrame> = {
         ...fixed,
         ...(own ? { own } : {}),
       };
-      return [...after, { ...endFrame(frame), told: mapped }];
+      return [...after, changed(endFrame(frame), { told: mapped })];
     }
     if (frame.iova === undefined) freeIova(context, driver, place, pfn, whole);
     else freeFixed(context, driver, place, pfn, whole);
     giveBack(context, driver, pa, bytes, own);
-    return [...after, { ...endFrame(frame), told: { errno } }];
+    return [...after, changed(endFrame(frame), { told: { errno } })];
   },
 };
 
@@ -160,7 +163,7 @@ interface MappedFrame extends MapFrame {
 }
 
 function endFrame({ pause: _, ...frame }: MapFrame & { readonly pause?: unknown }): Frame {
-  return { ...frame, do: 'dma.mapped' };
+  return changed(frame, { do: 'dma.mapped' });
 }
 
 export const mappedRow: FrameRow<MappedFrame> = {
@@ -211,12 +214,8 @@ export const unmapRow: FrameRow<UnmapFrame> = {
     const { driver: name, endpoint, cpu, iova, bytes } = frame;
     const driver = dmaDriverOf(context.state, name);
     const dma = openDma(context, driver, endpoint);
-    const end = (told: UnmappedFrame['told'], pa?: number): Frame => ({
-      ...frame,
-      do: 'dma.unmapped',
-      told,
-      ...(pa === undefined ? {} : { pa }),
-    });
+    const end = (told: UnmappedFrame['told'], pa?: number): Frame =>
+      changed(frame as Frame, { do: 'dma.unmapped', told, ...(pa === undefined ? {} : { pa }) });
     if (dma === 'identity') return [end({})];
     if ('errno' in dma) return [end(dma)];
     const { domain } = dma;
@@ -237,7 +236,7 @@ export const unmapRow: FrameRow<UnmapFrame> = {
       whole,
       lazy,
     );
-    const range = { ...place, pfn, bytes: whole };
+    const range = changed(place, { pfn, bytes: whole });
     const last = end({ domain, ...(lazy ? { lazy } : {}) }, mapping.own ? mapping.pa : undefined);
     if (lazy)
       return [

@@ -3,10 +3,12 @@
  * by itself under the `eager` schedule, so there a timer waits for a turn that names it; under `seeded` it is drawn
  * like any other unit.
  */
+
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
-import { type DmaDriver, findDmaDriver } from './iommu.ts';
+import { type DmaDriver, findDmaDriver } from './drivers.ts';
+
 import type { DmaDomain } from './state.ts';
 
 const UNIT = 'fq-timer';
@@ -29,8 +31,21 @@ export function timerUnit(driver: string): string {
 
 function firstRunning(dma: Readonly<Record<number, DmaDomain>> | undefined): DmaDomain | undefined {
   if (dma === undefined) return undefined;
-  for (const domain in dma) if (dma[domain]?.timer !== undefined) return dma[domain];
+  for (const domain of domainsIn(dma)) if (domain.timer !== undefined) return domain;
   return undefined;
+}
+
+/** The domains of a record, listed once: every turn asks for them. */
+const listed = new WeakMap<Readonly<Record<number, DmaDomain>>, readonly DmaDomain[]>();
+
+/** A record gains and loses no domain: another takes its place (`handlers.ts`). */
+function domainsIn(dma: Readonly<Record<number, DmaDomain>>): readonly DmaDomain[] {
+  let domains = listed.get(dma);
+  if (domains === undefined) {
+    domains = Object.values(dma);
+    listed.set(dma, domains);
+  }
+  return domains;
 }
 
 /** Lets a timer of the unit run out: what its task does; undefined where none runs. */

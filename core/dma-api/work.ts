@@ -3,7 +3,10 @@
  * is unmapped. Each step is a turn, so that other CPUs and devices come between. What the workload draws comes from
  * its own seed, which it carries along.
  */
+
+import { changed } from '../changed.ts';
 import type { Errno } from '../kernel/errno.ts';
+import { putWord } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import { inSpace } from '../memory/space.ts';
@@ -11,7 +14,8 @@ import { draw, nextRandom } from '../random.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { accessAny } from '../virtio-iommu/emulated-dma.ts';
 import { endpointOf, findVm } from '../vm/vm.ts';
-import { dmaDriverOf } from './iommu.ts';
+import { dmaDriverOf } from './drivers.ts';
+
 import { PAGE_BYTES } from './state.ts';
 import { type Workload, type WorkloadName, workloads } from './workload.ts';
 
@@ -43,7 +47,7 @@ export interface WorkFrame extends Frame {
 
 /** A step's own numbers from the seed, and the frame with the seed moved on. */
 function drawn(frame: WorkFrame, count: number): readonly [number, WorkFrame] {
-  return [draw(frame.random, count), { ...frame, random: nextRandom(frame.random) }];
+  return [draw(frame.random, count), changed(frame, { random: nextRandom(frame.random) })];
 }
 
 export const stepRow: FrameRow<WorkFrame> = {
@@ -51,7 +55,7 @@ export const stepRow: FrameRow<WorkFrame> = {
     const row: Workload = workloads[frame.kind];
     if (frame.left > 0 && frame.held.length < row.depth) return mapOne(frame, row);
     const used = frame.held.findIndex((buffer) => buffer.used < row.uses);
-    if (used >= 0) return [{ ...frame, do: 'work.use', at: used, pause: true }];
+    if (used >= 0) return [changed(frame, { do: 'work.use', at: used, pause: true })];
     if (frame.held.length > 0) return unmapOne(frame, row);
     const { driver, call, done, refused, failed, corrupt } = frame;
     const value = { done, refused, failed, corrupt };
@@ -65,7 +69,7 @@ function mapOne(frame: WorkFrame, { pages: [least, most], access }: Workload): r
   const way = access === 'either' ? (side === 0 ? 'read' : 'write') : access;
   const { driver, endpoint, cpu } = frame;
   const bytes = (least + more) * PAGE_BYTES;
-  const then = { ...next, do: 'work.mapped', left: frame.left - 1, way, bytes };
+  const then = changed(next, { do: 'work.mapped', left: frame.left - 1, way, bytes });
   return [{ do: 'dma.map', driver, endpoint, cpu, call: 0, bytes, access: way, then, pause: true }];
 }
 
@@ -79,9 +83,9 @@ export const workMappedRow: FrameRow<MappedFrame> = {
   run: (_, { told, way, bytes, pause: __, ...frame }) => {
     const { iova, pa } = told;
     if (iova === undefined || pa === undefined)
-      return [{ ...frame, do: 'work.step', failed: frame.failed + 1 }];
+      return [changed(frame, { do: 'work.step', failed: frame.failed + 1 })];
     const buffer: Buffer = { iova, pa, bytes, access: way, used: 0 };
-    return [{ ...frame, do: 'work.step', held: [...frame.held, buffer] }];
+    return [changed(frame, { do: 'work.step', held: [...frame.held, buffer] })];
   },
 };
 
@@ -92,10 +96,11 @@ export const useRow: FrameRow<UseFrame> = {
   run: (context, { at, pause: _, ...given }) => {
     const frame: WorkFrame = given;
     const buffer = frame.held[at];
-    if (buffer === undefined) return [{ ...frame, do: 'work.step' }];
+    if (buffer === undefined) return [changed(frame, { do: 'work.step' })];
     const [slot, next] = drawn(frame, buffer.bytes / 8);
     const tag = new Uint8Array(8);
-    new DataView(tag.buffer).setBigUint64(0, BigInt(next.random) * 0x1_0000_0001n, true);
+    // The same word twice.
+    for (const half of [0, 4]) putWord(tag, half, next.random);
     const place = memoryAt(context, frame, buffer.pa + slot * 8);
     if (buffer.access === 'read') storeBytes(context, actorOf(context, frame), place, tag);
     const answer = access(context, frame, buffer, slot, tag);
@@ -103,15 +108,14 @@ export const useRow: FrameRow<UseFrame> = {
       answer !== undefined && (buffer.access === 'read' ? answer === place : holds(context, place, tag));
     const held = frame.held.map((each, index) => (index === at ? { ...each, used: each.used + 1 } : each));
     return [
-      {
-        ...next,
+      changed(next, {
         do: 'work.step',
         held,
         done: next.done + (answer === undefined ? 0 : 1),
         refused: next.refused + (answer === undefined ? 1 : 0),
         corrupt: next.corrupt + (answer === undefined || good ? 0 : 1),
         pause: true,
-      },
+      }),
     ];
   },
 };
@@ -170,12 +174,12 @@ function unmapOne(frame: WorkFrame, { order }: Workload): readonly Frame[] {
   const [drawnAt, next] = drawn(frame, frame.held.length);
   const at = order === 'oldest' ? 0 : order === 'newest' ? frame.held.length - 1 : drawnAt;
   const buffer = frame.held[at];
-  if (buffer === undefined) return [{ ...frame, do: 'work.step' }];
+  if (buffer === undefined) return [changed(frame, { do: 'work.step' })];
   const { driver, endpoint, cpu } = frame;
   const { iova, bytes } = buffer;
   const held = next.held.filter((_, index) => index !== at);
   return [
     { do: 'dma.unmap', driver, endpoint, cpu, call: 0, iova, bytes },
-    { ...next, do: 'work.step', held, pause: true },
+    changed(next, { do: 'work.step', held, pause: true }),
   ];
 }

@@ -4,7 +4,9 @@
  * writes of PROD: see `cmdq-runs.ts`. The wait ends with a
  * time-out when the SMMU can do nothing more and no handler of its interrupts has anything to do.
  */
+
 import { present } from '../assert.ts';
+import { changed } from '../changed.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import { isCpuUnit, pause } from '../tasks/cpu.ts';
@@ -102,11 +104,11 @@ export const issueRow: FrameRow<IssueFrame> = {
       if (!hasRoom(cmdqOf(driver), count)) {
         // It is tried for ever, as the real driver does.
         tell(context, driver, 'CMDQ timeout');
-        return [{ ...frame, told: true }];
+        return [changed(frame, { told: true })];
       }
     }
     const shared = count > 0 && (isCpuUnit(task.unit) || (driver.runs?.length ?? 0) > 0);
-    const rest = left.length === 0 && more !== true ? [] : [{ ...frame, commands: left }];
+    const rest = left.length === 0 && more !== true ? [] : [changed(frame, { commands: left })];
     if (shared) return [...share(context, driver, { now, sync }, task), ...rest];
     const index = count > 0 ? insert(context, driver, now, sync) : 0;
     return [...waitFor(driver, sync, index), ...rest];
@@ -126,7 +128,7 @@ function byInstruction(
     return real === undefined || port.tlbi?.(context, driver, real) !== true;
   });
   if (left.length === frame.commands.length) return undefined;
-  return left.length === 0 ? [] : [{ ...frame, commands: left }];
+  return left.length === 0 ? [] : [changed(frame, { commands: left })];
 }
 
 /** The same through a queue beside the main one. */

@@ -1,7 +1,8 @@
 /** Commands as the driver keeps them: two doublewords, as they stand in the queue (IHI 0070 chapter 4). */
+import { present } from '../assert.ts';
 import type { Words } from '../layout/field.ts';
 import { decode } from '../layout/layout.ts';
-import { wide } from '../layout/words.ts';
+import { putDoubleword, quad, wide } from '../layout/words.ts';
 import {
   type CommandFields,
   type CommandLayout,
@@ -23,7 +24,7 @@ export function cmdOf<N extends CommandName>(
 
 /** The four words of a command. */
 export function wordsOfCmd([lo, hi]: Cmd): Words {
-  return [lo & 0xffff_ffffn, lo >> 32n, hi & 0xffff_ffffn, hi >> 32n].map(Number);
+  return quad(lo, hi);
 }
 
 /** The fields of a command, read as that of a name. */
@@ -34,14 +35,19 @@ export function fieldsOf<N extends CommandName>(command: Cmd, name: N): CommandF
 
 /** The bytes of commands, as they are stored into the queue. */
 export function bytesOfCmds(commands: readonly Cmd[]): Uint8Array {
-  return bytesOfDoublewords(commands.flat());
+  const bytes = new Uint8Array(commands.length * 16);
+  for (let index = 0; index < commands.length; index += 1) {
+    const [lo, hi] = present(commands[index], 'command');
+    putDoubleword(bytes, index * 16, lo);
+    putDoubleword(bytes, index * 16 + 8, hi);
+  }
+  return bytes;
 }
 
 /** Doublewords in memory order. */
 export function bytesOfDoublewords(values: readonly bigint[]): Uint8Array {
   const bytes = new Uint8Array(values.length * 8);
-  const view = new DataView(bytes.buffer);
-  for (const [at, value] of values.entries()) view.setBigUint64(at * 8, value, true);
+  for (let at = 0; at < values.length; at += 1) putDoubleword(bytes, at * 8, values[at] ?? 0n);
   return bytes;
 }
 

@@ -3,7 +3,7 @@
  * arm_vsmmu_convert_user_cmd): which are let through, what is put in place of the guest's VMID and
  * StreamIDs, and which fields may be set.
  */
-import { decode } from '../layout/layout.ts';
+import { decode, mask } from '../layout/layout.ts';
 import { type CommandName, commandByOpcode, commandLayouts } from '../smmu/command-layout.ts';
 import { type Cmd, cmdOf, wordsOfCmd } from './commands.ts';
 import type { DriverFeatures } from './features.ts';
@@ -65,14 +65,9 @@ const ATC_SIZE_MAX = 52;
 
 function isWellFormed(command: Cmd, name: CommandName, row: Row, features: DriverFeatures): boolean {
   const words = wordsOfCmd(command);
-  const allowed = ['Opcode', ...row.fields(features)];
-  const declared = commandLayouts[name].layout.fields as Readonly<Record<string, { hi: number; lo: number }>>;
-  let bits = 0n;
-  for (const field of allowed) {
-    const { hi, lo } = declared[field] ?? { hi: -1, lo: 0 };
-    bits |= ((1n << BigInt(hi - lo + 1)) - 1n) << BigInt(lo);
-  }
-  if (((command[0] | (command[1] << 64n)) & ~bits) !== 0n) return false;
+  const allowed = mask(commandLayouts[name].layout, ['Opcode', ...row.fields(features)]);
+  for (let at = 0; at < words.length; at += 1)
+    if (((words[at] ?? 0) & ~(allowed[at] ?? 0)) !== 0) return false;
   const fields = decode(commandLayouts[name].layout, words) as Readonly<Record<string, unknown>>;
   if (name === 'CMD_TLBI_NH_ASID' && features.asidBits === 8 && (fields['ASID'] as number) > 0xff)
     return false;

@@ -1,5 +1,7 @@
 /** How the facts of drivers evolve the state. */
+
 import { present } from '../assert.ts';
+import { changed } from '../changed.ts';
 import type { Handlers } from '../machine.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import type { State } from '../state.ts';
@@ -47,7 +49,7 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
     held.runs =
       owner || last === undefined
         ? [...runs, { start: index, end, gathered: false, parts: [part] }]
-        : [...runs.slice(0, -1), { ...last, end, parts: [...last.parts, part] }];
+        : [...runs.slice(0, -1), changed(last, { end, parts: [...last.parts, part] })];
   },
   'cmdq.filled': (state, { driver, index }) => {
     const held = of(state, driver);

@@ -45,7 +45,7 @@ export function rangeCommands(
   { rangeInv, granuleLog2 }: { readonly rangeInv: boolean; readonly granuleLog2: number },
 ): readonly Cmd[] {
   const command = (address: number, hint: object): Cmd =>
-    cmdOf(name, { ...tag, Leaf: leaf, Address: address, ...hint } as never);
+    cmdOf(name, { Leaf: leaf, Address: address, ...tag, ...hint } as never);
   const commands: Cmd[] = [];
   if (!rangeInv) {
     for (let at = iova; at < iova + size; at += granule) commands.push(command(at, {}));

@@ -3,6 +3,7 @@
  * (linux: io-pgtable-arm.c, arm_lpae_alloc_pgtable and its two users). Stage 2 roots are concatenated where
  * that saves a level or the architecture demands it.
  */
+import { halves } from '../layout/words.ts';
 import type { DriverFeatures, Platform } from './features.ts';
 
 export interface TableShape {
@@ -135,7 +136,9 @@ export function nextPiece(
 }
 
 function bitsOf(mask: bigint): number[] {
+  const [low, high] = halves(mask);
   const out: number[] = [];
-  for (let log2 = 0; mask >> BigInt(log2) !== 0n; log2 += 1) if ((mask >> BigInt(log2)) & 1n) out.push(log2);
+  for (let log2 = 0; log2 < 64; log2 += 1)
+    if ((((log2 < 32 ? low : high) >>> (log2 & 31)) & 1) === 1) out.push(log2);
   return out;
 }

@@ -4,6 +4,7 @@
  * block is never split: a part of it stays as it is. A table under a range that is unmapped whole is cut off,
  * invalidated, and only then given back.
  */
+import { changed } from '../changed.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
@@ -86,7 +87,7 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
         iova: at,
         size: bytes,
       });
-      return [...steps, { ...frame, iova, gather, cut: table + 1 }];
+      return [...steps, changed(frame, { iova, gather, cut: table + 1 })];
     }
     const entries = hole < 0 ? descriptors.length : hole;
     if (entries === 0) break;
@@ -100,7 +101,7 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
     const apart = gather.leaf !== 0 && (gather.leaf !== bytes || start > gather.end || end < gather.start);
     const before = apart ? sync(frame.domain, gather) : [];
     gather = gather.leaf === 0 || apart ? { start, end, leaf: bytes } : { ...gather, end };
-    if (before.length > 0) return [...before, { ...frame, iova, gather, cut }];
+    if (before.length > 0) return [...before, changed(frame, { iova, gather, cut })];
   }
   return sync(frame.domain, gather);
 }

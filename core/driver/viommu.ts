@@ -3,7 +3,9 @@
  * converted and put into the real Command queue in blocks of 63, each with a CMD_SYNC. What is counted as
  * handled when one fails goes by the rule.
  */
+
 import { present } from '../assert.ts';
+import { changed } from '../changed.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { BATCH, issueAndSync } from './cmdq.ts';
@@ -78,6 +80,6 @@ export const invalidateRow: FrameRow<InvalidateFrame> = {
       }
       block.push(converted);
     }
-    return [issueAndSync(name, block), { ...frame, at: end, issued: at }];
+    return [issueAndSync(name, block), changed(frame, { at: end, issued: at })];
   },
 };

@@ -4,9 +4,11 @@
  * is where the two histories first differ in more than the numbering of their entries.
  */
 import { type Entry, isStimulus, schemas } from '../event.ts';
-import { fold, openSession, type Session, step } from '../machine.ts';
+import { fold } from '../fold.ts';
+import { openSession, type Session, step } from '../machine.ts';
 import type { State } from '../state.ts';
 import type { Stimulus } from '../stimulus.ts';
+import { isSame } from './same.ts';
 
 /** A stimulus and the events that followed it. */
 export type Step = readonly Entry[];
@@ -115,21 +117,6 @@ function isSameShifted(left: unknown, right: unknown, seqs: SeqMap): boolean {
   const names = Object.keys(a);
   if (names.length !== Object.keys(b).length) return false;
   return names.every((name) => name in b && isSameShifted(a[name], b[name], seqs));
-}
-
-/** Deep equality of plain data. */
-export function isSame(left: unknown, right: unknown): boolean {
-  if (left === right) return true;
-  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
-  if (left instanceof Uint8Array || right instanceof Uint8Array) {
-    if (!(left instanceof Uint8Array && right instanceof Uint8Array)) return false;
-    return left.length === right.length && left.every((value, at) => value === right[at]);
-  }
-  const names = Object.keys(left);
-  if (Array.isArray(left) !== Array.isArray(right) || names.length !== Object.keys(right).length)
-    return false;
-  const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>];
-  return names.every((name) => name in b && isSame(a[name], b[name]));
 }
 
 /** Follows a rerun beside the history it came from. */

@@ -109,6 +109,7 @@ export function keyTest(key: string): (entry: Entry) => boolean {
   const [prefix, value] = [key.slice(0, colon), key.slice(colon + 1)];
   if (prefix === 'type') return (entry) => entry.type === value;
   if (prefix === 'actor') return (entry) => entry.actor === value;
+  if (prefix === 'word') return wordTest(Number(value));
   const types = holders.get(prefix);
   return (entry) => types?.has(entry.type) === true && touchKeys(entry).includes(key);
 }
@@ -140,6 +141,15 @@ const SMALL_BYTES = 64;
 function storeKeys(pa: number, size: number, keys: string[]): void {
   if (size > SMALL_BYTES) return pagesOf('block', pa, size, 0, keys);
   for (let word = pa - (pa % 8); word < pa + size; word += 8) keys.push(wordKey(word));
+}
+
+/** The same without the keys of each entry: a slot of a queue is stored to thousands of times. */
+function wordTest(word: number): (entry: Entry) => boolean {
+  return (entry) => {
+    if (entry.type === 'memory.written') return entry.pa === word;
+    if (entry.type !== 'memory.loaded' || entry.bytes.length > SMALL_BYTES) return false;
+    return entry.pa - (entry.pa % 8) <= word && word < entry.pa + entry.bytes.length;
+  };
 }
 
 function wordKey(pa: number): string {

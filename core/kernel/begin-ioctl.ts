@@ -1,4 +1,5 @@
 /** An ioctl begins: its struct and buffers are put into the memory of who calls. The kernel's unit does the rest. */
+import { putDoubleword } from '../layout/words.ts';
 import type { Context as Machine } from '../machine.ts';
 import type { StimulusOf } from '../stimulus.ts';
 import type { PlacedBuffer } from './call.ts';
@@ -53,11 +54,10 @@ function placeArguments(
   const va = scratchFor(machine, name, needed);
   if (va === undefined) return { argument: 0n, size: 0, buffers: [], scratch: scratchUsed };
   const struct = bytes.slice();
-  const view = new DataView(struct.buffer);
   let at = va + (sizes[0] ?? 0);
   const placed = buffers.map(({ field, offset, bytes: content }, index): PlacedBuffer => {
     const buffer = { field, va: at, bytes: content.length };
-    if (offset + 8 <= struct.length) view.setBigUint64(offset, BigInt(at), true);
+    if (offset + 8 <= struct.length) putDoubleword(struct, offset, BigInt(at));
     writeUser(machine, name, name, BigInt(at), content);
     at += sizes[index + 1] ?? 0;
     return buffer;

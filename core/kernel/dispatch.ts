@@ -2,7 +2,10 @@
  * What is the same for all ioctls of an iommufd file: which row, the negotiation of sizes, what is copied back,
  * and the end of what the call has made: finalized, or aborted. linux: iommufd/main.c, iommufd_fops_ioctl.
  */
+
 import { present } from '../assert.ts';
+import { changed } from '../changed.ts';
+import { wordAt } from '../layout/words.ts';
 import { own } from '../lookup.ts';
 import type { Context as Machine } from '../machine.ts';
 import type { Frame } from '../tasks/task.ts';
@@ -32,7 +35,7 @@ export function startIoctl(machine: Machine, id: number): readonly Frame[] {
   const { result, struct, size } = decide(machine, open, file, made);
   const { frames = [], ...answer } = result;
   const set = { answer, made, ...(struct && { struct }), size };
-  if (frames.length === 0) return endIoctl(machine, { ...open, ...set }, file);
+  if (frames.length === 0) return endIoctl(machine, changed(open, set), file);
   machine.emit('kernel', { type: 'ioctl.answered', ioctl: id, set });
   return [...frames, { do: 'ioctl.end', ioctl: id }];
 }
@@ -102,7 +105,7 @@ function decideOwn(call: Call, { code, argument, process }: OpenCall): Decided {
   // 2. the size
   const head = readUser(state, process, argument, 4);
   if (head === undefined) return refused('EFAULT');
-  const size = new DataView(head.buffer).getUint32(0, true);
+  const size = wordAt(head, 0);
   // 3. the code as a whole, and whether this kernel has it
   const row = ioctlAt(kernelOf(state).profile, 'iommufd', code & 0xff);
   const run = row === undefined || row.code !== code ? undefined : (rows[row.name] as AnyRun | undefined);
@@ -147,7 +150,7 @@ function endIoctl(machine: Machine, open: OpenCall, file: OpenFile | undefined):
   const frames =
     answer.errno === undefined ? [] : made.toReversed().flatMap((id) => endObject(machine, context, id));
   if (frames.length === 0) {
-    complete(machine, { ...open, answer });
+    complete(machine, changed(open, { answer }));
     return [];
   }
   machine.emit('kernel', { type: 'ioctl.answered', ioctl: open.id, set: { answer } });

@@ -1,5 +1,7 @@
 /** How the facts about the kernel evolve the state. Nothing is decided here. */
+
 import { assert, present } from '../assert.ts';
+import { changed } from '../changed.ts';
 import type { Handlers } from '../machine.ts';
 import { openMap, sealedMap } from '../parts.ts';
 import type { State } from '../state.ts';
@@ -88,7 +90,7 @@ export const kernelHandlers: Pick<Handlers, keyof typeof kernelEvents> = {
   },
   'ioctl.answered': (state, { ioctl, set }) => {
     const { calls } = kernelOf(state);
-    calls[ioctl] = { ...present(calls[ioctl], `call ${ioctl}`), ...set };
+    calls[ioctl] = changed(present(calls[ioctl], `call ${ioctl}`), set);
   },
   'ioctl.completed': (state, { ioctl, process: name, errno, ret }) => {
     const kernel = kernelOf(state);

@@ -148,9 +148,15 @@ export function ioctlAt(profile: ProfileName, file: IoctlRow['file'], nr: number
 
 /** The highest number of the iommufd file's own calls, holes before it included; undefined without any. */
 export function lastNumber(profile: ProfileName): number | undefined {
-  const own = [...callsIn(profile).values()].filter(({ file }) => file === 'iommufd');
-  return own.length === 0 ? undefined : Math.max(...own.map(({ nr }) => nr));
+  return lastNumbers.get(profile);
 }
+
+const lastNumbers = new Map(
+  profileNames().map((profile) => {
+    const own = [...callsIn(profile).values()].filter(({ file }) => file === 'iommufd');
+    return [profile, own.length === 0 ? undefined : Math.max(...own.map(({ nr }) => nr))] as const;
+  }),
+);
 
 /** Whether a kernel knows a flag or a value by that name. */
 export function hasName(profile: ProfileName, name: MemberName): boolean {

@@ -19,6 +19,14 @@ const requests = new Map(
   (Object.keys(kernelProfiles) as ProfileName[]).map((profile) => [profile, requestsIn(profile)] as const),
 );
 
+/** The first of each code, by kernel. */
+const byCode = new Map(
+  [...requests].map(([profile, named]) => [
+    profile,
+    new Map([...named.values()].reverse().map((request) => [request.code, request] as const)),
+  ]),
+);
+
 /** The request of that name in a kernel; in the newest that has it, where this kernel has none. */
 export function findRequest(profile: ProfileName, name: string): Request | undefined {
   return requestsOf(profile).get(name) ?? newestRequest(name);
@@ -55,8 +63,7 @@ function requestsIn(profile: ProfileName): ReadonlyMap<string, Request> {
 
 /** The request of a code, the first that has it. */
 export function requestOf(profile: ProfileName, code: number): Request | undefined {
-  for (const request of requestsOf(profile).values()) if (request.code === code) return request;
-  return undefined;
+  return byCode.get(profile)?.get(code);
 }
 
 /** The name of a code for people; `0x...` where it has none. */

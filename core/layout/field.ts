@@ -39,7 +39,8 @@ export function readBits(words: Words, hi: number, lo: number): number {
 /** Sets bits [hi:lo], at most 32 of them, to `value`. */
 export function writeBits(words: MutableWords, hi: number, lo: number, value: number): void {
   const width = hi - lo + 1;
-  assert(value >= 0 && value < 2 ** width, `${value} does not fit bits [${hi}:${lo}]`);
+  // The text of what is wrong costs more than the store.
+  if (!(value >= 0 && value < 2 ** width)) assert(false, `${value} does not fit bits [${hi}:${lo}]`);
   let left = width;
   let at = lo;
   let rest = value >>> 0;

@@ -106,7 +106,7 @@ export function mask(of: Layout<Record<string, AnyField>>, names?: readonly stri
     if (names !== undefined && !names.includes(name)) continue;
     for (let bit = field.lo; bit <= field.hi; bit += 1) {
       const index = bit >>> 5;
-      words[index] = ((words[index] ?? 0) | (1 << (bit & 31))) >>> 0;
+      words[index] = (words[index] ?? 0) | (1 << (bit & 31));
     }
   }
   return words;

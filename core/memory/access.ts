@@ -30,10 +30,11 @@ export function storeBytes({ state, emit }: Context, actor: string, pa: number, 
   emit(actor, { type: 'memory.written', pa: base, value: merge(old, pa - base, bytes), old });
 }
 
+const doubleword = new DataView(new ArrayBuffer(8));
+
 /** `old` with `bytes` in place of the bytes from `offset` on. */
 function merge(old: bigint, offset: number, bytes: Uint8Array): bigint {
-  const buffer = new DataView(new ArrayBuffer(8));
-  buffer.setBigUint64(0, old, true);
-  for (let at = 0; at < bytes.length; at += 1) buffer.setUint8(offset + at, bytes[at] ?? 0);
-  return buffer.getBigUint64(0, true);
+  doubleword.setBigUint64(0, old, true);
+  for (let at = 0; at < bytes.length; at += 1) doubleword.setUint8(offset + at, bytes[at] ?? 0);
+  return doubleword.getBigUint64(0, true);
 }

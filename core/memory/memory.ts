@@ -97,16 +97,21 @@ export class Memory {
 
   readBytes(pa: number, size: number): Uint8Array {
     const out = new Uint8Array(size);
-    for (let at = 0; at < size; at += 1) {
+    for (let at = 0; at < size; ) {
       const byte = pa + at;
-      out[at] = this.read32(byte - (byte % 4)) >>> ((byte % 4) * 8);
+      const first = byte % 4;
+      let word = this.read32(byte - first) >>> (first * 8);
+      for (const end = Math.min(size, at + 4 - first); at < end; at += 1) {
+        out[at] = word;
+        word >>>= 8;
+      }
     }
     return out;
   }
 
   /** Stores the doubleword at aligned `pa`. */
   write64(pa: number, value: bigint): void {
-    assert(pa % 8 === 0, `0x${pa.toString(16)} is aligned to 8`);
+    if (pa % 8 !== 0) assert(false, `0x${pa.toString(16)} is aligned to 8`);
     const words = this.#writable(Math.floor(pa / LINE_BYTES)).words;
     const at = (pa % LINE_BYTES) >>> 2;
     words[at] = Number(value & 0xffffffffn);
@@ -114,12 +119,12 @@ export class Memory {
   }
 
   writeBytes(pa: number, data: Uint8Array): void {
-    for (let at = 0; at < data.length; at += 1) {
-      const byte = pa + at;
-      const words = this.#writable(Math.floor(byte / LINE_BYTES)).words;
-      const index = (byte % LINE_BYTES) >>> 2;
-      const shift = (byte % 4) * 8;
-      words[index] = (((words[index] ?? 0) & ~(0xff << shift)) | ((data[at] ?? 0) << shift)) >>> 0;
+    for (let at = 0; at < data.length; ) {
+      const { words } = this.#writable(Math.floor((pa + at) / LINE_BYTES));
+      const from = (pa + at) % LINE_BYTES;
+      const count = Math.min(data.length - at, LINE_BYTES - from);
+      putBytes(words, from, data, at, count);
+      at += count;
     }
   }
 
@@ -154,5 +159,33 @@ export class Memory {
     this.#recentKeys[slot] = key;
     this.#recent[slot] = fresh;
     return fresh;
+  }
+}
+
+/** Whether words are all 0. */
+export function isZero(words: Uint32Array): boolean {
+  for (let at = 0; at < words.length; at += 1) if (words[at] !== 0) return false;
+  return true;
+}
+
+/** Stores `count` bytes of `data` from `at` on into words, from byte `to` on: whole words at once where they are. */
+function putBytes(words: Uint32Array, to: number, data: Uint8Array, at: number, count: number): void {
+  for (let done = 0; done < count; ) {
+    const index = (to + done) >>> 2;
+    const next = at + done;
+    if (((to + done) & 3) === 0 && count - done >= 4) {
+      const [low = 0, second = 0, third = 0, high = 0] = [
+        data[next],
+        data[next + 1],
+        data[next + 2],
+        data[next + 3],
+      ];
+      words[index] = low | (second << 8) | (third << 16) | (high << 24);
+      done += 4;
+      continue;
+    }
+    const shift = ((to + done) & 3) * 8;
+    words[index] = ((words[index] ?? 0) & ~(0xff << shift)) | ((data[next] ?? 0) << shift);
+    done += 1;
   }
 }

@@ -225,7 +225,7 @@ export class Radix<V> {
 
   #writable(key: number): Owner {
     assert(this.#owner !== undefined, 'a sealed map is not written');
-    assert(Number.isSafeInteger(key) && key >= 0, `${key} is a key`);
+    if (!Number.isSafeInteger(key) || key < 0) assert(false, `${key} is a key`);
     return this.#owner;
   }
 

@@ -13,7 +13,7 @@ import { eventRecordByNumber, PRI_ENTRY } from '../smmu/event-record.ts';
 import { entryAddress, indexOf, isConsistent, type Queue, used } from '../smmu/queue.ts';
 import { ecmdqRegisters, registers } from '../smmu/registers.ts';
 import { reg, regWords } from '../smmu/regs.ts';
-import { ring } from '../smmu/rings.ts';
+import { baseNames, ring } from '../smmu/rings.ts';
 import type { SmmuState } from '../smmu/state.ts';
 import { absent, group, hex, joinWatched, leaf, type PathNode, structure, type Watched } from './node.ts';
 import { bitsRead, fieldRead, memoryRead, registersRead } from './structures.ts';
@@ -113,7 +113,7 @@ export function enhancedQueueIn(smmu: SmmuState, index: number): Queue {
 }
 
 function ringIn(smmu: SmmuState, { kind, prefix }: Held): Queue {
-  return ring(smmu, kind, prefix);
+  return ring(smmu, kind, baseNames(prefix));
 }
 
 function commandError(smmu: SmmuState, prefix: Held['prefix']): PathNode {

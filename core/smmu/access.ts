@@ -4,6 +4,7 @@
  * for the Event queue's turn; an access that stalls waits for software.
  */
 
+import { changed } from '../changed.ts';
 import { findEndpoint } from '../endpoint/atc.ts';
 import type { EndpointState } from '../endpoint/state.ts';
 import type { EventOf } from '../event.ts';
@@ -80,7 +81,7 @@ export function endPiece(
   }
   if (!context.state.memory.isRam(at, piece.size)) {
     const reason = `0x${answer.pa.toString(16)} is not RAM`;
-    const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
+    const about = changed(aboutPiece(smmu, dma, piece), answer.basis);
     context.emit(endpoint, { type: 'access.terminated', ...about, result: 'bus-error', reason });
     return false;
   }
@@ -138,7 +139,7 @@ function refusePiece(
   // A device that must not stall is aborted, and told of in a record that does not stall (3.12).
   const result = answer.result === 'stall' ? 'abort' : answer.result;
   if (fault !== undefined) raise(context, smmu, seen, fault, { mev });
-  const about = { ...aboutPiece(smmu, dma, piece), ...answer.basis };
+  const about = changed(aboutPiece(smmu, dma, piece), answer.basis);
   context.emit(dma.endpoint, { type: 'access.terminated', ...about, result, reason });
   return result === 'raz-wi';
 }

@@ -31,11 +31,12 @@ const ENABLES: readonly (readonly [bit: number, queue: QueueName])[] = [
 /** CR0 as CR0ACK may show it now: CMDQEN stays up while a command is half executed. */
 function settledCr0(smmu: SmmuState): number {
   const asked = reg(smmu, 'CR0');
+  if ((asked & CMDQEN) !== 0) return asked;
   const held = reg(smmu, 'CR0ACK');
   const halfway = smmu.inFlight.some(
     ({ queue, consumed, beside }) => queue === 'CMDQ' && !consumed && !beside,
   );
-  return halfway && (asked & CMDQEN) === 0 ? (asked | (held & CMDQEN)) >>> 0 : asked;
+  return halfway ? (asked | (held & CMDQEN)) >>> 0 : asked;
 }
 
 export function acknowledgeReady(smmu: SmmuState): boolean {

@@ -66,7 +66,8 @@ function isRunning(smmu: SmmuState, group: AtosGroup): boolean {
 
 /** Whether a group has a request under way. */
 export function atosReady(group: AtosGroup): (smmu: SmmuState) => boolean {
-  return (smmu) => isRunning(smmu, group);
+  const control = `${group}_CTRL` as const;
+  return (smmu) => (reg(smmu, control) & 1) !== 0;
 }
 
 /** The turn of a group: answers its request. */

@@ -4,7 +4,9 @@
  * not wait for each other (3.5.6.1).
  */
 
+import { changed } from '../changed.ts';
 import type { Words } from '../layout/field.ts';
+import { quad } from '../layout/words.ts';
 import { own } from '../lookup.ts';
 import type { Context, Decider } from '../machine.ts';
 import { inSpace } from '../memory/space.ts';
@@ -25,6 +27,8 @@ import { updateRegister } from './update-register.ts';
 
 /** The queue runs, holds a command, and no fetched command waits to be consumed. */
 export function fetchReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  // Equal pointers are an empty queue whatever its size: where most looks end.
+  if (((held(smmu, queue.prod) ^ held(smmu, queue.cons)) & 0xf_ffff) === 0) return false;
   if (!queue.kind.isOn(smmu, queue) || queue.kind.isStopped(smmu, queue)) return false;
   const before = inFlightOf(smmu, queue);
   if (before.length >= limits.inFlight || before.some((command) => !command.consumed)) return false;
@@ -79,6 +83,7 @@ export function fetch(context: Context, smmu: SmmuState, queue: CommandQueue): v
 
 /** A fetched command can be decided on; a CMD_SYNC only when all before it is done. */
 export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
+  if (smmu.inFlight.length === 0) return false;
   const all = inFlightOf(smmu, queue);
   const next = all.find((command) => !command.consumed);
   if (next === undefined) return false;
@@ -89,7 +94,7 @@ export function consumeReady(smmu: SmmuState, queue: CommandQueue): boolean {
 export function consume(context: Context, smmu: SmmuState, queue: CommandQueue): void {
   const next = inFlightOf(smmu, queue).find((command) => !command.consumed);
   if (next === undefined) return;
-  const words = wordsOf(next);
+  const words = quad(next.lo, next.hi);
   const wrong = errorOf(smmu, next, words);
   if (wrong !== undefined) {
     reject(context, smmu, queue, next, wrong.error, wrong.why);
@@ -106,7 +111,7 @@ export function consume(context: Context, smmu: SmmuState, queue: CommandQueue):
   if (command === 'CMD_SYNC') writeRecords(context, smmu);
   context.emit(name, { type: 'command.consumed', smmu: name, ...told(queue), index, command, fetched });
   if (!next.beside) moveOn(context, smmu, queue);
-  if (command === 'CMD_SYNC') completeSync(context, smmu, { ...told(queue), index, fetched }, words);
+  if (command === 'CMD_SYNC') completeSync(context, smmu, changed(told(queue), { index, fetched }), words);
 }
 
 /** The next command is told to be wrong, and the queue stops at it: what an emulator makes of a failure of its own. */
@@ -172,6 +177,7 @@ export function scopeEnv(smmu: SmmuState): ScopeEnv {
 
 /** A consumed command has not had its effect. */
 export function performReady(smmu: SmmuState, { name }: CommandQueue): boolean {
+  if (smmu.inFlight.length === 0) return false;
   return smmu.inFlight.some((command) => command.consumed && command.queue === name);
 }
 
@@ -180,7 +186,7 @@ export function perform(context: Context, smmu: SmmuState, queue: CommandQueue):
   const next = inFlightOf(smmu, queue).find((each) => each.consumed);
   if (next === undefined) return;
   const { index, command, fetched } = next;
-  const words = wordsOf(next);
+  const words = quad(next.lo, next.hi);
   const scopes = carriedOut(scopesOf(words, scopeEnv(smmu)), smmu.config.choices, command, next.before);
   for (const scope of scopes) applyScope(context, smmu, scope, fetched);
   if (!hasNoEffect(words, smmu.features)) takeEffect(context, smmu, next, words);
@@ -199,7 +205,7 @@ function reject(
   why: string,
 ): void {
   const { name } = smmu.config;
-  const about = { ...told(queue), index, command, fetched };
+  const about = changed(told(queue), { index, command, fetched });
   emit(name, { type: 'command.rejected', smmu: name, ...about, error, why });
 }
 
@@ -216,8 +222,4 @@ function stop(context: Context, smmu: SmmuState, queue: CommandQueue, error: Cer
 /** How events name the queue: the Command queue goes without saying. */
 function told({ name }: CommandQueue): { readonly queue?: string } {
   return name === 'CMDQ' ? {} : { queue: name };
-}
-
-function wordsOf({ lo, hi }: InFlight): Words {
-  return [Number(lo & 0xffff_ffffn), Number(lo >> 32n), Number(hi & 0xffff_ffffn), Number(hi >> 32n)];
 }

@@ -18,14 +18,14 @@ import type { Features } from './features.ts';
 import { type GerrorName, isActive } from './gerror.ts';
 import type { Queue } from './queue.ts';
 import { enabled } from './regs.ts';
-import { ring } from './rings.ts';
+import { type BaseNames, baseNames, ring } from './rings.ts';
 import type { SmmuState } from './state.ts';
 
 /** One command queue: the registers that hold it, by name. */
 export interface CommandQueue {
   /** CMDQ, ECMDQ0, ...: the `queue` of a command in flight. */
   readonly name: string;
-  readonly base: string;
+  readonly base: BaseNames;
   readonly prod: string;
   readonly cons: string;
   readonly kind: CommandQueueKind;
@@ -65,7 +65,7 @@ const commandQueueKind: CommandQueueKind = {
   spec: '6.3.26',
   most: 1,
   count: () => 1,
-  names: () => ({ name: 'CMDQ', base: 'CMDQ_BASE', prod: 'CMDQ_PROD', cons: 'CMDQ_CONS' }),
+  names: () => ({ name: 'CMDQ', base: baseNames('CMDQ'), prod: 'CMDQ_PROD', cons: 'CMDQ_CONS' }),
   isOn: (smmu) => enabled.cmdq(smmu),
   isStopped: (smmu) => isActive(smmu, 'CMDQ_ERR'),
   // ERR is UNKNOWN when no error is active; 0 then.
@@ -80,7 +80,7 @@ const enhancedKind: CommandQueueKind = {
   count: enhancedCount,
   names: (index) => ({
     name: `ECMDQ${index}`,
-    base: enhancedName(index, 'ECMDQ_BASE'),
+    base: baseNames(`ECMDQ${index}`),
     prod: enhancedName(index, 'ECMDQ_PROD'),
     cons: enhancedName(index, 'ECMDQ_CONS'),
   }),
@@ -98,7 +98,7 @@ const virtualKind: CommandQueueKind = {
   count: (_, choices) => Math.min(VIRTUAL_QUEUES_MAX, queueCount(choices)),
   names: (index) => ({
     name: `VCMDQ${index}`,
-    base: queueRegister(index, 'BASE'),
+    base: baseNames(`VCMDQ${index}`),
     prod: queueRegister(index, 'PROD'),
     cons: queueRegister(index, 'CONS'),
   }),
@@ -146,8 +146,8 @@ export function held(smmu: Pick<SmmuState, 'regs'>, name: string): number {
 }
 
 /** The ring that a queue's BASE register describes. */
-export function ringOf(smmu: SmmuState, { name }: CommandQueue): Queue {
-  return ring(smmu, 'CMDQ', name);
+export function ringOf(smmu: SmmuState, { base }: CommandQueue): Queue {
+  return ring(smmu, 'CMDQ', base);
 }
 
 /** The ring of CMDQ. */

@@ -42,7 +42,6 @@ const never = { illegal: () => 'not a command of the Non-secure queue' };
 
 const EL1: readonly Regime[] = ['EL1'];
 const BOTH_EL2: readonly Regime[] = ['EL2', 'EL2_E2H'];
-const all: Pick<TlbScope, 'kind' | 'globals' | 'leafOnly'> = { kind: 'tlb', globals: true, leafOnly: false };
 const LAST_SID = 0xffff_ffff;
 
 // biome-ignore format: a table
@@ -54,19 +53,19 @@ export const commands: { readonly [N in CommandName]: Omit<CommandRow, 'scopes'>
   CMD_CFGI_CD:          { ...s1p, scopes: (c) => [{ kind: 'config', caches: c.Leaf ? ['cd'] : ['cd', 'l1cd'], first: c.StreamID, last: c.StreamID, substreamId: c.SubstreamID }] },
   CMD_CFGI_CD_ALL:      { ...s1p, scopes: (c) => [{ kind: 'config', caches: ['cd', 'l1cd'], first: c.StreamID, last: c.StreamID }] },
   CMD_CFGI_VMS_PIDM:    needs('IDR3.MPAM', (features) => features.mpam),
-  CMD_TLBI_NH_ALL:      { ...s1p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [1, 12], ...vmid(c, env) }] },
-  CMD_TLBI_NH_ASID:     { ...s1p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [1, 12], ...vmid(c, env), asid: c.ASID, globals: false }] },
-  CMD_TLBI_NH_VA:       { ...s1p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [1, 12], ...vmid(c, env), asid: c.ASID, ...ranged(c, env) }] },
-  CMD_TLBI_NH_VAA:      { ...s1p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [1, 12], ...vmid(c, env), ...ranged(c, env) }] },
+  CMD_TLBI_NH_ALL:      { ...s1p, scopes: (c, env) => [tlb(EL1, [1, 12], vmid(c, env))] },
+  CMD_TLBI_NH_ASID:     { ...s1p, scopes: (c, env) => [tlb(EL1, [1, 12], vmid(c, env), { asid: c.ASID, globals: false })] },
+  CMD_TLBI_NH_VA:       { ...s1p, scopes: (c, env) => [tlb(EL1, [1, 12], vmid(c, env), { asid: c.ASID }, ranged(c, env))] },
+  CMD_TLBI_NH_VAA:      { ...s1p, scopes: (c, env) => [tlb(EL1, [1, 12], vmid(c, env), ranged(c, env))] },
   CMD_TLBI_EL3_ALL:     never,
   CMD_TLBI_EL3_VA:      never,
-  CMD_TLBI_EL2_ALL:     { ...hyp, scopes: () => [{ ...all, regimes: BOTH_EL2, stages: [1] }] },
-  CMD_TLBI_EL2_ASID:    { ...hyp, scopes: (c) => [{ ...all, regimes: ['EL2_E2H'], stages: [1], asid: c.ASID, globals: false }] },
-  CMD_TLBI_EL2_VA:      { ...hyp, scopes: (c, env) => [{ ...all, ...el2(env), ...(env.e2h ? { asid: c.ASID } : {}), ...ranged(c, env) }] },
-  CMD_TLBI_EL2_VAA:     { ...hyp, scopes: (c, env) => [{ ...all, ...el2(env), ...ranged(c, env) }] },
-  CMD_TLBI_S12_VMALL:   { ...s2p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [1, 2, 12], ...vmid(c, env) }] },
-  CMD_TLBI_S2_IPA:      { ...s2p, scopes: (c, env) => [{ ...all, regimes: EL1, stages: [2], ...vmid(c, env), ...ranged(c, env) }] },
-  CMD_TLBI_NSNH_ALL:    { scopes: () => [{ ...all, regimes: EL1, stages: [1, 2, 12] }] },
+  CMD_TLBI_EL2_ALL:     { ...hyp, scopes: () => [tlb(BOTH_EL2, [1])] },
+  CMD_TLBI_EL2_ASID:    { ...hyp, scopes: (c) => [tlb(['EL2_E2H'], [1], { asid: c.ASID, globals: false })] },
+  CMD_TLBI_EL2_VA:      { ...hyp, scopes: (c, env) => [tlb(el2(env), [1], env.e2h ? { asid: c.ASID } : {}, ranged(c, env))] },
+  CMD_TLBI_EL2_VAA:     { ...hyp, scopes: (c, env) => [tlb(el2(env), [1], ranged(c, env))] },
+  CMD_TLBI_S12_VMALL:   { ...s2p, scopes: (c, env) => [tlb(EL1, [1, 2, 12], vmid(c, env))] },
+  CMD_TLBI_S2_IPA:      { ...s2p, scopes: (c, env) => [tlb(EL1, [2], vmid(c, env), ranged(c, env))] },
+  CMD_TLBI_NSNH_ALL:    { scopes: () => [tlb(EL1, [1, 2, 12])] },
   CMD_ATC_INV:          needs('IDR0.ATS', (features) => features.ats),
   CMD_PRI_RESP:         needs('IDR0.PRI', (features) => features.pri),
   CMD_RESUME:           needs('stalls (IDR0.STALL_MODEL)', (features) => features.stallModel !== 1),
@@ -135,6 +134,15 @@ function sidRange(streamId: number, range: number): [number, number] {
   return [first, first + count - 1];
 }
 
+/** A scope of all entries of the regimes and stages, but for what `parts` say. */
+function tlb(
+  regimes: readonly Regime[],
+  stages: readonly number[],
+  ...parts: readonly Partial<TlbScope>[]
+): TlbScope {
+  return Object.assign({ kind: 'tlb', regimes, stages, globals: true, leafOnly: false } as const, ...parts);
+}
+
 /** The VMID to match: any when stage 2 is not implemented (4.4.2). */
 function vmid(
   fields: { readonly VMID: number },
@@ -144,8 +152,8 @@ function vmid(
   return wildcard === 0 ? { vmid: fields.VMID } : { vmid: fields.VMID, wildcard };
 }
 
-function el2(env: ScopeEnv): Pick<TlbScope, 'regimes' | 'stages'> {
-  return { regimes: env.e2h ? ['EL2_E2H'] : ['EL2'], stages: [1] };
+function el2(env: ScopeEnv): readonly Regime[] {
+  return env.e2h ? ['EL2_E2H'] : ['EL2'];
 }
 
 /** Address, range, granule and level hint (4.4.1.1). */

@@ -26,11 +26,15 @@ export function carriedOut(
   before: string | undefined,
 ): readonly Scope[] {
   if (choices['erratumMixedRuns'] === true && before !== undefined && before !== command) return [];
-  return scopes.flatMap((scope): readonly Scope[] => {
-    if (scope.kind === 'config') return configCarriedOut(scope, choices, command);
-    const left = tlbCarriedOut(scope, choices, command);
-    return left === undefined ? [] : [left];
-  });
+  const out: Scope[] = [];
+  for (const scope of scopes) {
+    if (scope.kind === 'config') out.push(...configCarriedOut(scope, choices, command));
+    else {
+      const left = tlbCarriedOut(scope, choices, command);
+      if (left !== undefined) out.push(left);
+    }
+  }
+  return out;
 }
 
 /** Streams other than those asked for, or none. */

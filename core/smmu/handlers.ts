@@ -1,5 +1,7 @@
 /** How the SMMU's facts evolve its state. Nothing is decided here. */
+
 import { assert } from '../assert.ts';
+import { changed } from '../changed.ts';
 import { closeGroup, openGroup } from '../endpoint/handlers.ts';
 import type { EntryOf } from '../event.ts';
 import type { Handlers } from '../machine.ts';
@@ -43,7 +45,10 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
       return;
     }
     const before = owner.runs[queue];
-    owner.inFlight[at] = { ...found, consumed: true, ...(before === undefined ? {} : { before }) };
+    owner.inFlight[at] = changed(
+      found,
+      before === undefined ? { consumed: true } : { consumed: true, before },
+    );
     if (INVALIDATION.test(command)) owner.runs[queue] = command;
   },
   'command.performed': (state, { smmu, fetched }) => {
@@ -70,12 +75,12 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
 
   'config.filled': (state, entry) => {
     const owner = of(state, entry.smmu);
-    const kept: ConfigEntry = { ...payload(entry), id: entry.seq };
+    const kept: ConfigEntry = fillOf(entry);
     writable(owner, entry.cache as ConfigCacheName).add(kept, kept.streamId, kept.substreamId);
   },
   'tlb.filled': (state, entry) => {
     const owner = of(state, entry.smmu);
-    const kept: TlbEntry = { ...payload(entry), id: entry.seq };
+    const kept: TlbEntry = fillOf(entry);
     writable(owner, entry.cache as TlbCacheName).add(kept, tlbPrimary(kept), vaKey(kept.va, kept.sizeLog2));
     const { sizeLog2, blockLog2 } = kept;
     if (kept.leaf && !owner.spans.includes(sizeLog2))
@@ -186,12 +191,12 @@ function of(state: State, name: string): SmmuState {
   return smmu;
 }
 
-/** The event without its place in the log: what the cache holds. */
-function payload<T extends 'config.filled' | 'tlb.filled'>(
+/** What the cache holds: the event without its place in the log. */
+function fillOf<T extends 'config.filled' | 'tlb.filled'>(
   entry: EntryOf<T>,
-): Omit<EntryOf<T>, 'seq' | 'tick' | 'cause' | 'actor' | 'type'> {
+): Omit<EntryOf<T>, 'seq' | 'tick' | 'cause' | 'actor' | 'type'> & CacheEntry {
   const { seq, tick, cause, actor, type, ...rest } = entry;
-  return rest;
+  return Object.assign(rest, { id: seq });
 }
 
 function removeFills(smmu: SmmuState, cache: CacheName, removed: readonly number[]): void {

@@ -3,6 +3,7 @@
  * implemented and the address is not 0. IHI 0070 3.18, 4.7.3. What an abort of the store activates is
  * not here, nor the attributes of the store.
  */
+import { putWord } from '../layout/words.ts';
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
 import { inSpace } from '../memory/space.ts';
@@ -29,7 +30,7 @@ export function sendMsi(context: Context, smmu: SmmuState, { source, address, da
   const aborts = !context.state.memory.isRam(at, 4);
   context.emit(name, { type: 'msi.sent', smmu: name, source, pa, data });
   const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, data, true);
+  putWord(bytes, 0, data);
   storeBytes(context, name, at, bytes);
   return aborts ? 'aborted' : 'landed';
 }

@@ -43,12 +43,12 @@ const blocks: readonly Block[] = [controlPages, pages, vatos, enhancedQueues];
 
 function pages(_: Owner, offset: number): Located | undefined {
   const found = registers.at(offset);
-  return found && { ...found, held: found.register.name };
+  return found && { register: found.register, word: found.word, held: found.register.name };
 }
 
 function vatos({ config, features }: Owner, offset: number): Located | undefined {
   const found = features.vatos ? vatosRegisters.at(offset - vatosPage(config.idr)) : undefined;
-  return found && { ...found, held: found.register.name };
+  return found && { register: found.register, word: found.word, held: found.register.name };
 }
 
 /** What tells of the control pages of enhanced queues (6.3.49 to 6.3.51). */

@@ -105,10 +105,17 @@ function clear(bits: Uint32Array, { hi, lo }: Pick<Field, 'hi' | 'lo'>, from: nu
   }
 }
 
+/** The row of each register that was asked for, found once: names are few, and each access asks. */
+const conditions = new Map<string, Has | undefined>();
+
+function conditionOf(name: string): Has | undefined {
+  if (!conditions.has(name)) conditions.set(name, presence.find(([names]) => names.test(name))?.[1]);
+  return conditions.get(name);
+}
+
 /** Whether the SMMU lacks the register. */
 export function isAbsent(name: string, features: Features): boolean {
-  const row = presence.find(([names]) => names.test(name));
-  return row !== undefined && !row[1](features);
+  return conditionOf(name)?.(features) === false;
 }
 
 /** Whether a guard of a register holds. CR1 is guarded by all enhanced queues, their own registers each by its own. */
@@ -122,7 +129,9 @@ export function isGuarded(smmu: SmmuState, guard: Guard, queue: number | undefin
 
 /** The bits that a write may change now (6.2). */
 export function openBits(smmu: SmmuState, { register, queue }: Located): Uint32Array {
-  const bits = Uint32Array.from(storedBits(register, smmu.features));
+  const stored = storedBits(register, smmu.features);
+  if (register.guards.length === 0 && queue === undefined) return stored;
+  const bits = stored.slice();
   for (const { guard, mask: guarded } of register.guards) {
     if (!isGuarded(smmu, guard, queue)) continue;
     for (let word = 0; word < bits.length; word += 1) {

@@ -8,6 +8,7 @@ import type { SmmuConfig } from '../config.ts';
 import type { Words } from '../layout/field.ts';
 import { encode, mask } from '../layout/layout.ts';
 import type { Guard } from '../layout/register.ts';
+import { wide } from '../layout/words.ts';
 import { controlPageAt } from './ecmdq-registers.ts';
 import { Features } from './features.ts';
 import { guardBits, type HeldName, registerNamed, registers, vatosRegisters } from './registers.ts';
@@ -20,8 +21,17 @@ export function reg(smmu: Held, name: HeldName): number {
   return smmu.regs[name] ?? 0;
 }
 
+/** Names of upper halves, made once; those of a vendor's registers and of enhanced queues as they are asked for. */
+const highNames: ReadonlyMap<string, string> = new Map(
+  [...registers.list, ...vatosRegisters.list].map(({ name }) => [name, `${name}_HI`]),
+);
+
+function highName(name: string): string {
+  return highNames.get(name) ?? `${name}_HI`;
+}
+
 export function regHigh(smmu: Held, name: HeldName): number {
-  return smmu.regs[`${name}_HI`] ?? 0;
+  return smmu.regs[highName(name)] ?? 0;
 }
 
 /** The words of a register, for the fields of its layout. */
@@ -31,14 +41,15 @@ export function regWords(smmu: Held, name: HeldName): Words {
 
 /** The whole register. */
 export function regValue(smmu: Held, name: HeldName): bigint {
-  return (BigInt(regHigh(smmu, name)) << 32n) | BigInt(reg(smmu, name));
+  return wide(regHigh(smmu, name), reg(smmu, name));
 }
 
 /** What a register holds when it is written with a 64-bit value. */
 export function putReg(smmu: SmmuState, name: string, value: bigint): void {
   smmu.regs[name] = Number(value & 0xffff_ffffn);
   const high = Number(value >> 32n);
-  if (high !== 0 || `${name}_HI` in smmu.regs) smmu.regs[`${name}_HI`] = high;
+  const upper = highName(name);
+  if (high !== 0 || upper in smmu.regs) smmu.regs[upper] = high;
 }
 
 interface GuardBit {

@@ -16,10 +16,28 @@ const sizeLog2Max: Readonly<Record<QueueName, (features: Features) => number>> =
   PRIQ:   (features) => features.priqsLog2,
 };
 
-/** The ring of a queue as its BASE says now. @param prefix of its registers, where it is an enhanced queue: `ECMDQ3`. */
-export function ring({ features, regs }: Owner, kind: QueueName, prefix: string = kind): Queue {
-  const [low = 0, high = 0] = [regs[`${prefix}_BASE`], regs[`${prefix}_BASE_HI`]];
-  return queueOf(low, high, queues[kind].entryBytes, sizeLog2Max[kind](features), features.oas);
+/** Names of the two words of a BASE register. */
+export interface BaseNames {
+  readonly low: string;
+  readonly high: string;
+}
+
+/** The words of `PREFIX_BASE`: names are made once, for rings are looked at in every turn. */
+export function baseNames(prefix: string): BaseNames {
+  return { low: `${prefix}_BASE`, high: `${prefix}_BASE_HI` };
+}
+
+const ownBases: Readonly<Record<QueueName, BaseNames>> = {
+  CMDQ: baseNames('CMDQ'),
+  EVENTQ: baseNames('EVENTQ'),
+  PRIQ: baseNames('PRIQ'),
+};
+
+/** The ring of a queue as its BASE says now. @param base where it is an enhanced queue: that of `ECMDQ3`. */
+export function ring({ features, regs }: Owner, kind: QueueName, base: BaseNames = ownBases[kind]): Queue {
+  const { low, high } = base;
+  const { entryBytes } = queues[kind];
+  return queueOf(regs[low] ?? 0, regs[high] ?? 0, entryBytes, sizeLog2Max[kind](features), features.oas);
 }
 
 /** Pointers that the SMMU moves, without the number of an enhanced queue: bits above the wrap bit are RAZ (6.3.28, 6.3.95, 6.3.97). */
@@ -35,6 +53,6 @@ const POINTER = 0xf_ffff;
 export function absentPointerBits(smmu: Owner, register: string): number {
   const kind = ownPointers[register.replace(/\d+/, '')];
   if (kind === undefined) return 0;
-  const { sizeLog2 } = ring(smmu, kind, register.slice(0, register.lastIndexOf('_')));
+  const { sizeLog2 } = ring(smmu, kind, baseNames(register.slice(0, register.lastIndexOf('_'))));
   return POINTER & ~(2 ** (sizeLog2 + 1) - 1);
 }

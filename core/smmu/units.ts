@@ -99,6 +99,8 @@ export function findUnit(
 ): { unit: Unit; smmu: SmmuState } | undefined {
   const dot = name.lastIndexOf('.');
   const smmu = own(smmus, name.slice(0, dot));
-  const unit = smmu && unitsOf(smmu).find((row) => row.name === name.slice(dot + 1));
-  return smmu === undefined || unit === undefined ? undefined : { unit, smmu };
+  if (smmu === undefined) return undefined;
+  const tail = name.slice(dot + 1);
+  const unit = unitsOf(smmu).find((row) => row.name === tail);
+  return unit === undefined ? undefined : { unit, smmu };
 }

@@ -15,11 +15,16 @@ const taskFrames = {
   'lock.release': releaseRow,
 } as const;
 
-export const frameRows: Readonly<Record<string, FrameRow<Frame>>> = {
-  ...(taskFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(dmaApiFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(driverFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(kernelFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(vmFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-  ...(virtioFrames as unknown as Readonly<Record<string, FrameRow<Frame>>>),
-};
+type Rows = Readonly<Record<string, FrameRow<Frame>>>;
+
+/** A map and not a record: each turn looks up a name that stands in the state. */
+export const frameRows: ReadonlyMap<string, FrameRow<Frame>> = new Map(
+  Object.entries({
+    ...(taskFrames as unknown as Rows),
+    ...(dmaApiFrames as unknown as Rows),
+    ...(driverFrames as unknown as Rows),
+    ...(kernelFrames as unknown as Rows),
+    ...(vmFrames as unknown as Rows),
+    ...(virtioFrames as unknown as Rows),
+  }),
+);

@@ -7,7 +7,11 @@ export const taskHandlers: Pick<Handlers, keyof typeof taskEvents> = {
     state.tasks.push({ id: seq, unit, what, frames });
   },
   'task.paused': (state, { task, frames }) => {
-    state.tasks = state.tasks.map((each) => (each.id === task ? { ...each, frames } : each));
+    const at = state.tasks.findIndex(({ id }) => id === task);
+    const found = state.tasks[at];
+    if (found === undefined) return;
+    const { id, unit, what } = found;
+    state.tasks[at] = { id, unit, what, frames };
   },
   'task.ended': (state, { task }) => {
     state.tasks = state.tasks.filter((each) => each.id !== task);

@@ -6,7 +6,6 @@
 import { present } from '../assert.ts';
 import { expireTimer } from '../dma-api/timers.ts';
 import { hasInterrupts, pendingInterrupts, takeInterrupt } from '../driver/interrupts.ts';
-import { own } from '../lookup.ts';
 import type { Context } from '../machine.ts';
 import type { State } from '../state.ts';
 import { isHeld } from '../vm/exits.ts';
@@ -21,7 +20,7 @@ const FRAMES_MAX = 10_000;
 const none: readonly string[] = [];
 
 function rowOf({ do: name }: Frame): FrameRow<Frame> {
-  return present(own(frameRows, name), `frame ${name}`);
+  return present(frameRows.get(name), `frame ${name}`);
 }
 
 function canGoOn(state: State, { frames: [next] }: Task): boolean {
@@ -31,18 +30,21 @@ function canGoOn(state: State, { frames: [next] }: Task): boolean {
 /** Units whose oldest task can go on, in the order of the tasks; handlers with a new interrupt come first. */
 export function readyTasks(state: State): readonly string[] {
   if (state.tasks.length === 0 && !hasInterrupts(state) && !hasPolls(state)) return none;
-  const seen = new Set<string>();
+  const oldest = oldestTasks(state.tasks);
   const ready: string[] = [];
-  const busy = new Set(state.tasks.map(({ unit }) => unit));
+  const isBusy = (unit: string): boolean => oldest.some((task) => task.unit === unit);
   for (const { unit } of pendingInterrupts(state))
-    if (!busy.has(unit) && !isHeld(state, unit)) ready.push(unit);
-  for (const { unit } of pendingPolls(state)) if (!busy.has(unit) && !ready.includes(unit)) ready.push(unit);
-  for (const task of state.tasks) {
-    if (seen.has(task.unit)) continue;
-    seen.add(task.unit);
-    if (canGoOn(state, task) && !isHeld(state, task.unit)) ready.push(task.unit);
-  }
+    if (!isBusy(unit) && !isHeld(state, unit)) ready.push(unit);
+  for (const { unit } of pendingPolls(state)) if (!isBusy(unit) && !ready.includes(unit)) ready.push(unit);
+  for (const task of oldest) if (canGoOn(state, task) && !isHeld(state, task.unit)) ready.push(task.unit);
   return ready;
+}
+
+/** The task that each unit works on. Units are few, whatever waits for them. */
+function oldestTasks(tasks: readonly Task[]): readonly Task[] {
+  const oldest: Task[] = [];
+  for (const task of tasks) if (!oldest.some(({ unit }) => unit === task.unit)) oldest.push(task);
+  return oldest;
 }
 
 /** Gives the unit's oldest task a turn. Returns whether there was anything to do. */
@@ -50,14 +52,15 @@ export function runTask(context: Context, unit: string): boolean {
   if (isHeld(context.state, unit)) return false;
   const task = taskOf(context.state, unit) ?? beginHandler(context, unit) ?? beginTimer(context, unit);
   if (task === undefined || !canGoOn(context.state, task)) return false;
-  const inTurn: Context = { ...context, unit };
+  const inTurn: Context = { state: context.state, emit: context.emit, unit };
   let frames: readonly Frame[] = task.frames;
   for (let count = 0; count < FRAMES_MAX; count += 1) {
-    const [next, ...left] = frames;
+    const next = frames[0];
     if (next === undefined) break;
     const row = rowOf(next);
-    if (row.ready?.(context.state, next) === false) break;
-    frames = following(row.run(inTurn, next, task) ?? undefined, left);
+    // The first was asked above, and nothing has happened since.
+    if (count > 0 && row.ready?.(context.state, next) === false) break;
+    frames = following(row.run(inTurn, next, task) ?? undefined, frames);
     if (next['pause'] === true || isHeld(context.state, unit)) break;
   }
   if (frames.length === 0) context.emit(unit, { type: 'task.ended', unit, task: task.id });
@@ -65,9 +68,11 @@ export function runTask(context: Context, unit: string): boolean {
   return true;
 }
 
-function following(next: Next, left: readonly Frame[]): readonly Frame[] {
+/** What is left to do when the first of `frames` has run. */
+function following(next: Next, frames: readonly Frame[]): readonly Frame[] {
+  const left = frames.slice(1);
   if (next === undefined) return left;
-  return 'instead' in next ? next.instead : [...next, ...left];
+  return 'instead' in next ? next.instead : next.concat(left);
 }
 
 function taskOf({ tasks }: State, unit: string): Task | undefined {

@@ -4,7 +4,7 @@ import { mappedSlices, runsOf } from '../kernel/process/memory.ts';
 import { findRun } from '../kernel/process/pool.ts';
 import type { Context } from '../machine.ts';
 import { storeBytes } from '../memory/access.ts';
-import { LINE_BYTES } from '../memory/memory.ts';
+import { isZero, LINE_BYTES } from '../memory/memory.ts';
 import { NOWHERE, piecesIn, type Window } from '../memory/space.ts';
 import type { State } from '../state.ts';
 import type { Slot } from './state.ts';
@@ -76,7 +76,6 @@ function zeroGuest(context: Context, vm: string, gpa: number, bytes: number): vo
   for (const { pa, size } of piecesIn(context.state, vm, gpa, bytes)) {
     if (pa === NOWHERE) continue;
     for (const [key, { words }] of [...memory.lines.range(pa / LINE_BYTES, (pa + size) / LINE_BYTES)])
-      if (words.some((word) => word !== 0))
-        storeBytes(context, vm, key * LINE_BYTES, new Uint8Array(LINE_BYTES));
+      if (!isZero(words)) storeBytes(context, vm, key * LINE_BYTES, new Uint8Array(LINE_BYTES));
   }
 }

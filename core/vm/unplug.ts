@@ -1,5 +1,5 @@
 /** A device goes: the guest lets go first, where it runs; then the VMM takes it apart. */
-import { driverFor } from '../dma-api/iommu.ts';
+import { driverFor } from '../dma-api/drivers.ts';
 import { planAttach } from '../driver/attach.ts';
 import { inGroup } from '../driver/group.ts';
 import { own } from '../lookup.ts';

@@ -1,5 +1,7 @@
 /** What a VMM asks of the kernel, as frames of its tasks: a call, a wait for its end, and who goes on with the answer. */
+
 import { assert, present } from '../assert.ts';
+import { changed } from '../changed.ts';
 import { beginIoctl, KERNEL_UNIT } from '../kernel/begin-ioctl.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { openFile } from '../kernel/files.ts';
@@ -62,13 +64,13 @@ export const callRow: FrameRow<CallFrame> = {
     const { code, struct } = present(findRequest(profile, name), `request ${name}`);
     assert(struct !== undefined, `${name} has a struct`);
     const sized = { [struct.fields['size'] === undefined ? 'argsz' : 'size']: struct.bytes };
-    const bytes = encodeStruct(struct, { ...sized, ...fields });
+    const bytes = encodeStruct(struct, changed(sized, fields));
     const placed = Object.entries(buffers).map(([field, content]) => {
       const { offset } = present(struct.fields[field], `field ${field}`);
       return { field, offset, bytes: content };
     });
     const asked = { type: 'ioctl', fd, process: vm, code, bytes } as const;
-    const ioctl = beginIoctl(context, placed.length === 0 ? asked : { ...asked, buffers: placed });
+    const ioctl = beginIoctl(context, placed.length === 0 ? asked : changed(asked, { buffers: placed }));
     beginTask(context, KERNEL_UNIT, 'ioctl', [{ do: 'ioctl.run', ioctl }]);
     const next: ReturnedFrame = { do: 'vmm.returned', vm, ioctl, name, ...(then && { then }) };
     return [next];
@@ -87,7 +89,7 @@ export const returnedRow: FrameRow<ReturnedFrame> = {
     const out = struct && bytes ? decodeStruct(struct, bytes) : {};
     if (errno !== undefined) vmmTells(context, vm, `${name}: ${errno}`);
     const answer = { ret: ret ?? -1, out, ...(errno === undefined ? {} : { errno }) };
-    return then === undefined ? [] : [{ ...then, answer }];
+    return then === undefined ? [] : [changed(then, { answer })];
   },
 };
 

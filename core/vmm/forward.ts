@@ -1,5 +1,7 @@
 /** Commands of the guest on their way to the kernel: IOMMU_HWPT_INVALIDATE of a vIOMMU, and what becomes of a refusal. */
+
 import { numbers } from '../kernel/uapi/enums.ts';
+import { putWord } from '../layout/words.ts';
 import { encodeCommand } from '../smmu/command-layout.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
@@ -51,9 +53,8 @@ function callInvalidate(
 
 function bytesOf(commands: readonly Uint32Array[]): Uint8Array {
   const bytes = new Uint8Array(commands.length * ENTRY_BYTES);
-  const view = new DataView(bytes.buffer);
   for (const [index, words] of commands.entries())
-    for (const [at, word] of words.entries()) view.setUint32(index * ENTRY_BYTES + at * 4, word, true);
+    for (const [at, word] of words.entries()) putWord(bytes, index * ENTRY_BYTES + at * 4, word);
   return bytes;
 }
 

@@ -57,14 +57,17 @@ export interface PendingPoll {
 /** VMMs whose vEVENTQ has something to read. */
 export function pendingPolls(state: State): readonly PendingPoll[] {
   const found: PendingPoll[] = [];
+  const look = (vm: string, smmu: string, fd: number, frame: string): void => {
+    if (isReadable(state, fd)) found.push({ unit: vmmUnit(vm), frame: { do: frame, vm, smmu } });
+  };
   for (const name in state.vms) {
-    for (const smmu of Object.values(state.vms[name]?.smmus ?? {}))
-      for (const [fd, frame] of [
-        [smmu.veventFd, 'vevents.read'],
-        [smmu.secondEventFd ?? -1, 'second.read'],
-      ] as const)
-        if (isReadable(state, fd))
-          found.push({ unit: vmmUnit(name), frame: { do: frame, vm: name, smmu: smmu.name } });
+    const smmus = state.vms[name]?.smmus;
+    for (const key in smmus) {
+      const smmu = smmus[key];
+      if (smmu === undefined) continue;
+      look(name, smmu.name, smmu.veventFd, 'vevents.read');
+      look(name, smmu.name, smmu.secondEventFd ?? -1, 'second.read');
+    }
   }
   return found;
 }

@@ -1,9 +1,10 @@
 /** What entries say of a field being used: commands of the guest, CDs that hardware fetches for it, broadcasts. */
+
 import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
+import { quad } from '../../core/layout/words.ts';
 import { CD } from '../../core/smmu/cd.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
-import { wordsOf } from '../protocol/scopes.ts';
 
 export interface Used {
   readonly field: string;
@@ -22,12 +23,12 @@ export function usesOfCommand({ command, lo, hi }: EntryOf<'command.fetched'>): 
   if (command === 'CMD_RESUME' || command === 'CMD_STALL_TERM')
     return [{ field: 'IDR0.STALL_MODEL', what: command }];
   if (RANGED.test(command)) {
-    const { TG, NUM, SCALE } = decode(commandLayouts.CMD_TLBI_NH_VA.layout, wordsOf(lo, hi));
+    const { TG, NUM, SCALE } = decode(commandLayouts.CMD_TLBI_NH_VA.layout, quad(lo, hi));
     const isRange = TG !== 'NONE' || NUM !== 0 || SCALE !== 0;
     return isRange ? [{ field: 'IDR3.RIL', what: `${command} of a range` }] : [];
   }
   if (command !== 'CMD_SYNC') return [];
-  const { CS, MSIAddress } = decode(commandLayouts.CMD_SYNC.layout, wordsOf(lo, hi));
+  const { CS, MSIAddress } = decode(commandLayouts.CMD_SYNC.layout, quad(lo, hi));
   if (CS === 'SIG_SEV') return [{ field: 'IDR0.SEV', what: 'CMD_SYNC with SIG_SEV' }];
   return CS === 'SIG_IRQ' && MSIAddress !== 0n ? [{ field: 'IDR0.MSI', what: 'CMD_SYNC with an MSI' }] : [];
 }

@@ -3,7 +3,9 @@
  * were performed, and which a completed CMD_SYNC stands behind (IHI 0070 3.5, 4.7.3, 8). A bounded
  * number of past ones is kept, to tell the nearest miss.
  */
+
 import type { EntryOf } from '../../core/event.ts';
+import { quad } from '../../core/layout/words.ts';
 import type { Memory } from '../../core/memory/memory.ts';
 import { queues } from '../../core/smmu/codes.ts';
 import { commandName, type ScopeEnv, scopesOf } from '../../core/smmu/command.ts';
@@ -54,7 +56,9 @@ export function produce(
     const index = pointer(queue, move.from + step);
     const pa = entryAddress(queue, index);
     const words = Array.from(memory.readWords(pa, 4));
-    commands.pending.set(index, { ...newInvalidation(index, words, env, move.actor), produced: move.seq });
+    const command = newInvalidation(index, words, env, move.actor);
+    command.produced = move.seq;
+    commands.pending.set(index, command);
   }
 }
 
@@ -87,7 +91,7 @@ function newInvalidation(
 
 /** The SMMU read the command; what it read counts from here on. */
 export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'command.fetched'>): void {
-  const words = wordsOf(entry.lo, entry.hi);
+  const words = quad(entry.lo, entry.hi);
   const aside = entry.beside === true || entry.queue !== undefined;
   const known = aside ? undefined : commands.pending.get(entry.index);
   if (known !== undefined) commands.pending.delete(entry.index);
@@ -97,10 +101,6 @@ export function fetched(commands: Commands, env: ScopeEnv, entry: EntryOf<'comma
   command.produced = known?.produced ?? entry.seq;
   command.fetched = entry.seq;
   commands.inFlight.set(entry.seq, command);
-}
-
-function wordsOf(lo: bigint, hi: bigint): readonly number[] {
-  return [lo, lo >> 32n, hi, hi >> 32n].map((half) => Number(half & 0xffff_ffffn));
 }
 
 /** CONS passed the command of that fetch; its effect may still be to come. */
@@ -225,7 +225,7 @@ function invalidates({ scopes, atc }: Invalidation): boolean {
 /** An ioctl counted commands of a guest as handled that no queue ever saw: they may have been meant for what is owed. */
 export function unissued(commands: Commands, env: ScopeEnv, entry: EntryOf<'commands.unissued'>): void {
   for (const [index, [lo, hi]] of entry.commands.entries()) {
-    const command = newInvalidation(index, wordsOf(lo, hi), env, entry.actor, entry.name);
+    const command = newInvalidation(index, quad(lo, hi), env, entry.actor, entry.name);
     command.produced = entry.seq;
     if (command.scopes.length > 0) remember(commands, { ...command, unissued: entry.name });
   }

@@ -81,12 +81,15 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
     same.upper = owed.upper ?? same.upper;
     return same;
   }
-  const { stage2, ...rest } = owed;
+  const { kind, structure, where, targets, stage2, output, upper } = owed;
   const obligation: Obligation = {
-    ...rest,
+    kind,
+    structure,
+    where,
+    targets,
     ...(stage2 === undefined ? {} : { stage2 }),
-    output: owed.output,
-    upper: owed.upper,
+    output,
+    upper,
     changes: [change],
     covered: undefined,
     remade: 0,
@@ -234,14 +237,21 @@ function bucketsOf(
   ledger: Ledger,
   { regimes, stages, vmid, asid, wildcard = 0 }: TlbScope,
 ): Iterable<Bucket> {
-  if (vmid !== undefined && wildcard === 0 && stages.length === 1 && stages[0] === 2)
-    return regimes.flatMap((regime) => ledger.tlb.get(contextKey(regime, 2, vmid, 0, false)) ?? []);
-  if (vmid === undefined || asid === undefined || wildcard > 0) return ledger.tlb.values();
-  const keys = regimes.flatMap((regime) => [
-    contextKey(regime, 1, vmid, asid, false),
-    contextKey(regime, 1, vmid, 0, true),
-  ]);
-  return keys.flatMap((key) => ledger.tlb.get(key) ?? []);
+  const ofStage2 = vmid !== undefined && wildcard === 0 && stages.length === 1 && stages[0] === 2;
+  if (!ofStage2 && (vmid === undefined || asid === undefined || wildcard > 0)) return ledger.tlb.values();
+  const found: Bucket[] = [];
+  const look = (key: number): void => {
+    const bucket = ledger.tlb.get(key);
+    if (bucket !== undefined) found.push(bucket);
+  };
+  for (const regime of regimes) {
+    if (ofStage2) look(contextKey(regime, 2, vmid, 0, false));
+    else {
+      look(contextKey(regime, 1, vmid ?? 0, asid ?? 0, false));
+      look(contextKey(regime, 1, vmid ?? 0, 0, true));
+    }
+  }
+  return found;
 }
 
 /** Widest span of an L1STD, in StreamIDs. */

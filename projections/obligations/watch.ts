@@ -4,6 +4,7 @@
  * region is added; after that each store is told as the change of one structure.
  */
 
+import { changed } from '../../core/changed.ts';
 import type { Words } from '../../core/layout/field.ts';
 import { Memory, type RamRange } from '../../core/memory/memory.ts';
 import type { Change, Output } from './obligation.ts';
@@ -169,13 +170,12 @@ export function loaded(
     if (word < 0) continue;
     const initial = bytes.length >= PAGE && region.since > watch.hardwareTick;
     const at = word - (word % 2);
-    const detail: Change = {
-      ...origin(),
+    const detail: Change = changed(origin(), {
       pa: base + at * 4,
       before: doubleword(before, at),
       after: doubleword(after, at),
       ...(initial ? { initial } : {}),
-    };
+    });
     region.changed(index, before, after, detail);
   }
 }

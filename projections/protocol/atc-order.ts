@@ -2,8 +2,10 @@
  * A CMD_ATC_INV that goes out before the TLB invalidation for the same change has completed: the endpoint may ask
  * again, and is answered from the TLB (IHI 0070 3.9.1, 4.5.1). One that is sent again in time is forgiven.
  */
+
 import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
+import { quad } from '../../core/layout/words.ts';
 import { CD } from '../../core/smmu/cd.ts';
 import { scopesOf } from '../../core/smmu/command.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
@@ -14,7 +16,7 @@ import type { Finding } from '../finding.ts';
 import { viewSte } from '../obligations/structures.ts';
 import { hex } from '../obligations/tell.ts';
 import { steAddressOf } from './reach.ts';
-import { makesUpFor, scopeEnvOf, wordsOf } from './scopes.ts';
+import { makesUpFor, scopeEnvOf } from './scopes.ts';
 import { deed, tell } from './tell.ts';
 import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
@@ -95,7 +97,7 @@ function noteEnd(order: Order | undefined, fetched: number, seq: number): void {
 }
 
 function tlbiFetched(order: Order, entry: EntryOf<'command.fetched'>): void {
-  const scopes = scopesOf(wordsOf(entry.lo, entry.hi), scopeEnvOf(order.unit));
+  const scopes = scopesOf(quad(entry.lo, entry.hi), scopeEnvOf(order.unit));
   const tlbi: Tlbi = { entry, scopes, synced: false };
   for (const atc of order.atcs) {
     if (atc.tlbi !== undefined || !meets(scopes, atc)) continue;
@@ -109,7 +111,7 @@ function tlbiFetched(order: Order, entry: EntryOf<'command.fetched'>): void {
 }
 
 function atcFetched(world: World, order: Order, entry: EntryOf<'command.fetched'>): void {
-  const words = wordsOf(entry.lo, entry.hi);
+  const words = quad(entry.lo, entry.hi);
   const { unit } = order;
   order.early = order.early.filter(
     (each) => !(each.tlbi?.synced === true && makesUpFor(words, each.words, unit)),
@@ -169,7 +171,7 @@ function meets(scopes: readonly Scope[], { words, tags }: Pick<AtcInv, 'words' |
 }
 
 function tellEarly(world: World, { entry, tlbi, change, ends }: AtcInv): Finding {
-  const { StreamID } = decode(commandLayouts.CMD_ATC_INV.layout, wordsOf(entry.lo, entry.hi));
+  const { StreamID } = decode(commandLayouts.CMD_ATC_INV.layout, quad(entry.lo, entry.hi));
   const other = tlbi?.entry;
   const after = other !== undefined && other.seq > entry.seq;
   return tell(world, {

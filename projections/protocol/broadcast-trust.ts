@@ -3,7 +3,9 @@
  * (IHI 0070 3.17, 6.3.12.1). A descriptor that a TLB entry rests on was changed, a broadcast stands for the change,
  * and no command of the SMMU ever does.
  */
+
 import type { EntryOf } from '../../core/event.ts';
+import { quad } from '../../core/layout/words.ts';
 import { own } from '../../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../../core/smmu/broadcast.ts';
 import { scopesOf } from '../../core/smmu/command.ts';
@@ -12,7 +14,7 @@ import { vmidWildcard } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { showChange } from '../obligations/tell.ts';
 import { knownFrom } from './id-reads.ts';
-import { scopeEnvOf, wordsOf } from './scopes.ts';
+import { scopeEnvOf } from './scopes.ts';
 import { deed, tell } from './tell.ts';
 import type { RuleRun, Unit, World } from './world.ts';
 
@@ -48,7 +50,7 @@ export function broadcastTrust(world: World): RuleRun {
   const covers = (entry: Fetched, { unit, fill, change }: Trusted): boolean =>
     entry.smmu === unit.name &&
     entry.seq > change &&
-    scopesOf(wordsOf(entry.lo, entry.hi), scopeEnvOf(unit)).some((scope) => reaches(scope, fill));
+    scopesOf(quad(entry.lo, entry.hi), scopeEnvOf(unit)).some((scope) => reaches(scope, fill));
   return {
     told: () => [...changed.values()].flatMap((each) => trusted(world, each)),
     handlers: {

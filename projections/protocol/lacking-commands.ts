@@ -1,11 +1,13 @@
 /** Commands, and fields of commands, of features that the SMMU does not have (IHI 0070 4.1.3, 4.4.1.1, 4.7.3). */
+
 import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
+import { quad } from '../../core/layout/words.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
 import { knownFrom } from './id-reads.ts';
-import { wordsOf } from './scopes.ts';
+
 import { deed, tell } from './tell.ts';
 import type { RuleRun, World } from './world.ts';
 
@@ -48,7 +50,7 @@ export function lackingCommands(world: World): RuleRun {
         if (unit === undefined) return;
         const { ril, msi } = unit.features;
         if (!ril && RANGED.test(command)) {
-          const { TG, NUM, SCALE } = decode(commandLayouts.CMD_TLBI_NH_VA.layout, wordsOf(lo, hi));
+          const { TG, NUM, SCALE } = decode(commandLayouts.CMD_TLBI_NH_VA.layout, quad(lo, hi));
           if (TG === 'NONE' && NUM === 0 && SCALE === 0) return;
           told.push(
             tell(world, {
@@ -65,7 +67,7 @@ export function lackingCommands(world: World): RuleRun {
             }),
           );
         } else if (!msi && command === 'CMD_SYNC') {
-          const { CS, MSIAddress } = decode(commandLayouts.CMD_SYNC.layout, wordsOf(lo, hi));
+          const { CS, MSIAddress } = decode(commandLayouts.CMD_SYNC.layout, quad(lo, hi));
           if (CS !== 'SIG_IRQ' || MSIAddress === 0n) return;
           told.push(
             tell(world, {

@@ -2,13 +2,15 @@
  * Invalidations that a queue lost, though a later CMD_SYNC completes: refused and replaced in the error handler,
  * skipped while the queue was off, not answered by the endpoint. One that is made up for in time is forgiven.
  */
+
 import type { EntryOf } from '../../core/event.ts';
+import { quad } from '../../core/layout/words.ts';
 import { commandName } from '../../core/smmu/command.ts';
 import { entryAddress, isConsistent, pointer, used } from '../../core/smmu/queue.ts';
 import { reg } from '../../core/smmu/regs.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
-import { invalidates, makesUpFor, wordsOf } from './scopes.ts';
+import { invalidates, makesUpFor } from './scopes.ts';
 import { byWriter, type Deed, deed, tell } from './tell.ts';
 import { type RuleRun, ringOf, type Unit, type World } from './world.ts';
 
@@ -61,8 +63,7 @@ export function lostCommands(world: World): RuleRun {
         const command = fetched.get(entry.fetched);
         fetched.delete(entry.fetched);
         const unit = lost.size === 0 ? undefined : world.units.get(entry.smmu);
-        if (command !== undefined && unit !== undefined)
-          forgive(losses, unit, wordsOf(command.lo, command.hi));
+        if (command !== undefined && unit !== undefined) forgive(losses, unit, quad(command.lo, command.hi));
       },
       'command.rejected': (entry) => refused(losses, entry),
       'atc.timedout': (entry) => {
@@ -70,7 +71,7 @@ export function lostCommands(world: World): RuleRun {
         const unit = world.units.get(entry.smmu);
         fetched.delete(entry.fetched);
         if (command === undefined || unit === undefined) return;
-        const words = wordsOf(command.lo, command.hi);
+        const words = quad(command.lo, command.hi);
         add(losses, {
           unit,
           words,
@@ -118,7 +119,7 @@ function refused(losses: Losses, entry: EntryOf<'command.rejected'>): void {
     entry.queue !== undefined
   )
     return;
-  const words = wordsOf(command.lo, command.hi);
+  const words = quad(command.lo, command.hi);
   const lacking = /=\d+$/.test(entry.why) && !entry.why.startsWith('TG');
   // It is met again after an acknowledgement that mended nothing.
   for (const each of losses.lost) if (each.index === entry.index && each.state === 'refused') return;

@@ -6,11 +6,6 @@ import type { ConfigScope, Scope, TlbScope } from '../../core/smmu/invalidate.ts
 import { isE2h, vmidWildcard } from '../../core/smmu/regs.ts';
 import type { Unit } from './world.ts';
 
-/** The four words of a command. */
-export function wordsOf(lo: bigint, hi: bigint): readonly number[] {
-  return [lo, lo >> 32n, hi, hi >> 32n].map((half) => Number(half & 0xffff_ffffn));
-}
-
 /** What scopes depend on now. */
 export function scopeEnvOf({ features, bare }: Unit): ScopeEnv {
   return { features, e2h: isE2h(bare), wildcard: vmidWildcard(bare) };

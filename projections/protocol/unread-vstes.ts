@@ -3,13 +3,15 @@
  * alone (IHI 0070 4.3.1, 4.3.2): when it consumes one, it has read each STE that the command is for and that was
  * stored to, or the stream goes on as it was (I8).
  */
+
 import type { EntryOf } from '../../core/event.ts';
 import { decode } from '../../core/layout/layout.ts';
+import { quad } from '../../core/layout/words.ts';
 import { inSpace } from '../../core/memory/space.ts';
 import { commandLayouts } from '../../core/smmu/command-layout.ts';
 import type { Finding } from '../finding.ts';
 import { hex } from '../obligations/tell.ts';
-import { wordsOf } from './scopes.ts';
+
 import { type Deed, deed, tell } from './tell.ts';
 import type { RuleRun, World } from './world.ts';
 
@@ -119,11 +121,11 @@ function read({ all, places, windows }: Streams, { smmu, streamId, pa }: EntryOf
 /** First and last StreamID that a command is for; none, an empty range. */
 function streamIdsOf({ command, lo, hi }: EntryOf<'command.fetched'>): readonly [number, number] {
   if (command === 'CMD_CFGI_STE') {
-    const { StreamID } = decode(commandLayouts.CMD_CFGI_STE.layout, wordsOf(lo, hi));
+    const { StreamID } = decode(commandLayouts.CMD_CFGI_STE.layout, quad(lo, hi));
     return [StreamID, StreamID];
   }
   if (command !== 'CMD_CFGI_STE_RANGE') return [0, -1];
-  const { StreamID, Range } = decode(commandLayouts.CMD_CFGI_STE_RANGE.layout, wordsOf(lo, hi));
+  const { StreamID, Range } = decode(commandLayouts.CMD_CFGI_STE_RANGE.layout, quad(lo, hi));
   if (Range === ALL) return [0, 0xffff_ffff];
   const first = StreamID - (StreamID % 2 ** (Range + 1));
   return [first, first + 2 ** (Range + 1) - 1];

@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { isStimulus } from '../../core/event.ts';
-import { fold, openSession, step } from '../../core/machine.ts';
+import { fold } from '../../core/fold.ts';
+import { openSession, step } from '../../core/machine.ts';
 import { cacheNames } from '../../core/smmu/state.ts';
 import { assemble, dismantle, type State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';

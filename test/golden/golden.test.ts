@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { fold } from '../../core/machine.ts';
+import { fold } from '../../core/fold.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
 import { initialState } from '../../core/state.ts';
 import { checkHistory } from '../../projections/check.ts';

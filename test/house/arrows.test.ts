@@ -17,13 +17,13 @@ interface Room {
 
 // biome-ignore format: a table
 const rooms: Readonly<Record<string, Room>> = {
-  base:        { holds: ['core/assert.ts', 'core/lookup.ts', 'core/pow2.ts', 'core/schema.ts', 'core/random.ts'], to: [] },
+  base:        { holds: ['core/assert.ts', 'core/lookup.ts', 'core/pow2.ts', 'core/schema.ts', 'core/random.ts', 'core/changed.ts'], to: [] },
   layout:      { holds: ['core/layout/'], to: ['base'] },
   memory:      { holds: ['core/memory/'], to: ['base'] },
   config:      { holds: ['core/config.ts'], to: ['memory'] },
   smmu:        { holds: ['core/smmu/', 'core/endpoint/', 'core/cmdqv/'], to: ['base', 'layout', 'memory', 'config'] },
   kernel:      { holds: ['core/kernel/', 'core/driver/', 'core/dma-api/', 'core/vm/', 'core/vmm/', 'core/kvm/', 'core/virtio-iommu/', 'core/tasks/', 'core/turns.ts', 'core/parts.ts'], to: ['base', 'layout', 'memory', 'config', 'smmu', 'machine'] },
-  machine:     { holds: ['core/event.ts', 'core/stimulus.ts', 'core/state.ts', 'core/handlers.ts', 'core/deciders.ts', 'core/settings.ts', 'core/working.ts', 'core/machine.ts'],
+  machine:     { holds: ['core/event.ts', 'core/stimulus.ts', 'core/state.ts', 'core/handlers.ts', 'core/deciders.ts', 'core/settings.ts', 'core/working.ts', 'core/fold.ts', 'core/machine.ts'],
                  to: ['base', 'memory', 'config', 'smmu', 'kernel'] },
   live:        { holds: ['core/run.ts', 'core/outcome.ts', 'core/simulation.ts'], to: ['base', 'memory', 'smmu', 'kernel', 'machine'] },
   history:     { holds: ['core/history/'], to: ['base', 'memory', 'config', 'kernel', 'machine'] },

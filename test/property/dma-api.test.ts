@@ -6,7 +6,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Entry, isStimulus } from '../../core/event.ts';
-import { fold, openSession } from '../../core/machine.ts';
+import { fold } from '../../core/fold.ts';
+import { openSession } from '../../core/machine.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { contentOf } from '../support/content.ts';
 import {

@@ -6,7 +6,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../core/event.ts';
-import { fold, openSession } from '../../core/machine.ts';
+import { fold } from '../../core/fold.ts';
+import { openSession } from '../../core/machine.ts';
 import type { State } from '../../core/state.ts';
 import { reset } from '../support/build.ts';
 import { contentOf, stateText } from '../support/content.ts';

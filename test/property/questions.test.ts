@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { changesBack } from '../../adapters/changes.ts';
 import { type Term, termRows } from '../../adapters/cli/search-terms.ts';
 import { type Entry, schemas } from '../../core/event.ts';
-import { isSame } from '../../core/history/rerun.ts';
+import { isSame } from '../../core/history/same.ts';
 import { isPathProblem, resolvePath } from '../../core/path.ts';
 import { type Held, sessionOf } from '../support/memory-session.ts';
 import { runScenario } from '../support/run-scenario.ts';

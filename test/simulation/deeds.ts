@@ -1,5 +1,5 @@
 /** What can happen to a machine with VMs, each a row: drawn by `actors.ts`. */
-import { driverFor } from '../../core/dma-api/iommu.ts';
+import { driverFor } from '../../core/dma-api/drivers.ts';
 import type { WorkloadName } from '../../core/dma-api/workload.ts';
 import { draw, nextRandom } from '../../core/random.ts';
 import type { State } from '../../core/state.ts';

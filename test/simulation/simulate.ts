@@ -6,7 +6,8 @@
 import * as fc from 'fast-check';
 import { assert } from '../../core/assert.ts';
 import { type Entry, isStimulus } from '../../core/event.ts';
-import { fold, openSession } from '../../core/machine.ts';
+import { fold } from '../../core/fold.ts';
+import { openSession } from '../../core/machine.ts';
 import { Simulation } from '../../core/simulation.ts';
 import { activeErrors, reg } from '../../core/smmu/regs.ts';
 import { cacheNames, limits, type SmmuState } from '../../core/smmu/state.ts';

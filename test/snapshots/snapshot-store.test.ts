@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { fold } from '../../core/fold.ts';
 import { createTravel } from '../../core/history/travel.ts';
-import { fold } from '../../core/machine.ts';
 import type { State } from '../../core/state.ts';
 import { CacheFile } from '../../snapshots/cache-file.ts';
 import { type DiskLog, openLogStore } from '../../snapshots/log-store.ts';

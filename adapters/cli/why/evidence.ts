@@ -52,10 +52,7 @@ function factsOf(session: Session, branch: Branch, moment: number): Omit<Evidenc
   }
 
   function* newest(key: string, until: number, from = 0): Generator<Entry> {
-    for (const seq of index.touching(branch.id, key, until)) {
-      if (seq <= from) return;
-      yield entry(seq);
-    }
+    yield* index.matching(branch.id, [[key]], { from, to: until }, 'newest');
   }
 
   return {

@@ -2,6 +2,7 @@
  * Invalidation for a guest: whose view of the SMMU its commands are turned by, the work that issues them, and
  * the answer that tells how many were handled.
  */
+import { changed } from '../../changed.ts';
 import type { Cmd } from '../../driver/commands.ts';
 import type { GuestView } from '../../driver/guest-commands.ts';
 import { viommuInvalidate, vmidOf } from '../../driver/ops.ts';
@@ -26,7 +27,8 @@ export interface Target {
 
 /** The answer after so many entries; it is written back on errors too. */
 export function counted(errno: Errno | undefined, entry_num = 0): Answer {
-  return { ...(errno === undefined ? {} : { errno }), out: { entry_num }, copy: 'always' };
+  const out = { entry_num };
+  return errno === undefined ? { out, copy: 'always' } : { errno, out, copy: 'always' };
 }
 
 /** Where the SMMUv3 driver has the operation for a nested HWPT, as proposals do. */
@@ -51,7 +53,9 @@ export function targetOfViommu(state: State, viommu: Viommu): Target {
 export function invalidate(call: Call, target: Target, array: EntryArray, type: number): Result {
   const entries = readEntries(call, array, type);
   if ('errno' in entries) return counted(entries.errno, entries.handled);
-  return { ...counted(undefined), frames: issue(call, target, entries.commands, { form: 'count' }) };
+  return changed(counted(undefined), {
+    frames: issue(call, target, entries.commands, { form: 'count' }),
+  });
 }
 
 /** Work that issues commands. @param about what `invalidate.done` finds besides how it ended */
@@ -61,7 +65,7 @@ export function issue(
   commands: readonly Cmd[],
   about: Readonly<Record<string, unknown>>,
 ): readonly Frame[] {
-  return viommuInvalidate(machine, smmu, view, commands, rulesOf(machine.state), { ...about, ioctl });
+  return viommuInvalidate(machine, smmu, view, commands, rulesOf(machine.state), changed(about, { ioctl }));
 }
 
 function rulesOf(state: State): InvalidateRules {

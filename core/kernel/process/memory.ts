@@ -43,12 +43,18 @@ export function mappedSlices(state: State, name: string, va: bigint, bytes: numb
   return slices;
 }
 
+/** Bytes of each run of a backing, where they are all alike. */
+const evenRuns: Readonly<Partial<Record<Backing['kind'], number>>> = {
+  scattered: PAGE_BYTES,
+  hugetlb: HUGE_BYTES,
+};
+
 /** Where a piece of a backing lies, in order. */
 export function runsOf(state: State, { backing, offset, bytes }: Slice): readonly Run[] {
   const { runs, kind } = backingOf(state, backing);
   const found: Run[] = [];
   // Runs of one size can be jumped to; others are few.
-  const even = { scattered: PAGE_BYTES, hugetlb: HUGE_BYTES }[kind as string];
+  const even = evenRuns[kind];
   let index = even === undefined ? 0 : Math.floor(offset / even);
   let base = even === undefined ? 0 : index * even;
   for (; index < runs.length && base < offset + bytes; index += 1) {
@@ -72,9 +78,13 @@ export function readUser(state: State, process: string, va: bigint, bytes: numbe
   if (total(slices) < bytes) return undefined;
   const out = new Uint8Array(bytes);
   let at = 0;
-  for (const { pa, size } of slices.flatMap((slice) => runsOf(state, slice))) {
-    out.set(state.memory.readBytes(pa, size), at);
-    at += size;
+  for (const slice of slices) {
+    for (const { pa, size } of runsOf(state, slice)) {
+      const piece = state.memory.readBytes(pa, size);
+      if (size === bytes) return piece;
+      out.set(piece, at);
+      at += size;
+    }
   }
   return out;
 }
@@ -89,9 +99,11 @@ export function writeUser(
 ): boolean {
   const slices = mappedSlices(context.state, process, va, bytes.length);
   let at = 0;
-  for (const { pa, size } of slices.flatMap((slice) => runsOf(context.state, slice))) {
-    storeBytes(context, actor, pa, bytes.slice(at, at + size));
-    at += size;
+  for (const slice of slices) {
+    for (const { pa, size } of runsOf(context.state, slice)) {
+      storeBytes(context, actor, pa, bytes.slice(at, at + size));
+      at += size;
+    }
   }
   return at === bytes.length;
 }

@@ -4,7 +4,7 @@
  * as a busy kernel does, and low addresses stay free for scenarios that write there themselves.
  */
 import type { Context } from '../../machine.ts';
-import { LINE_BYTES } from '../../memory/memory.ts';
+import { isZero, LINE_BYTES } from '../../memory/memory.ts';
 import type { Radix } from '../../memory/radix.ts';
 import type { State } from '../../state.ts';
 import { kernelOf } from '../kernel.ts';
@@ -71,7 +71,7 @@ export function zero({ state, emit }: Context, { pa, size }: Run): void {
 function stretches(state: State, pa: number, size: number): readonly (readonly [number, number])[] {
   const found: [number, number][] = [];
   for (const [key, { words }] of state.memory.lines.range(pa / LINE_BYTES, (pa + size) / LINE_BYTES)) {
-    if (words.every((word) => word === 0)) continue;
+    if (isZero(words)) continue;
     const last = found.at(-1);
     if (last !== undefined && last[0] + last[1] === key * LINE_BYTES && last[1] < ZERO_BYTES_MAX)
       last[1] += LINE_BYTES;

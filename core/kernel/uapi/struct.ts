@@ -121,7 +121,7 @@ function one<T>(type: Scalar, { bytes, fits, read, write }: Coder<T>): Declare<T
     dir,
     read: (view) => read(view, offset),
     write: (view, value) => {
-      assert(fits(value), `${value} fits ${type} at ${offset}`);
+      if (!fits(value)) assert(false, `${value} fits ${type} at ${offset}`);
       write(view, offset, value);
     },
   });
@@ -191,7 +191,7 @@ export function decodeStruct<F extends Record<string, StructField<unknown>>>(
   of: Struct<F>,
   bytes: Uint8Array,
 ): Values<Struct<F>> {
-  const view = padded(of.bytes, bytes);
+  const view = onScratch(of.bytes, bytes);
   const out: Record<string, unknown> = {};
   for (const field in of.fields) out[field] = of.fields[field]?.read(view);
   return out as Values<Struct<F>>;
@@ -203,7 +203,7 @@ export function encodeStruct<F extends Record<string, StructField<unknown>>>(
   values: Partial<Values<Struct<F>>>,
   base: Uint8Array = new Uint8Array(),
 ): Uint8Array {
-  const view = padded(of.bytes, base);
+  const view = onScratch(of.bytes, base);
   for (const field in values) {
     const declared = of.fields[field];
     assert(declared !== undefined, `${of.name} has a field ${field}`);
@@ -214,7 +214,7 @@ export function encodeStruct<F extends Record<string, StructField<unknown>>>(
     assert(other === undefined || other === value, `${of.name}.${field} and ${declared.over} are one`);
     declared.write(view, value);
   }
-  return new Uint8Array(view.buffer);
+  return scratch.slice(0, of.bytes);
 }
 
 /** `iommu_destroy { size=8 id=3 }`: fields that are not zero, in order. */
@@ -232,6 +232,20 @@ export function diffStruct(of: Struct, before: Uint8Array, after: Uint8Array): r
   return Object.entries(of.fields)
     .map(([name, field]) => ({ field: name, before: showField(field, old), after: showField(field, now) }))
     .filter((change) => change.before !== change.after);
+}
+
+/** The largest struct has fewer bytes. */
+const SCRATCH_BYTES = 1024;
+const scratch = new Uint8Array(SCRATCH_BYTES);
+const scratchView = new DataView(scratch.buffer);
+
+/** The struct's bytes, to be read or written before the next is: a view of its own costs more than its fields. */
+function onScratch(size: number, bytes: Uint8Array): DataView {
+  assert(size <= SCRATCH_BYTES, 'a struct fits into the scratch');
+  const given = Math.min(size, bytes.length);
+  for (let at = 0; at < given; at += 1) scratch[at] = bytes[at] ?? 0;
+  scratch.fill(0, given, size);
+  return scratchView;
 }
 
 function padded(size: number, bytes: Uint8Array): DataView {

@@ -1,6 +1,6 @@
 /** A trace without memory lines becomes a history of facts: timeline, caches and commands can be travelled. */
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { resetRegisters } from '../../../core/smmu/regs.ts';
 import { initialState } from '../../../core/state.ts';
 import { captureText, type Imported, importText } from '../../support/import-trace.ts';

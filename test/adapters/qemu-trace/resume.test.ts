@@ -7,7 +7,7 @@ import { importQemuTrace } from '../../../adapters/qemu-trace/import.ts';
 import { importState, sameFile } from '../../../adapters/qemu-trace/resume.ts';
 import { identify } from '../../../adapters/qemu-trace/source.ts';
 import type { Entry } from '../../../core/event.ts';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { Simulation } from '../../../core/simulation.ts';
 import { resetRegisters } from '../../../core/smmu/regs.ts';
 import { initialState } from '../../../core/state.ts';

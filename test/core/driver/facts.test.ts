@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { allocPaging, attach, freeDomain, mapPages, unmapPages } from '../../../core/driver/ops.ts';
 import { bootFrames } from '../../../core/driver/probe.ts';
 import type { Entry, EntryType } from '../../../core/event.ts';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { assemble, dismantle } from '../../../core/state.ts';
 import { reset } from '../../support/build.ts';
 import { digestOf } from '../../support/digest.ts';

@@ -1,7 +1,7 @@
 /** Wants to show: a digest is of what a state holds, not of how it came to hold it. */
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../core/event.ts';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { machine, reset } from '../../support/build.ts';
 import { digestOf } from '../../support/digest.ts';
 import { longStory } from '../../support/long-story.ts';

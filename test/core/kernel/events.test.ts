@@ -4,7 +4,7 @@
  * driver's event thread; depths and lengths as tables.
  */
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { contextsText, type Outcome } from '../../support/kernel.ts';
 import { add, named, nestedWorld, twoSmmus, type World } from '../../support/nesting.ts';
 import { table } from '../../support/tables.ts';

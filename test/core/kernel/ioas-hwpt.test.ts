@@ -5,7 +5,7 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import type { State } from '../../../core/state.ts';
 import { stateText } from '../../support/content.ts';
 import { areas, type Host, hostWithIoas, memory, type Outcome } from '../../support/kernel.ts';

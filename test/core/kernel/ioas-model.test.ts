@@ -5,7 +5,7 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
 import { stateText } from '../../support/content.ts';
 import {
   emptyIoas,

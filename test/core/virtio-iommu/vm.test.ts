@@ -5,7 +5,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Entry, isStimulus } from '../../../core/event.ts';
-import { fold, openSession } from '../../../core/machine.ts';
+import { fold } from '../../../core/fold.ts';
+import { openSession } from '../../../core/machine.ts';
 import { assemble, dismantle } from '../../../core/state.ts';
 import type { Stimulus } from '../../../core/stimulus.ts';
 import { attachFrames, flushFrames, mapFrames } from '../../../core/virtio-iommu/guest-driver.ts';
