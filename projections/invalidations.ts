@@ -24,7 +24,14 @@ import {
   timedOut,
   unissued,
 } from './obligations/commands.ts';
-import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
+import {
+  accessEnded,
+  configFilled,
+  descriptorFetched,
+  descriptorUpdated,
+  removed,
+  tlbFilled,
+} from './obligations/fills.ts';
 import type { Invalidation } from './obligations/obligation.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
@@ -136,12 +143,15 @@ const handlers: ProjectionHandlers<State> = {
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
+    const updates = state.shadows.get(entry.actor);
+    if (updates !== undefined) descriptorUpdated(updates.fills, entry);
+    const by = updates === undefined ? {} : { byHardware: true };
     for (const shadow of state.shadows.values())
       if (shadow.walkedPages.size > 0)
-        noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value }));
+        noteStore(shadow, pa, () => ({ ...originOf(state, entry), pa, before: old, after: value, ...by }));
     if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
     else {
-      stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value });
+      stored(state.watch, pa, value, { ...originOf(state, entry), pa, before: old, after: value, ...by });
       settleTags(state);
     }
   },
@@ -249,7 +259,7 @@ const handlers: ProjectionHandlers<State> = {
   },
   'tlb.filled': (state, entry) => {
     state.watch.hardwareTick = entry.tick;
-    withShadow(state, entry.smmu, ({ fills }) => tlbFilled(fills, entry));
+    withShadow(state, entry.smmu, ({ fills, ledger }) => tlbFilled(fills, entry, ledger.config.size > 0));
   },
   'cache.invalidated': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),

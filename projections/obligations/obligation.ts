@@ -35,6 +35,8 @@ export interface Change {
   readonly pc?: bigint;
   /** Content that a source shows only when its page is linked: nothing can have been cached before. */
   readonly initial?: boolean;
+  /** An SMMU updated a descriptor (3.13): no cache has to be told. */
+  readonly byHardware?: boolean;
   /** It is the unmap of a lazy domain: what it leaves behind is declared, as long as the window is open. */
   readonly window?: { readonly open: boolean };
 }

@@ -72,6 +72,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     byKey: new Map(),
     roots: new Map(),
     live: newOutputs(),
+    globals: new Map(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
     remade: (obligation, why, change) => told.remade(shadow, { obligation, why, change }),
@@ -160,11 +161,30 @@ function link({ bare, streams, features }: Shadow, change: Change): void {
   linkStreams(streams, shape, change);
 }
 
+/** An answer, and the descriptor that hardware would mark dirty on the way to it (3.13). */
+export type Fresh = Translation & { readonly marks?: number };
+
 /** What the access would get if nothing were cached: the walk oracle of the catalogue. */
-export function freshAnswer({ bare, watch }: Shadow, request: Request): Translation {
+export function freshAnswer({ bare, watch }: Shadow, request: Request): Fresh {
   const state = { memory: watch.memory } as unknown as State;
-  const context: Context = { state, emit: () => 0 };
-  return translate(context, bare, request);
+  let marks: number | undefined;
+  const emit: Context['emit'] = (_, event) => {
+    if (event.type === 'memory.written' && isMarked(event.old, event.value)) marks = event.pa;
+    return 0;
+  };
+  const answer = translate({ state, emit }, bare, request);
+  return marks === undefined ? answer : { ...answer, marks };
+}
+
+/** AF, as it stands in a little-endian and in a big-endian descriptor. */
+const ACCESS_FLAGS = (1n << 10n) | (1n << 50n);
+
+/**
+ * More than AF changes. An access flag that a cached entry does not set again is what software puts up with that
+ * clears it to see what is used (linux: ptep_clear_flush_young); a write that is not marked is lost to it.
+ */
+function isMarked(old: bigint, value: bigint): boolean {
+  return ((old ^ value) & ~ACCESS_FLAGS) !== 0n;
 }
 
 const PAGE = 4096;

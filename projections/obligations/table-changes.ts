@@ -49,7 +49,8 @@ export function tableChanged(
 ): void {
   const old = readDescriptor(before, table.level, table.reading);
   const now = readDescriptor(after, table.level, table.reading);
-  const kind = change.initial === true ? undefined : owedKind(table, old, now);
+  const owes = change.initial !== true && change.byHardware !== true;
+  const kind = owes ? owedKind(table, old, now) : undefined;
   const place = { table, index, descriptor: old };
   if (kind !== undefined) {
     for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
@@ -57,7 +58,7 @@ export function tableChanged(
     if (why !== undefined) noteUnbroken(tables, place, why, change);
   } else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, place, now, change);
 
-  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now);
+  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now, change);
   if (now.kind === 'leaf') {
     const bytes = 2 ** spanLog2(table.reading.granule, table.level);
     tables.mapped(now.output, bytes, { as: 'page for DMA', where: table.pa + index * 8, change });

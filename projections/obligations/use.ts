@@ -4,7 +4,7 @@
  * left the entry behind. Rules I1 and I3 of the catalogue, silent where its N1 says so.
  */
 import type { EntryOf } from '../../core/event.ts';
-import type { Request, Translation } from '../../core/smmu/translate.ts';
+import type { Request } from '../../core/smmu/translate.ts';
 import { completedAfter, isUnderWay } from './commands.ts';
 import {
   type ConfigFill,
@@ -18,7 +18,7 @@ import {
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, type Obligation } from './obligation.ts';
-import { freshAnswer, type Shadow } from './shadow.ts';
+import { type Fresh, freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import type { Root } from './tables.ts';
 
@@ -38,6 +38,8 @@ export interface Stale extends Basis {
   readonly survived: Invalidation | undefined;
   /** Where it is not the rule of the verdict. */
   readonly rule?: string;
+  /** What would have been right, where no command mends it. */
+  readonly needed?: string;
 }
 
 /** The finding's facts; `allowed` where what will remove the entry is under way (N1); undefined: nothing is known to be wrong. */
@@ -49,7 +51,7 @@ export function judgeUse(
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
-  if (steClean && cdClean && isTlbClean(shadow, basis.tlb, access.streamId)) return undefined;
+  if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
   if (isSameAnswer(shadow, access, fresh)) {
     if (basis.tlb !== undefined) {
@@ -126,18 +128,25 @@ function isCdClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
   return structureStands(shadow.watch.memory, fill) && !level1.some(({ structure }) => structure === 'L1CD');
 }
 
-function isTlbClean({ ledger, streams, watch }: Shadow, fill: TlbFill | undefined, sid: number): boolean {
+function isTlbClean({ ledger, streams, watch }: Shadow, { tlb: fill, cd }: Basis, sid: number): boolean {
   if (fill === undefined) return true;
   const { lastChange, roots } = streams.contexts;
   const context =
-    (!roots.shared && fill.entry.seq > lastChange) ||
+    (!roots.shared && !fill.doubtful && !isOfAnother(fill, cd) && fill.entry.seq > lastChange) ||
     (fill.verified === lastChange && fill.verifiedStream === sid);
   return context && (ledger.lastHarm < fill.oldest || pathStands(watch.memory, fill.path));
 }
 
+/** A global entry that another ASID filled: the tables of this one may say something else (3.17). */
+function isOfAnother({ entry }: TlbFill, cd: ConfigFill | undefined): boolean {
+  return entry.global && entry.stage !== 2 && entry.regime !== 'EL2' && entry.asid !== asidOf(cd);
+}
+
 /** Whether a machine without caches gives the access the same answer. */
-export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Translation): boolean {
-  if (access.type === 'access.completed') return fresh.kind === 'ok' && fresh.pa === access.pa;
+export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Fresh): boolean {
+  // What the walk of the access itself marked dirty is marked in memory by now.
+  if (access.type === 'access.completed')
+    return fresh.kind === 'ok' && fresh.pa === access.pa && fresh.marks === undefined;
   if (access.result === 'bus-error') return fresh.kind === 'ok' && !watch.memory.isRam(fresh.pa, access.size);
   return fresh.kind === 'refused' && recordOf(fresh.why) === recordOf(access.reason);
 }
@@ -148,29 +157,35 @@ function recordOf(reason: string): string {
 }
 
 /** The answer in words. */
-export function showAnswer(fresh: Translation): string {
-  return fresh.kind === 'ok' ? `PA 0x${fresh.pa.toString(16)}` : fresh.why;
+export function showAnswer(fresh: Fresh): string {
+  if (fresh.kind !== 'ok') return fresh.why;
+  const marks = fresh.marks === undefined ? '' : `, and [0x${fresh.marks.toString(16)}] marked dirty`;
+  return `PA 0x${fresh.pa.toString(16)}${marks}`;
 }
 
 /** I4: the entry is of other tables that are used under the same tags. */
 function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
   const { stage, regime, vmid, asid, va, global } = fill.entry;
-  if (global) return undefined;
+  const { tables } = streams.contexts.roots;
   const under: Root[] = [];
-  for (const root of streams.contexts.roots.tables.roots.values()) {
-    const same = root.stage === stage && root.regime === regime && root.vmid === vmid && root.asid === asid;
+  for (const root of tables.roots.values()) {
+    const tags = root.stage === stage && root.regime === regime && root.vmid === vmid;
+    const same = tags && (global || root.asid === asid);
     const end = root.va + (1n << BigInt(root.inputBits));
     if (same && root.users > 0 && va >= root.va && va < end) under.push(root);
   }
   const [latest] = under.sort((a, b) => b.since.seq - a.since.seq);
   if (latest === undefined || under.length < 2) return undefined;
   const target = { ...fill.entry, cache: 'tlb' } as const;
+  // A global leaf stands for every ASID of its VMID: that some tables say otherwise is its doing (3.17).
+  const shared = global ? tables.globals.get(fill.path.pa) : undefined;
+  const since = shared ?? latest.since;
   const obligation: Obligation = {
     kind: 'tags',
-    structure: stage === 2 ? 'STE' : 'CD',
-    where: latest.since.pa,
+    structure: shared !== undefined ? 'leaf' : stage === 2 ? 'STE' : 'CD',
+    where: since.pa,
     targets: [target],
-    changes: [latest.since],
+    changes: [since],
     output: undefined,
     upper: undefined,
     covered: undefined,
@@ -178,10 +193,13 @@ function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
     reported: true,
     done: false,
   };
-  return { guilty: [obligation], readAt: fill.entry.seq, survived: undefined, rule: 'I4' };
+  const needed = shared === undefined ? {} : { needed: SAME_EVERYWHERE };
+  return { guilty: [obligation], readAt: fill.entry.seq, survived: undefined, rule: 'I4', ...needed };
 }
 
-type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule'>;
+const SAME_EVERYWHERE = 'nG=1 in the leaf, or the same leaf in the tables of every ASID of the VMID';
+
+type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule' | 'needed'>;
 
 /** The obligations that left the stale part, or the command that it outlived. */
 function whoLeft(
