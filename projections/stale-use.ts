@@ -7,14 +7,17 @@
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
 import { type AccessEntry, explainUse, positions } from './explain.ts';
+import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
 import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
+import { putOff } from './put-off.ts';
 import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
+import { blamed } from './swallowed.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
 const MAPS_MAX = 64;
@@ -24,7 +27,7 @@ export function checkAccess(
   state: State,
   entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>,
 ): void {
-  state.watch.hardwareTick = entry.tick;
+  state.watch.clock.hardwareTick = entry.tick;
   const asked = state.stimulus;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
@@ -52,7 +55,11 @@ export function checkAccess(
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
   const meanwhile = owner === undefined ? {} : { meanwhile: owner };
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile }));
+  const told = explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile });
+  const [obligation] = stale.guilty;
+  const tell = (): Finding =>
+    stale.survived === undefined ? blamed(state, told, shadow, obligation, entry.streamId) : told;
+  if (!putOff(state, shadow, obligation, tell)) findings.push(tell());
 }
 
 /** Who gave the memory back and who got it; undefined where the log says nothing of owners. */

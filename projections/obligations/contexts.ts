@@ -84,7 +84,7 @@ function addTable(contexts: Contexts, view: SteView, change: Change): CdTable {
       start: view.contexts,
       end: view.contexts + count * (twoLevel ? 8 : 64),
       unitBytes: twoLevel ? 8 : 64,
-      since: watch.tick,
+      since: watch.clock.tick,
       changed: (index, before, after, by) =>
         twoLevel
           ? l1cdChanged(contexts, table, index, before, after, by)
@@ -206,7 +206,7 @@ function addLeaf(contexts: Contexts, table: CdTable, index: number, words: Words
     start,
     end: start + span * 64,
     unitBytes: 64,
-    since: contexts.watch.tick,
+    since: contexts.watch.clock.tick,
     changed: (at, before, after, by) =>
       cdChanged(contexts, table, index * span + at, start + at * 64, before, after, by),
     gone: false,

@@ -19,6 +19,12 @@ import type { AtcInvalidation } from './atc-scope.ts';
 export type TlbTarget = TlbTags & { readonly cache: 'tlb' | 'walk' };
 export type Target = TlbTarget | ConfigTags;
 
+/** Work of an actor that takes more than one turn: its stores come before its commands. */
+export interface Task {
+  readonly seq: number;
+  open: boolean;
+}
+
 /** One store that changed a structure. */
 export interface Change {
   readonly seq: number;
@@ -37,6 +43,8 @@ export interface Change {
   readonly initial?: boolean;
   /** An SMMU updated a descriptor (3.13): no cache has to be told. */
   readonly byHardware?: boolean;
+  /** The work that it is part of. */
+  readonly task?: Task;
   /** It is the unmap of a lazy domain: what it leaves behind is declared, as long as the window is open. */
   readonly window?: { readonly open: boolean };
 }

@@ -28,6 +28,8 @@ import type { Watch } from './watch.ts';
 
 export interface Shadow {
   readonly name: string;
+  /** The VM whose memory it reads, where a VMM emulates it. */
+  readonly space: string | undefined;
   readonly features: Features;
   readonly watch: Watch;
   readonly ledger: Ledger;
@@ -90,9 +92,12 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     fresh: [],
   };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
-  const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
+  // Its watch shows memory as it sees it.
+  const { space, ...seen } = config;
+  const none = { ...seen, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
   const shadow: Shadow = {
     name: config.name,
+    space,
     features,
     watch,
     ledger,

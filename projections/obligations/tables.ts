@@ -156,7 +156,7 @@ function newTable(
       start: shape.pa,
       end: shape.pa + shape.entries * 8,
       unitBytes: 8,
-      since: tables.watch.tick,
+      since: tables.watch.clock.tick,
       changed: (index, before, after, change) => tables.changed(table, index, before, after, change),
       gone: false,
     },

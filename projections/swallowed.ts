@@ -1,0 +1,105 @@
+/**
+ * Whose fault it is that hardware keeps what a guest has taken away: a guest that told its own SMMU has done its
+ * duty (IHI 0070 3.21 holds between it and the SMMU that it sees). From there on it is the VMM that has to see to
+ * hardware, and the command that it consumed is where it did not.
+ */
+import { type Positions, positions } from './explain.ts';
+import type { Blame, Finding } from './finding.ts';
+import type { State } from './invalidation-state.ts';
+import { completedAfter } from './obligations/commands.ts';
+import { showCommand } from './obligations/nearest.ts';
+import {
+  covers,
+  discharges,
+  type Invalidation,
+  isTlb,
+  lastChange,
+  type Obligation,
+} from './obligations/obligation.ts';
+import type { Shadow } from './obligations/shadow.ts';
+
+/** A command of a guest that its SMMU has completed, and hardware has not. */
+export interface Swallowed {
+  readonly vm: string;
+  readonly smmu: string;
+  readonly command: Invalidation;
+}
+
+/** The device of a guest, by the StreamID that hardware knows. */
+export function deviceAt({ endpoints, devices }: State, { name }: Shadow, streamId: number) {
+  const endpoint = endpoints.get(`${name}:${streamId}`);
+  return endpoint === undefined ? undefined : devices.get(endpoint);
+}
+
+/**
+ * The command with which the guest paid what hardware is still owed; undefined: the guest owes it, or nobody knows.
+ * @param where the guest's SMMU, and the StreamID that the guest has for the device; of a translation, none.
+ */
+export function swallowedBy(
+  { shadows }: State,
+  obligation: Obligation,
+  where: { readonly smmu: string; readonly streamId?: number },
+): Swallowed | undefined {
+  const guest = shadows.get(where.smmu);
+  if (guest?.space === undefined) return undefined;
+  const targets = obligation.targets.map((target) =>
+    isTlb(target) || where.streamId === undefined ? target : { ...target, streamId: where.streamId },
+  );
+  const command = completedAfter(guest.commands, lastChange(obligation).seq, (scopes) => {
+    // The VMID is the host's to say.
+    const own = scopes.map((scope) => {
+      if (scope.kind !== 'tlb') return scope;
+      const { vmid, wildcard, ...rest } = scope;
+      return rest;
+    });
+    return targets.every((target) => covers(own, target));
+  });
+  return command === undefined ? undefined : { vm: guest.space, smmu: guest.name, command };
+}
+
+/** The finding with the blame where it belongs; what the guest stored comes after it in the story. */
+export function blameVmm(finding: Finding, at: Positions, { vm, smmu, command }: Swallowed): Finding {
+  const what = `${showCommand(command)} of ${smmu} consumed, and nothing that does it reached hardware`;
+  const blame: Blame = { position: at(command.consumed || command.performed), actor: `${vm}.vmm`, what };
+  const { missing, notes } = finding;
+  const known = missing.nearest.position !== null;
+  const nearest = { position: blame.position, why: `done for ${smmu} alone`, command: showCommand(command) };
+  return {
+    ...finding,
+    blame,
+    after: [finding.blame, ...finding.after],
+    missing: known ? missing : { ...missing, nearest },
+    notes: [...notes, `the guest has done its duty: ${smmu} completed a CMD_SYNC behind that command`],
+  };
+}
+
+/** An ioctl counted what would have done it as handled, and it never reached a queue: its answer is to blame (B30). */
+function unissuedFor({ commands }: Shadow, obligation: Obligation): Invalidation | undefined {
+  const { seq } = lastChange(obligation);
+  return commands.recent.find(
+    ({ unissued, produced, scopes }) =>
+      unissued !== undefined && produced > seq && discharges(scopes, obligation),
+  );
+}
+
+function blameAnswer(finding: Finding, at: Positions, command: Invalidation): Finding {
+  const what = `${showCommand(command)} counted as handled by ${command.unissued}, never issued`;
+  const blame: Blame = { position: at(command.produced), actor: command.actor, what };
+  return { ...finding, blame, after: [finding.blame, ...finding.after] };
+}
+
+/** The finding of a device's access, with the blame where it belongs. */
+export function blamed(
+  state: State,
+  finding: Finding,
+  shadow: Shadow,
+  obligation: Obligation,
+  streamId: number,
+): Finding {
+  const at = positions(state.teller);
+  const unissued = unissuedFor(shadow, obligation);
+  if (unissued !== undefined) return blameAnswer(finding, at, unissued);
+  const device = deviceAt(state, shadow, streamId);
+  const swallowed = device === undefined ? undefined : swallowedBy(state, obligation, device);
+  return swallowed === undefined ? finding : blameVmm(finding, at, swallowed);
+}
