@@ -70,8 +70,9 @@ import {
 } from './release.ts';
 import { noteRemade, tellRemadeOff } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
-import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
+import { atcInvalidated, keepAnswer } from './stale-atc.ts';
 import { checkAccess, checkStalled, stallEnded } from './stale-use.ts';
+import { judgeUnanswered } from './unanswered-atc.ts';
 
 /** The rule over the log of one branch. `branch` names positions. */
 export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {

@@ -17,7 +17,7 @@ import { judgeUse } from './obligations/use.ts';
 import { putOff } from './put-off.ts';
 import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
-import { blamed } from './swallowed.ts';
+import { blamed, blamedAtc } from './swallowed.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
 const MAPS_MAX = 64;
@@ -41,7 +41,9 @@ export function checkAccess(
   if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
     const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
     const owner = entry.type === 'access.completed' ? (ownersOf(state, entry.pa) ?? []) : [];
-    if (found !== undefined) state.findings.push({ ...found, notes: [...found.notes, ...owner] });
+    if (found === undefined) return;
+    const finding = found.kept ? found.finding : blamedAtc(state, shadow, found);
+    state.findings.push({ ...finding, notes: [...finding.notes, ...owner] });
     return;
   }
   const own = judgeUse(shadow, entry, request);

@@ -6,6 +6,7 @@
 import { type Positions, positions } from './explain.ts';
 import type { Blame, Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
+import { atcMismatch } from './obligations/atc-scope.ts';
 import { completedAfter } from './obligations/commands.ts';
 import { showCommand } from './obligations/nearest.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type Obligation,
 } from './obligations/obligation.ts';
 import type { Shadow } from './obligations/shadow.ts';
+import type { StaleAtc } from './stale-atc.ts';
 
 /** A command of a guest that its SMMU has completed, and hardware has not. */
 export interface Swallowed {
@@ -102,4 +104,26 @@ export function blamed(
   const device = deviceAt(state, shadow, streamId);
   const swallowed = device === undefined ? undefined : swallowedBy(state, obligation, device);
   return swallowed === undefined ? finding : blameVmm(finding, at, swallowed);
+}
+
+/** The same of an ATC: what is below it comes first, then the CMD_ATC_INV of the guest (4.5.1). */
+export function blamedAtc(state: State, shadow: Shadow, { finding, held, cause }: StaleAtc): Finding {
+  const { entry } = held;
+  const device = deviceAt(state, shadow, entry.streamId);
+  if (device === undefined) return finding;
+  const at = positions(state.teller);
+  const { change, obligation, cleaned } = cause;
+  const below =
+    cleaned !== undefined || obligation === undefined ? undefined : swallowedBy(state, obligation, device);
+  if (below !== undefined) return blameVmm(finding, at, below);
+  const guest = state.shadows.get(device.smmu);
+  const command = guest?.commands.recent.find(
+    ({ atc, performed, synced }) =>
+      atc !== undefined &&
+      synced !== 0 &&
+      performed > change.seq &&
+      atcMismatch(atc, { ...entry, streamId: device.streamId }) === undefined,
+  );
+  if (command === undefined) return finding;
+  return blameVmm(finding, at, { vm: device.vm, smmu: device.smmu, command });
 }

@@ -5,7 +5,7 @@ import type { Regime } from '../../core/smmu/events.ts';
 import { owe } from './ledger.ts';
 import type { Change, Obligation } from './obligation.ts';
 import { acquireRoots, oweContext, type Roots, releaseRoot } from './roots.ts';
-import { cdDifference, type SteView } from './structures.ts';
+import { cdDifference, hasOtherMair, type SteView } from './structures.ts';
 import type { Root } from './tables.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch, wholeRegion } from './watch.ts';
 
@@ -136,7 +136,7 @@ function cdChanged(
     const old = user.roots.get(ssid) ?? [];
     const upper = change.initial === true ? undefined : oweCd(contexts, user.streamId, ssid, pa, change);
     if (upper !== undefined && difference === 'tlb')
-      for (const root of old) oweContext(roots.ledger, root, pa, change, upper);
+      for (const root of old) oweContext(roots.ledger, root, pa, change, upper, hasOtherMair(before, after));
     if (difference === 'config') continue;
     user.roots.set(ssid, acquireRoots(roots, after, user, change));
     for (const root of old) releaseRoot(roots, root, change, upper);

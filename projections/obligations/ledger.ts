@@ -53,6 +53,7 @@ export interface Owed {
   readonly upper?: Obligation | undefined;
   /** Of a stage 2 descriptor, where the entry holds stage 1 too. */
   readonly stage2?: Obligation['stage2'];
+  readonly attributes?: boolean;
 }
 
 const PAST_MAX = 65_536;
@@ -79,6 +80,7 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
   if (same !== undefined) {
     addChange(same, change);
     same.upper = owed.upper ?? same.upper;
+    if (owed.attributes === true) same.attributes = true;
     return same;
   }
   const { stage2, ...rest } = owed;

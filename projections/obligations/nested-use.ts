@@ -8,6 +8,7 @@ import type { Words } from '../../core/layout/field.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { Request } from '../../core/smmu/translate.ts';
 import type { AccessEntry } from '../explain.ts';
+import { isSameAnswer, showAnswer } from './answers.ts';
 import { completedAfter } from './commands.ts';
 import { type ConfigFill, type PathNode, structureStands, type TlbFill } from './fills.ts';
 import { tlbObligations } from './ledger.ts';
@@ -24,7 +25,7 @@ import {
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import { structureWords } from './structures.ts';
-import { isSameAnswer, type Stale, showAnswer } from './use.ts';
+import type { Stale } from './use.ts';
 
 /** A word that something cached rests on, and that software has changed since. */
 export interface Culprit {

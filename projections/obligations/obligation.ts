@@ -80,6 +80,8 @@ export interface Obligation {
    * as that may be cached, what is below may be read through it again (4.3.6).
    */
   upper: Obligation | undefined;
+  /** Memory type, cacheability or shareability changed: an entry of before goes on with the old ones. */
+  attributes?: boolean;
   /** The command that was performed after the last change and waits for its CMD_SYNC. */
   covered: Invalidation | undefined;
   /** seq of a new valid descriptor in the same place; 0 when there is none. */

@@ -3,8 +3,8 @@
  * words; for the rest the answer of a machine without caches decides, and then the ledger says who
  * left the entry behind. Rules I1 and I3 of the catalogue, silent where its N1 says so.
  */
-import type { EntryOf } from '../../core/event.ts';
 import type { Request } from '../../core/smmu/translate.ts';
+import { type AccessEntry, type Basis, isRecordedAlike, isSameAnswer, showAnswer } from './answers.ts';
 import { completedAfter, isUnderWay } from './commands.ts';
 import {
   type ConfigFill,
@@ -18,17 +18,9 @@ import {
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, type Obligation } from './obligation.ts';
-import { type Fresh, freshAnswer, type Shadow } from './shadow.ts';
+import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import type { Root } from './tables.ts';
-
-type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
-
-export interface Basis {
-  readonly ste: ConfigFill | undefined;
-  readonly cd: ConfigFill | undefined;
-  readonly tlb: TlbFill | undefined;
-}
 
 export interface Stale extends Basis {
   readonly stale: 'ste' | 'cd' | 'tlb';
@@ -53,7 +45,10 @@ export function judgeUse(
   const cdClean = isCdClean(shadow, basis.cd);
   if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
-  if (isSameAnswer(shadow, access, fresh)) {
+  if (isSameAnswer(shadow, access, fresh) && (cdClean || isRecordedAlike(access, basis, fresh))) {
+    const held = oldAttributes(shadow, access, basis.tlb);
+    if (held !== undefined)
+      return { ...basis, ...held, stale: 'tlb', now: `${showAnswer(fresh)}${ATTRIBUTES}` };
     if (basis.tlb !== undefined) {
       basis.tlb.verified = shadow.streams.contexts.lastChange;
       basis.tlb.verifiedStream = access.streamId;
@@ -142,27 +137,6 @@ function isOfAnother({ entry }: TlbFill, cd: ConfigFill | undefined): boolean {
   return entry.global && entry.stage !== 2 && entry.regime !== 'EL2' && entry.asid !== asidOf(cd);
 }
 
-/** Whether a machine without caches gives the access the same answer. */
-export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Fresh): boolean {
-  // What the walk of the access itself marked dirty is marked in memory by now.
-  if (access.type === 'access.completed')
-    return fresh.kind === 'ok' && fresh.pa === access.pa && fresh.marks === undefined;
-  if (access.result === 'bus-error') return fresh.kind === 'ok' && !watch.memory.isRam(fresh.pa, access.size);
-  return fresh.kind === 'refused' && recordOf(fresh.why) === recordOf(access.reason);
-}
-
-/** The record's name, or nothing for a refusal without one. */
-function recordOf(reason: string): string {
-  return /^[CF]_[A-Z_]+/.exec(reason)?.[0] ?? '';
-}
-
-/** The answer in words. */
-export function showAnswer(fresh: Fresh): string {
-  if (fresh.kind !== 'ok') return fresh.why;
-  const marks = fresh.marks === undefined ? '' : `, and [0x${fresh.marks.toString(16)}] marked dirty`;
-  return `PA 0x${fresh.pa.toString(16)}${marks}`;
-}
-
 /** I4: the entry is of other tables that are used under the same tags. */
 function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
   const { stage, regime, vmid, asid, va, global } = fill.entry;
@@ -198,6 +172,22 @@ function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
 }
 
 const SAME_EVERYWHERE = 'nG=1 in the leaf, or the same leaf in the tables of every ASID of the VMID';
+
+const ATTRIBUTES = ', with the memory type and shareability that stand there now';
+
+/** The entry leads where it should, with a memory type or shareability of before (8.3). */
+function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | undefined): Left | undefined {
+  if (access.type !== 'access.completed' || fill === undefined || shadow.ledger.tlb.size === 0)
+    return undefined;
+  const owed = tlbSuspects(shadow, fill).outstanding.find(
+    // An entry that was made after the change has the new ones, unless the old CD was still cached then.
+    ({ obligation, readAt }) =>
+      obligation.attributes === true &&
+      (readAt > 0 || fill.doubtful) &&
+      !isUnderWay(shadow.commands, obligation),
+  );
+  return owed && { guilty: [owed.obligation], readAt: owed.readAt, survived: undefined };
+}
 
 type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule' | 'needed'>;
 
