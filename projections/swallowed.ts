@@ -63,15 +63,16 @@ export function swallowedBy(
 export function blameVmm(finding: Finding, at: Positions, { vm, smmu, command }: Swallowed): Finding {
   const what = `${showCommand(command)} of ${smmu} consumed, and nothing that does it reached hardware`;
   const blame: Blame = { position: at(command.consumed || command.performed), actor: `${vm}.vmm`, what };
-  const { missing, notes } = finding;
-  const known = missing.nearest.position !== null;
   const nearest = { position: blame.position, why: `done for ${smmu} alone`, command: showCommand(command) };
   return {
     ...finding,
     blame,
     after: [finding.blame, ...finding.after],
-    missing: known ? missing : { ...missing, nearest },
-    notes: [...notes, `the guest has done its duty: ${smmu} completed a CMD_SYNC behind that command`],
+    missing: { ...finding.missing, nearest },
+    notes: [
+      ...finding.notes,
+      `the guest has done its duty: ${smmu} completed a CMD_SYNC behind that command`,
+    ],
   };
 }
 

@@ -7,6 +7,8 @@ export interface Wanted {
   readonly verdict: string;
   /** What is told before it, of the same cause. */
   readonly first?: readonly string[];
+  /** And after it. */
+  readonly last?: readonly string[];
   /** How often it is found; once when absent. */
   readonly times?: number;
   readonly needed: RegExp;
