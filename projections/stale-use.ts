@@ -17,7 +17,8 @@ import { judgeUse } from './obligations/use.ts';
 import { putOff } from './put-off.ts';
 import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
-import { blamed, blamedAtc } from './swallowed.ts';
+import { blamed, blamedAtc, isQueuedByGuest } from './swallowed.ts';
+import { judgeVirtual } from './virtual-use.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
 const MAPS_MAX = 64;
@@ -47,9 +48,11 @@ export function checkAccess(
     return;
   }
   const own = judgeUse(shadow, entry, request);
-  const stale = own ?? judgeNestedUse(shadow, entry, request);
+  const nested = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
+  const stale = nested ?? judgeVirtual(state, shadow, entry, request);
   if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
+  if (isQueuedByGuest(state, shadow, stale.guilty[0], entry.streamId)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
@@ -57,7 +60,7 @@ export function checkAccess(
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
   const meanwhile = owner === undefined ? {} : { meanwhile: owner };
-  const told = explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile });
+  const told = explainUse(teller, { shadow, ...stale, access: entry, line, map, ...meanwhile });
   const [obligation] = stale.guilty;
   const tell = (): Finding =>
     stale.survived === undefined ? blamed(state, told, shadow, obligation, entry.streamId) : told;

@@ -3,6 +3,8 @@
  * duty (IHI 0070 3.21 holds between it and the SMMU that it sees). From there on it is the VMM that has to see to
  * hardware, and the command that it consumed is where it did not.
  */
+
+import type { Scope } from '../core/smmu/invalidate.ts';
 import { type Positions, positions } from './explain.ts';
 import type { Blame, Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
@@ -44,19 +46,43 @@ export function swallowedBy(
 ): Swallowed | undefined {
   const guest = shadows.get(where.smmu);
   if (guest?.space === undefined) return undefined;
-  const targets = obligation.targets.map((target) =>
-    isTlb(target) || where.streamId === undefined ? target : { ...target, streamId: where.streamId },
+  const command = completedAfter(guest.commands, lastChange(obligation).seq, paying(obligation, where));
+  return command === undefined ? undefined : { vm: guest.space, smmu: guest.name, command };
+}
+
+/** Whether commands of a guest, by their scopes, do for its SMMU what hardware is owed. */
+function paying(
+  { targets }: Obligation,
+  { streamId }: { readonly streamId?: number },
+): (scopes: readonly Scope[]) => boolean {
+  const seen = targets.map((target) =>
+    isTlb(target) || streamId === undefined ? target : { ...target, streamId },
   );
-  const command = completedAfter(guest.commands, lastChange(obligation).seq, (scopes) => {
+  return (scopes) => {
     // The VMID is the host's to say.
     const own = scopes.map((scope) => {
       if (scope.kind !== 'tlb') return scope;
       const { vmid, wildcard, ...rest } = scope;
       return rest;
     });
-    return targets.every((target) => covers(own, target));
-  });
-  return command === undefined ? undefined : { vm: guest.space, smmu: guest.name, command };
+    return seen.every((target) => covers(own, target));
+  };
+}
+
+/** N1 for a guest: its SMMU has been asked, and has not answered yet. */
+export function isQueuedByGuest(
+  state: State,
+  shadow: Shadow,
+  obligation: Obligation,
+  streamId: number,
+): boolean {
+  const device = deviceAt(state, shadow, streamId);
+  const guest = device === undefined ? undefined : state.shadows.get(device.smmu);
+  if (device === undefined || guest === undefined) return false;
+  const pays = paying(obligation, device);
+  for (const list of [guest.commands.pending, guest.commands.inFlight])
+    for (const { scopes } of list.values()) if (scopes.length > 0 && pays(scopes)) return true;
+  return false;
 }
 
 /** The finding with the blame where it belongs; what the guest stored comes after it in the story. */

@@ -28,6 +28,8 @@ export interface Stale extends Basis {
   readonly guilty: readonly [Obligation, ...Obligation[]];
   readonly readAt: number;
   readonly survived: Invalidation | undefined;
+  /** The SMMU that it is owed to, where that is another than served the access. */
+  readonly shadow?: Shadow;
   /** Where it is not the rule of the verdict. */
   readonly rule?: string;
   /** What would have been right, where no command mends it. */

@@ -1,13 +1,16 @@
 /**
  * Bugs of the kinds of the catalogue that are not in it: what each is found to be. `twin: false`: a machine without
  * caches gives the accesses the same answers, since what differs is no answer (a mark in memory, a record, a memory
- * type), or since the caches are not those of the machine (an emulated SMMU, an ATC).
+ * type), or since what is stale stands elsewhere. `N1`: an access while the command is under way differs too, and is
+ * allowed to.
  */
 import type { Wanted } from './harm-stories.ts';
 
 export interface Further extends Wanted {
   readonly rule: string;
-  readonly twin?: false;
+  readonly twin?: false | 'N1';
+  /** What is stale is in no cache of the machine: an ATC, an emulated SMMU, the STE that a VMM has read. */
+  readonly elsewhere?: true;
 }
 
 const stale = (rule: string, blamed: RegExp, needed: RegExp): Further => ({
@@ -33,8 +36,10 @@ export const furtherStories: Readonly<Record<string, Further>> = {
   'bad-el2-page-flushed-for-el1.jsonl':         { ...stale('I3', /^store \[0x103020\] 0x1000f43 -> 0x0$/, /^CMD_TLBI_EL2_VA Address=0x4000 Leaf=1/), nearest: /^regime differs$/ },
   'bad-vmid-outside-the-wildcard.jsonl':        { ...stale('I3', /^store \[0x103020\] 0x1000f43 -> 0x0$/, /VMID=0x17 ASID=5/), nearest: /^VMID differs: 0x4, owed for 0x17$/ },
   'bad-vm-cfgi-cd-swallowed.jsonl':             { ...stale('I8', /^CMD_CFGI_CD SubstreamID=1 StreamID=0x10 Leaf=1 of vm0.smmu consumed, and nothing/, /^CMD_CFGI_CD StreamID=8 SubstreamID=1/), nearest: /^done for vm0.smmu alone$/ },
-  'bad-vm-atc-inv-swallowed.jsonl':             { ...stale('I9', /^CMD_TLBI_NH_VA .* of vm0.smmu consumed, and nothing/, /CMD_ATC_INV StreamID=8 .*Address=0xffffc000; CMD_SYNC$/), twin: false },
-  'bad-vm-emulated-unmap-without-tlbi.jsonl':   { ...stale('I3', /^store \[0x43df6fe0\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_NH_VA VMID=0 ASID=1 Address=0xffffc000/), first: ['could-be-used'], twin: false },
+  'bad-vm-atc-inv-swallowed.jsonl':             { ...stale('I9', /^CMD_TLBI_NH_VA .* of vm0.smmu consumed, and nothing/, /CMD_ATC_INV StreamID=8 .*Address=0xffffc000; CMD_SYNC$/), twin: false, elsewhere: true },
+  'bad-vm-emulated-unmap-without-tlbi.jsonl':   { ...stale('I3', /^store \[0x43df6fe0\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_NH_VA VMID=0 ASID=1 Address=0xffffc000/), first: ['could-be-used'], twin: false, elsewhere: true },
   'bad-vm-guest-sends-no-tlbi.jsonl':           { ...stale('I3', /^store \[0x[0-9a-f]+\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_NH_VA VMID=1 ASID=1 Address=0xffffc000/), first: ['could-be-used'] },
   'bad-unmap-raced-and-not-flushed.jsonl':      { ...stale('I3', /^store \[0x[0-9a-f]+\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_EL2_VA ASID=1 Address=0xffffc000/), last: ['could-be-used'] },
+  'bad-vm-vste-changed-without-cfgi.jsonl':     { ...stale('I8', /^store \[0x40100400\] 0x4030000b -> 0x1$/, /^CMD_CFGI_STE StreamID=0x10 Leaf=1; CMD_SYNC$/), twin: false, elsewhere: true },
+  'bad-vm-tlbi-queued-then-swallowed.jsonl':    { ...stale('I3', /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000 of vm0.smmu consumed, and nothing/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/), twin: 'N1' },
 };
