@@ -40,6 +40,8 @@ export interface StaleUse {
   readonly survived: Invalidation | undefined;
   readonly map: readonly string[] | undefined;
   readonly rule?: string;
+  /** What would have been right, where no command mends it. */
+  readonly needed?: string;
   /** What became of the memory meanwhile; undefined where the log does not tell who owns memory. */
   readonly meanwhile?: readonly string[];
 }
@@ -65,8 +67,7 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
     ...entryPart(at, use),
     blame: survived === undefined ? tellChange(at, change) : tellSurvivor(at, shadow, survived),
     after: laterStores(at, primary, change, survived),
-    missing:
-      survived === undefined ? tellMissing(teller, shadow, primary, access.seq, access) : NOTHING_MISSING,
+    missing: missingOf(teller, use),
     obligations: guilty.map((each) => tellOwed(at, shadow, each)),
     dirtyEvents: access.seq - change.seq,
     ...(use.map === undefined ? {} : { map: use.map }),
@@ -74,6 +75,12 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
     next: [`backwalk show ${at(access.seq - 1)} ${access.smmu}.tlb`, `backwalk fork fix ${at(change.seq)}`],
     reproduce: `backwalk check ${at(1)}..${at(access.seq)} --explain`,
   };
+}
+
+function missingOf(teller: Teller, { survived, needed, shadow, guilty, access }: StaleUse): Missing {
+  if (survived !== undefined) return NOTHING_MISSING;
+  if (needed !== undefined) return { needed, commands: [], nearest: { position: null, why: '' } };
+  return tellMissing(teller, shadow, guilty[0], access.seq, access);
 }
 
 const NOTHING_MISSING: Missing = {

@@ -4,17 +4,27 @@ import type { Window as MemoryWindow } from '../core/memory/space.ts';
 import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
-import type { Change } from './obligations/obligation.ts';
-import type { Shadow } from './obligations/shadow.ts';
+import type { Guest } from './guests.ts';
+import type { Change, Task } from './obligations/obligation.ts';
+import type { Shadow, Told } from './obligations/shadow.ts';
 import type { Watch } from './obligations/watch.ts';
 import { type Windows, windowOf } from './obligations/windows.ts';
+import type { PutOff } from './put-off.ts';
 import type { Releases } from './release.ts';
 
 export interface State {
   /** Endpoints by SMMU and StreamID. */
   readonly endpoints: Map<string, string>;
   readonly watch: Watch;
-  readonly shadows: ReadonlyMap<string, Shadow>;
+  readonly shadows: Map<string, Shadow>;
+  /** Memory of VMs, and the devices that they have, by endpoint. */
+  readonly guests: Map<string, Guest>;
+  readonly devices: Map<string, { readonly vm: string; readonly smmu: string; readonly streamId: number }>;
+  /** What is told when a task ends with an invalidation still owed. */
+  readonly putOff: PutOff[];
+  /** Tasks that have not ended, by the unit that works on them, the oldest first. */
+  readonly tasks: Map<string, Task[]>;
+  readonly told: Told;
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
@@ -39,11 +49,20 @@ export function withShadow({ shadows }: State, name: string, work: (shadow: Shad
 
 /** Who made the change: the entry, and what its stimulus tells of the place. */
 export function originOf(
-  { stimulus, windows }: Pick<State, 'stimulus' | 'windows'>,
+  { stimulus, windows, tasks }: Pick<State, 'stimulus' | 'windows' | 'tasks'>,
   entry: Entry,
-): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc' | 'window'> {
+): Pick<Change, 'seq' | 'actor' | 'line' | 'cpu' | 'pc' | 'window' | 'task'> {
   const window = windowOf(windows, entry.cause);
   const { seq, actor } = entry;
+  if (stimulus?.type === 'turn' && stimulus.seq === entry.cause) {
+    const task = tasks.get(stimulus.unit)?.[0];
+    return {
+      seq,
+      actor,
+      ...(window === undefined ? {} : { window }),
+      ...(task === undefined ? {} : { task }),
+    };
+  }
   if (stimulus === undefined || stimulus.seq !== entry.cause || !('pc' in stimulus || 'line' in stimulus))
     return window === undefined ? { seq, actor } : { seq, actor, window };
   const { line, cpu, pc } = stimulus;

@@ -13,6 +13,7 @@ import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broad
 import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
+import { loadedInGuests, smmuMade, storedInGuests, vmBacked, vmEnded, vmMade } from './guests.ts';
 import { originOf, type State, withShadow } from './invalidation-state.ts';
 import { iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
@@ -26,8 +27,15 @@ import {
   timedOut,
   unissued,
 } from './obligations/commands.ts';
-import { accessEnded, configFilled, descriptorFetched, removed, tlbFilled } from './obligations/fills.ts';
-import type { Invalidation } from './obligations/obligation.ts';
+import {
+  accessEnded,
+  configFilled,
+  descriptorFetched,
+  descriptorUpdated,
+  removed,
+  tlbFilled,
+} from './obligations/fills.ts';
+import type { Change, Invalidation } from './obligations/obligation.ts';
 import { settleRoots } from './obligations/roots.ts';
 import {
   choiceSet,
@@ -51,6 +59,7 @@ import {
   unmapping,
 } from './obligations/windows.ts';
 import { type Projection, type ProjectionHandlers, projection } from './projection.ts';
+import { taskBegun, taskEnded } from './put-off.ts';
 import {
   backingHeld,
   backingMade,
@@ -63,8 +72,9 @@ import {
 } from './release.ts';
 import { noteRemade, tellRemadeOff } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
-import { atcInvalidated, judgeUnanswered, keepAnswer } from './stale-atc.ts';
+import { atcInvalidated, keepAnswer } from './stale-atc.ts';
 import { checkAccess, checkStalled, stallEnded } from './stale-use.ts';
+import { judgeUnanswered } from './unanswered-atc.ts';
 
 /** The rule over the log of one branch. `branch` names positions. */
 export function invalidations(machine: MachineConfig, branch: string): Projection<readonly Finding[]> {
@@ -94,6 +104,11 @@ function initialState(machine: MachineConfig, branch: string): State {
     endpoints,
     watch,
     shadows,
+    guests: new Map(),
+    devices: new Map(),
+    putOff: [],
+    tasks: new Map(),
+    told,
     teller,
     findings,
     releases: newReleases(),
@@ -108,7 +123,7 @@ function initialState(machine: MachineConfig, branch: string): State {
 
 const noteStimulus = (state: State, entry: Entry): void => {
   state.stimulus = entry;
-  state.watch.tick = entry.tick;
+  state.watch.clock.tick = entry.tick;
 };
 
 const handlers: ProjectionHandlers<State> = {
@@ -138,18 +153,22 @@ const handlers: ProjectionHandlers<State> = {
 
   'memory.written': (state, entry) => {
     const { pa, value, old } = entry;
+    const updates = state.shadows.get(entry.actor);
+    if (updates !== undefined) descriptorUpdated(updates.fills, entry);
+    const by = updates === undefined ? {} : { byHardware: true };
+    const change = (): Change => changed(originOf(state, entry), { pa, before: old, after: value, ...by });
     for (const shadow of state.shadows.values())
-      if (shadow.walkedPages.size > 0)
-        noteStore(shadow, pa, () => changed(originOf(state, entry), { pa, before: old, after: value }));
-    if (!isWatched(state.watch, pa)) state.watch.memory.write64(pa, value);
-    else {
-      stored(state.watch, pa, value, changed(originOf(state, entry), { pa, before: old, after: value }));
-      settleTags(state);
-    }
+      if (shadow.space === undefined && shadow.walkedPages.size > 0) noteStore(shadow, pa, change);
+    const watched = isWatched(state.watch, pa);
+    if (watched) stored(state.watch, pa, value, change());
+    else state.watch.memory.write64(pa, value);
+    const inGuest = state.guests.size > 0 && storedInGuests(state, change());
+    if (watched || inGuest) settleTags(state);
   },
   'memory.loaded': (state, entry) => {
     noteLoad(state, entry);
     loaded(state.watch, entry.pa, entry.bytes, () => originOf(state, entry));
+    if (state.guests.size > 0) loadedInGuests(state, entry, () => originOf(state, entry));
     settleTags(state);
   },
 
@@ -187,7 +206,7 @@ const handlers: ProjectionHandlers<State> = {
   'command.consumed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands }) => consumed(commands, entry.fetched, entry.seq)),
   'command.performed': (state, entry) => {
-    state.watch.hardwareTick = entry.tick;
+    state.watch.clock.hardwareTick = entry.tick;
     withShadow(state, entry.smmu, (shadow) => {
       const command = performed(shadow.commands, shadow.ledger, entry.fetched, entry.seq);
       if (command?.atc !== undefined) judgeAsked(state, shadow, command, entry.seq);
@@ -246,12 +265,12 @@ const handlers: ProjectionHandlers<State> = {
       if (structure === 'descriptor') fills.aborted = pa;
     }),
   'config.filled': (state, entry) => {
-    state.watch.hardwareTick = entry.tick;
+    state.watch.clock.hardwareTick = entry.tick;
     withShadow(state, entry.smmu, ({ fills }) => configFilled(fills, entry));
   },
   'tlb.filled': (state, entry) => {
-    state.watch.hardwareTick = entry.tick;
-    withShadow(state, entry.smmu, ({ fills }) => tlbFilled(fills, entry));
+    state.watch.clock.hardwareTick = entry.tick;
+    withShadow(state, entry.smmu, ({ fills, ledger }) => tlbFilled(fills, entry, ledger.config.size > 0));
   },
   'cache.invalidated': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
@@ -260,7 +279,18 @@ const handlers: ProjectionHandlers<State> = {
 
   'domain.made': domainMade,
   'domain.freed': domainFreed,
-  'vm.backed': ({ spaces }, { vm, windows }) => void spaces.set(vm, windows),
+  'vm.made': vmMade,
+  'vm.backed': (state, entry) => {
+    state.spaces.set(entry.vm, entry.windows);
+    vmBacked(state, entry);
+  },
+  'vm.ended': vmEnded,
+  'smmu.made': (state, entry) => smmuMade(state, state.told, entry),
+  'device.plugged': ({ devices }, { vm, endpoint, device: { smmu, streamId } }) =>
+    void devices.set(endpoint, { vm, smmu, streamId }),
+  'device.unplugged': ({ devices }, { endpoint }) => void devices.delete(endpoint),
+  'task.begun': taskBegun,
+  'task.ended': taskEnded,
   'endpoint.made': ({ endpoints }, { endpoint, config }) =>
     void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
   'iova.freed': iovaFreed,
@@ -279,7 +309,9 @@ const handlers: ProjectionHandlers<State> = {
 /** Doublewords of a load that something cached may rest on. */
 function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
   const { pa, bytes } = entry;
-  const watching = [...state.shadows.values()].filter(({ walkedPages }) => walkedPages.size > 0);
+  const watching = [...state.shadows.values()].filter(
+    ({ space, walkedPages }) => space === undefined && walkedPages.size > 0,
+  );
   if (watching.length === 0) return;
   const { memory } = state.watch;
   for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {

@@ -6,6 +6,7 @@
  */
 import type { EntryOf } from '../core/event.ts';
 import { inSpace, NOWHERE } from '../core/memory/space.ts';
+import { positions } from './explain.ts';
 import { explainRelease, explainReuse } from './explain-release.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
@@ -16,6 +17,7 @@ import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
 import { type Region, regionsIn } from './obligations/watch.ts';
+import { blameVmm, swallowedBy } from './swallowed.ts';
 
 export interface Piece {
   readonly pa: number;
@@ -81,26 +83,37 @@ export function backingHeld(state: State, { backing, users, seq }: EntryOf<'back
 
 /** One release is told once for each SMMU, however many pieces it has. */
 function release(state: State, pieces: readonly Piece[], seq: number, owner: string): void {
-  const { releases, findings, shadows, teller } = state;
+  const { releases, shadows } = state;
   releases.seen = true;
-  for (const shadow of shadows.values()) {
-    const all = pieces.flatMap((piece) => {
-      const ways = waysTo(state, shadow, piece.pa, piece.bytes);
-      return ways === undefined ? [] : [{ piece, ways }];
-    });
-    const [first] = all;
-    if (first === undefined) continue;
-    const ways = joined(all.map((each) => each.ways));
-    for (const obligation of ways.obligations) obligation.reported = true;
-    for (const held of ways.held) held.reported = true;
-    const [owed] = ways.obligations;
-    if (owed !== undefined && ways.leaves.length + ways.structures.length === 0)
-      releases.waiting.set(owed, { at: findings.length, change: owed.changes[0] });
-    findings.push(explainRelease(teller, { shadow, entry: { ...first.piece, seq, owner }, ways }));
-    for (const { table } of ways.leaves) toldOf(table);
-    for (const structure of ways.structures) structure.told?.();
-    for (const { piece } of all) noteDirty(releases, { ...piece, seq, owner });
-  }
+  for (const shadow of shadows.values())
+    if (shadow.space === undefined) releaseFrom(state, shadow, pieces, seq, owner);
+}
+
+/** What the SMMU may still reach of it. Returns whether that is told. */
+function releaseFrom(
+  { releases, findings, teller }: State,
+  shadow: Shadow,
+  pieces: readonly Piece[],
+  seq: number,
+  owner: string,
+): boolean {
+  const all = pieces.flatMap((piece) => {
+    const ways = waysTo(shadow, piece.pa, piece.bytes);
+    return ways === undefined ? [] : [{ piece, ways }];
+  });
+  const [first] = all;
+  if (first === undefined) return false;
+  const ways = joined(all.map((each) => each.ways));
+  for (const obligation of ways.obligations) obligation.reported = true;
+  for (const held of ways.held) held.reported = true;
+  const [owed] = ways.obligations;
+  if (owed !== undefined && ways.leaves.length + ways.structures.length === 0)
+    releases.waiting.set(owed, { at: findings.length, change: owed.changes[0] });
+  findings.push(explainRelease(teller, { shadow, entry: { ...first.piece, seq, owner }, ways }));
+  for (const { table } of ways.leaves) toldOf(table);
+  for (const structure of ways.structures) structure.told?.();
+  for (const { piece } of all) noteDirty(releases, { ...piece, seq, owner });
+  return true;
 }
 
 function joined(all: readonly Ways[]): Ways {
@@ -127,7 +140,12 @@ export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<
   const pa = inSpace({ spaces: { [vm]: windows } } as Parameters<typeof inSpace>[0], vm, gpa);
   if (pa === NOWHERE) return;
   state.releases.seen = true;
+  const owner = `${vm} (${what})`;
+  // What the guest's own SMMU may still reach is the guest's fault, whatever hardware has.
+  const own = [...state.shadows.values()].filter(({ space }) => space === vm);
+  if (own.filter((shadow) => releaseFrom(state, shadow, [{ pa: gpa, bytes }], seq, owner)).length > 0) return;
   for (const shadow of state.shadows.values()) {
+    if (shadow.space !== undefined) continue;
     const held = leadingTo(shadow.atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
     const obligations = [
       ...leadingTo(shadow.fills.guest, pa, bytes).filter(({ entry }) => entry.stage === 12),
@@ -141,8 +159,11 @@ export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<
     if (obligations.length + held.length === 0) continue;
     for (const each of held) each.reported = true;
     const ways: Ways = { obligations, held, leaves: [], structures: [] };
-    const entry = { pa, bytes, seq, owner: `${vm} (${what})` };
-    state.findings.push(explainRelease(state.teller, { shadow, entry, ways }));
+    const entry = { pa, bytes, seq, owner };
+    const told = explainRelease(state.teller, { shadow, entry, ways });
+    const [owed] = obligations;
+    const swallowed = owed && own.map(({ name }) => swallowedBy(state, owed, { smmu: name })).find(Boolean);
+    state.findings.push(swallowed ? blameVmm(told, positions(state.teller), swallowed) : told);
     noteDirty(state.releases, entry);
   }
 }
@@ -178,13 +199,13 @@ export function cameTooLate({ releases, findings }: State, discharged: readonly 
   }
 }
 
-function waysTo(state: State, shadow: Shadow, pa: number, bytes: number): Ways | undefined {
-  const { ledger, tables, atcs } = shadow;
+function waysTo(shadow: Shadow, pa: number, bytes: number): Ways | undefined {
+  const { ledger, tables, atcs, watch } = shadow;
   const owed = [...leadingTo(ledger.pages, pa, bytes), ...leadingTo(ledger.tables, pa, bytes)];
   const obligations = owed.filter((each) => !each.reported && each.kind !== 'relaxed' && !isDeferred(each));
   const held = leadingTo(atcs.outputs, pa, bytes).filter(({ reported }) => !reported);
   const leaves = leadingTo(tables.live, pa, bytes).filter(({ table }) => heldBy(table) !== undefined);
-  const own = regionsIn(state.watch, pa, bytes).filter(
+  const own = regionsIn(watch, pa, bytes).filter(
     (region) => region.smmu === shadow.name && region.held() !== undefined,
   );
   if (obligations.length + held.length + leaves.length + own.length === 0) return undefined;

@@ -1,7 +1,7 @@
 /**
  * I9: what an endpoint holds in its ATC is invalidated with CMD_ATC_INV, after the TLBs are clean and
  * while the endpoint answers (IHI 0070 3.9.1, 3.9.2, 4.5.1). `used-stale`: a Translated access whose
- * entry a fresh walk contradicts. `protocol`: a CMD_ATC_INV to a function that was reset.
+ * entry a fresh walk contradicts. A CMD_ATC_INV to a function that was reset: `unanswered-atc.ts`.
  */
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
@@ -14,8 +14,9 @@ import {
   tellChange,
 } from './explain.ts';
 import type { Finding, Step } from './finding.ts';
-import { atcMismatch, isWholeAtc } from './obligations/atc-scope.ts';
-import { type AtcHeld, atcFilled, atcRemoved, coveredBy, endpointOf } from './obligations/atcs.ts';
+import { isSameAnswer, showAnswer } from './obligations/answers.ts';
+import { atcMismatch } from './obligations/atc-scope.ts';
+import { type AtcHeld, atcFilled, atcRemoved, coveredBy } from './obligations/atcs.ts';
 import { answered } from './obligations/commands.ts';
 import { configObligations, tlbObligations } from './obligations/ledger.ts';
 import { showCommand } from './obligations/nearest.ts';
@@ -24,7 +25,6 @@ import { type Change, changeAfter, type Invalidation, type Obligation } from './
 import { encoded, type Needed, remedy, showNeeded } from './obligations/remedy.ts';
 import { freshAnswer, type Shadow, walked } from './obligations/shadow.ts';
 import { hex, showOwes, showSize, showStructure, showTlbEntry, stateOf } from './obligations/tell.ts';
-import { isSameAnswer, showAnswer } from './obligations/use.ts';
 
 /** The endpoint keeps what it was answered: later changes of what that rests on are looked for. */
 export function keepAnswer(shadow: Shadow, entry: EntryOf<'atc.filled'>): void {
@@ -72,7 +72,16 @@ function isBelowDirty(shadow: Shadow, held: AtcHeld): boolean {
   });
 }
 
-interface Cause {
+/** An access that an ATC entry served, and what made that wrong. */
+export interface StaleAtc {
+  readonly finding: Finding;
+  readonly held: AtcHeld;
+  readonly cause: Cause;
+  /** The endpoint was asked to drop the entry, and answered. */
+  readonly kept: boolean;
+}
+
+export interface Cause {
   readonly change: Change;
   readonly obligation: Obligation | undefined;
   /** The TLB invalidation of it that is complete, if there is one. */
@@ -86,7 +95,7 @@ export function judgeTranslated(
   access: AccessEntry,
   request: Request,
   line: number | undefined,
-): Finding | undefined {
+): StaleAtc | undefined {
   const held = access.atc === undefined ? undefined : shadow.atcs.held.get(access.atc);
   // What the entry refuses is asked again: a permission may be granted without an invalidation (8.4).
   if (held === undefined || access.type === 'access.terminated') return undefined;
@@ -97,7 +106,8 @@ export function judgeTranslated(
   const { invalidated } = held;
   const survived = invalidated !== undefined && invalidated.synced !== 0 ? invalidated : undefined;
   if (survived === undefined && (invalidated !== undefined || isUnderWay(shadow, held))) return undefined; // N1
-  return explain(shadow, teller, { held, access, cause, survived, now: showAnswer(fresh), line });
+  const finding = explain(shadow, teller, { held, access, cause, survived, now: showAnswer(fresh), line });
+  return { finding, held, cause, kept: survived !== undefined };
 }
 
 /** A CMD_ATC_INV for the entry is queued. */
@@ -304,40 +314,5 @@ function owed(shadow: Shadow, at: Positions, { held, cause }: Used): Finding['ob
     since: at(change.seq),
     state:
       obligation === undefined || cause.cleaned !== undefined ? 'owed' : stateOf(shadow.commands, obligation),
-  };
-}
-
-/** A CMD_ATC_INV that a function in reset cannot do; taking leave of a function (all of it) is no harm (3.9.2). */
-export function judgeUnanswered(
-  shadow: Shadow,
-  teller: Teller,
-  command: Invalidation | undefined,
-  name: string,
-  seq: number,
-): Finding | undefined {
-  if (command?.atc === undefined || command.answered !== 0) return undefined;
-  if (!endpointOf(shadow.atcs, name).inReset) return undefined;
-  if (command.error === '' && isWholeAtc(command.atc)) return undefined;
-  const at = positions(teller);
-  const what = showCommand(command);
-  return {
-    rule: 'I9',
-    verdict: 'protocol',
-    position: at(seq),
-    title: `atc-invalidated-in-reset: ${what} to ${name}`,
-    actor: command.actor,
-    consequence: 'availability',
-    blame: { position: at(command.fetched), actor: command.actor, what },
-    after: [],
-    missing: {
-      needed: 'before the reset: ATS off at the function, CMD_ATC_INV of all, CMD_SYNC, STE.EATS=0',
-      commands: [],
-      nearest: { position: null, why: `${name} is in reset or has ATS off: it cannot do what it is asked` },
-    },
-    obligations: [],
-    dirtyEvents: 0,
-    notes: ['what the function holds after its reset is not known to the SMMU'],
-    next: [`backwalk show ${at(seq)} ${name}`],
-    reproduce: `backwalk check ${at(1)}..${at(seq)} --explain`,
   };
 }

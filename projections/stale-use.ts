@@ -7,14 +7,18 @@
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
 import { type AccessEntry, explainUse, positions } from './explain.ts';
+import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
 import { isDeferred } from './obligations/obligation.ts';
 import { judgeUse } from './obligations/use.ts';
+import { putOff } from './put-off.ts';
 import { releaseOf } from './release.ts';
 import { judgeTranslated } from './stale-atc.ts';
+import { blamed, blamedAtc, isQueuedByGuest } from './swallowed.ts';
+import { judgeVirtual } from './virtual-use.ts';
 
 /** Findings that carry a map; making one costs as much as a hundred entries. */
 const MAPS_MAX = 64;
@@ -24,7 +28,7 @@ export function checkAccess(
   state: State,
   entry: EntryOf<'access.completed'> | EntryOf<'access.terminated'>,
 ): void {
-  state.watch.hardwareTick = entry.tick;
+  state.watch.clock.hardwareTick = entry.tick;
   const asked = state.stimulus;
   const shadow = state.shadows.get(entry.smmu);
   if (shadow === undefined) return;
@@ -38,13 +42,17 @@ export function checkAccess(
   if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
     const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
     const owner = entry.type === 'access.completed' ? (ownersOf(state, entry.pa) ?? []) : [];
-    if (found !== undefined) state.findings.push({ ...found, notes: [...found.notes, ...owner] });
+    if (found === undefined) return;
+    const finding = found.kept ? found.finding : blamedAtc(state, shadow, found);
+    state.findings.push({ ...finding, notes: [...finding.notes, ...owner] });
     return;
   }
   const own = judgeUse(shadow, entry, request);
-  const stale = own ?? judgeNestedUse(shadow, entry, request);
+  const nested = own ?? judgeNestedUse(shadow, entry, request);
   accessEnded(shadow.fills);
+  const stale = nested ?? judgeVirtual(state, shadow, entry, request);
   if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
+  if (isQueuedByGuest(state, shadow, stale.guilty[0], entry.streamId)) return;
   const { stimulus, findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
@@ -52,7 +60,11 @@ export function checkAccess(
   const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
   const meanwhile = owner === undefined ? {} : { meanwhile: owner };
-  findings.push(explainUse(teller, { ...stale, shadow, access: entry, line, map, ...meanwhile }));
+  const told = explainUse(teller, { shadow, ...stale, access: entry, line, map, ...meanwhile });
+  const [obligation] = stale.guilty;
+  const tell = (): Finding =>
+    stale.survived === undefined ? blamed(state, told, shadow, obligation, entry.streamId) : told;
+  if (!putOff(state, shadow, obligation, tell)) findings.push(tell());
 }
 
 /** Who gave the memory back and who got it; undefined where the log says nothing of owners. */

@@ -17,7 +17,8 @@ export function summaryOf({ title, rule, verdict, blame, missing, obligations }:
 
 /** How the command that was right in all else was lost; that another was near says nothing about the bug. */
 const WAYS: readonly (readonly [why: RegExp, way: string])[] = [
-  [/^counted as handled by/, 'unissued'],
+  [/^counted as handled by/, 'unsent'],
+  [/^done for \S+ alone/, 'unsent'],
   [/^refused with/, 'refused'],
   [/^queued, not performed/, 'queued'],
   [/^no CMD_SYNC has completed/, 'unsynced'],

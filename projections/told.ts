@@ -105,6 +105,8 @@ function smallestPart(finding: Finding): Pick<Finding, 'smallest'> {
   if (/^no CMD_SYNC/.test(nearest.why)) return { smallest: `add CMD_SYNC after ${nearest.position}` };
   if (/^counted as handled/.test(nearest.why))
     return { smallest: `issue the command of ${nearest.position}, which was told to be handled` };
+  if (/^done for/.test(nearest.why))
+    return { smallest: `hand the command of ${nearest.position} on to hardware: ${names}` };
   const { differs } = differing(missing);
   if (differs === undefined || differs.some(({ field }) => field === 'command')) return { smallest: add };
   const changes = differs.map(({ field, found, needed }) => `${field} ${found} -> ${needed}`).join(', ');

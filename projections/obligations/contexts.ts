@@ -5,7 +5,7 @@ import type { Regime } from '../../core/smmu/events.ts';
 import { owe } from './ledger.ts';
 import type { Change, Obligation } from './obligation.ts';
 import { acquireRoots, oweContext, type Roots, releaseRoot } from './roots.ts';
-import { cdDifference, type SteView } from './structures.ts';
+import { cdDifference, hasOtherMair, type SteView } from './structures.ts';
 import type { Root } from './tables.ts';
 import { addRegion, nonZeroUnits, type Region, removeRegion, type Watch, wholeRegion } from './watch.ts';
 
@@ -84,7 +84,7 @@ function addTable(contexts: Contexts, view: SteView, change: Change): CdTable {
       start: view.contexts,
       end: view.contexts + count * (twoLevel ? 8 : 64),
       unitBytes: twoLevel ? 8 : 64,
-      since: watch.tick,
+      since: watch.clock.tick,
       changed: (index, before, after, by) =>
         twoLevel
           ? l1cdChanged(contexts, table, index, before, after, by)
@@ -136,7 +136,7 @@ function cdChanged(
     const old = user.roots.get(ssid) ?? [];
     const upper = change.initial === true ? undefined : oweCd(contexts, user.streamId, ssid, pa, change);
     if (upper !== undefined && difference === 'tlb')
-      for (const root of old) oweContext(roots.ledger, root, pa, change, upper);
+      for (const root of old) oweContext(roots.ledger, root, pa, change, upper, hasOtherMair(before, after));
     if (difference === 'config') continue;
     user.roots.set(ssid, acquireRoots(roots, after, user, change));
     for (const root of old) releaseRoot(roots, root, change, upper);
@@ -206,7 +206,7 @@ function addLeaf(contexts: Contexts, table: CdTable, index: number, words: Words
     start,
     end: start + span * 64,
     unitBytes: 64,
-    since: contexts.watch.tick,
+    since: contexts.watch.clock.tick,
     changed: (at, before, after, by) =>
       cdChanged(contexts, table, index * span + at, start + at * 64, before, after, by),
     gone: false,

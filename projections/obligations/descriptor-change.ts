@@ -121,6 +121,7 @@ function leaf2Difference(before: Descriptor, after: Descriptor): 'none' | 'relax
 // Low words: MemAttr and AttrIndx are the memory type; nT of a block.
 const ATTR_INDEX = 7 << 2;
 const MEM_ATTR = 15 << 2;
+const SH = 3 << 8;
 const NT = 1 << 16;
 const CONTIGUOUS = 1 << 20;
 
@@ -149,6 +150,14 @@ export function needsBreak(
   if (((before.hi ^ after.hi) & CONTIGUOUS) !== 0 && bbml === 0)
     return 'the Contiguous bit changes, and IDR3.BBML=0';
   return undefined;
+}
+
+/** Whether an entry of the old leaf would go on with another memory type or shareability than the new one says. */
+export function changesAttributes(before: Descriptor, after: Descriptor, { stage, wide }: Reading): boolean {
+  if (before.kind !== 'leaf' || after.kind !== 'leaf') return false;
+  // With 52-bit outputs these bits are of the address (Arm ARM D8.3).
+  const shareability = wide ? 0 : SH;
+  return ((before.lo ^ after.lo) & ((stage === 1 ? ATTR_INDEX : MEM_ATTR) | shareability)) !== 0;
 }
 
 /** Whether two table descriptors are the same to a walk. Those of stage 2 hold no attributes. */

@@ -30,6 +30,8 @@ export interface TlbFill {
   readonly output: Output;
   /** seq of the oldest read it rests on. */
   readonly oldest: number;
+  /** It was made while an STE, CD or level 1 descriptor was dirty: its context may be of before the change. */
+  readonly doubtful: boolean;
   /** The last configuration change and stream for which its context was found right. */
   verified: number;
   verifiedStream: number;
@@ -96,8 +98,18 @@ export function descriptorFetched(fills: Fills, entry: EntryOf<'descriptor.fetch
   };
 }
 
-/** The TLB or walk cache took an entry; what stood in its place goes. */
-export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
+/** Hardware stored to the descriptor that it has just read: the entry to come is made of the new value (3.13). */
+export function descriptorUpdated(fills: Fills, { pa, value }: EntryOf<'memory.written'>): void {
+  const words = { lo: Number(value & 0xffff_ffffn), hi: Number(value >> 32n) };
+  if (fills.walk?.pa === pa) fills.walk = { ...fills.walk, ...words };
+  if (fills.walk2?.pa === pa) fills.walk2 = { ...fills.walk2, ...words };
+}
+
+/**
+ * The TLB or walk cache took an entry; what stood in its place goes.
+ * @param doubtful an STE or CD that is wrong may have led to it.
+ */
+export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: boolean): void {
   const path = pathOf(fills, entry);
   let oldest = path.at;
   for (let node = path.up; node !== undefined; node = node.up) oldest = Math.min(oldest, node.at);
@@ -115,7 +127,7 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>): void {
   const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
   for (const head of others) noteThrough(fills, head, entry.seq);
   const output = { pa: entry.pa, sizeLog2: entry.leaf ? entry.sizeLog2 : entry.granuleLog2 };
-  const fill: TlbFill = { entry, path, others, output, oldest, verified: 0, verifiedStream: -1 };
+  const fill: TlbFill = { entry, path, others, output, oldest, doubtful, verified: 0, verifiedStream: -1 };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;

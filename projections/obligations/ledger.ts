@@ -53,6 +53,7 @@ export interface Owed {
   readonly upper?: Obligation | undefined;
   /** Of a stage 2 descriptor, where the entry holds stage 1 too. */
   readonly stage2?: Obligation['stage2'];
+  readonly attributes?: boolean;
 }
 
 const PAST_MAX = 65_536;
@@ -79,9 +80,10 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
   if (same !== undefined) {
     addChange(same, change);
     same.upper = owed.upper ?? same.upper;
+    if (owed.attributes === true) same.attributes = true;
     return same;
   }
-  const { kind, structure, where, targets, stage2, output, upper } = owed;
+  const { kind, structure, where, targets, stage2, output, upper, attributes } = owed;
   const obligation: Obligation = {
     kind,
     structure,
@@ -90,6 +92,7 @@ export function owe(ledger: Ledger, owed: Owed, change: Change): Obligation {
     ...(stage2 === undefined ? {} : { stage2 }),
     output,
     upper,
+    ...(attributes === undefined ? {} : { attributes }),
     changes: [change],
     covered: undefined,
     remade: 0,

@@ -8,6 +8,7 @@ import type { Words } from '../../core/layout/field.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { Request } from '../../core/smmu/translate.ts';
 import type { AccessEntry } from '../explain.ts';
+import { isSameAnswer, showAnswer } from './answers.ts';
 import { completedAfter } from './commands.ts';
 import { type ConfigFill, type PathNode, structureStands, type TlbFill } from './fills.ts';
 import { tlbObligations } from './ledger.ts';
@@ -24,7 +25,7 @@ import {
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import { structureWords } from './structures.ts';
-import { isSameAnswer, type Stale, showAnswer } from './use.ts';
+import type { Stale } from './use.ts';
 
 /** A word that something cached rests on, and that software has changed since. */
 export interface Culprit {
@@ -47,7 +48,9 @@ export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Req
   if (isSameAnswer(shadow, access, fresh)) return undefined;
   const cd = fills.config.get(access.cd);
   const used = [access.tlb, access.tlb2 ?? 0].flatMap((seq) => fills.tlb.get(seq) ?? []);
-  const own = [...used.flatMap((fill) => culpritsOf(shadow, fill)), ...cdCulprits(shadow, cd)];
+  const words = [...used.flatMap((fill) => culpritsOf(shadow, fill)), ...cdCulprits(shadow, cd)];
+  const own =
+    words.length > 0 ? words : used.flatMap((fill) => contextCulprits(shadow, fill, cd, access.streamId));
   // An access that ended without an entry names none: what any entry of the VMID rests on.
   const culprits = own.length > 0 ? own : ofVmid(shadow, STE.fields.S2VMID.read(stream));
   const open = culprits
@@ -125,7 +128,7 @@ function changed(
     if (memory.read32(node.pa) === node.lo && memory.read32(node.pa + 4) === node.hi) continue;
     const change = changeOf(shadow, node, through ?? fill.entry);
     // What hardware stores (access flag, dirty state) makes nothing stale.
-    if (change === undefined || change.actor === shadow.name) continue;
+    if (change === undefined || change.byHardware === true) continue;
     const structure = node === head && fill.entry.leaf ? 'leaf' : 'table';
     const target: Target = {
       ...fill.entry,
@@ -170,7 +173,7 @@ export function cdCulprits(shadow: Shadow, cd: ConfigFill | undefined): readonly
   const found: Culprit[] = [];
   const target: Target = { cache: 'cd', streamId: cd.streamId, substreamId: cd.substreamId, span: 1 };
   const blame = (change: Change | undefined, readAt: number): void => {
-    if (change === undefined || change.seq <= readAt || change.actor === shadow.name) return;
+    if (change === undefined || change.seq <= readAt || change.byHardware === true) return;
     const obligation = obligationOf('CD', cd.pa, target, change, 0, undefined);
     found.push({ change, readAt, obligation, stale: 'cd', fill: cd });
   };
@@ -180,6 +183,37 @@ export function cdCulprits(shadow: Shadow, cd: ConfigFill | undefined): readonly
     if (watch.memory.read32(node.pa) !== node.lo || watch.memory.read32(node.pa + 4) !== node.hi)
       blame(stores.get(node.pa), node.at);
   }
+  return found;
+}
+
+/**
+ * All that the entry was made of still stands, and the CD or the STE leads elsewhere by now: the tags stand for other
+ * tables than those that filled it (5.2.1, 5.4.1).
+ */
+function contextCulprits(
+  { stores, streams, ledger }: Shadow,
+  fill: TlbFill,
+  cd: ConfigFill | undefined,
+  streamId: number,
+): readonly Culprit[] {
+  const { entry } = fill;
+  if (entry.stage === 2) return [];
+  const target: Target = { ...entry, cache: entry.leaf ? 'tlb' : 'walk' };
+  const found: Culprit[] = [];
+  const blame = (structure: 'CD' | 'STE', where: number, change: Change | undefined): void => {
+    if (change === undefined || change.seq <= entry.seq) return;
+    const obligation: Obligation = {
+      ...obligationOf('table', where, target, change, entry.vmid, undefined),
+      kind: 'tags',
+      structure,
+    };
+    found.push({ change, readAt: entry.seq, obligation, stale: 'tlb', fill });
+  };
+  if (cd !== undefined) for (let at = 0; at < 64; at += 8) blame('CD', cd.pa, stores.get(cd.pa + at));
+  const ste = steAddress(streams, streamId);
+  if (ste === undefined) return found;
+  const owed = (ledger.config.get(streamId) ?? []).find(({ where }) => where === ste) ?? ledger.past.get(ste);
+  if (owed !== undefined) blame('STE', ste, changeAfter(owed, entry.seq));
   return found;
 }
 

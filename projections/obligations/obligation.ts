@@ -19,6 +19,12 @@ import type { AtcInvalidation } from './atc-scope.ts';
 export type TlbTarget = TlbTags & { readonly cache: 'tlb' | 'walk' };
 export type Target = TlbTarget | ConfigTags;
 
+/** Work of an actor that takes more than one turn: its stores come before its commands. */
+export interface Task {
+  readonly seq: number;
+  open: boolean;
+}
+
 /** One store that changed a structure. */
 export interface Change {
   readonly seq: number;
@@ -35,6 +41,10 @@ export interface Change {
   readonly pc?: bigint;
   /** Content that a source shows only when its page is linked: nothing can have been cached before. */
   readonly initial?: boolean;
+  /** An SMMU updated a descriptor (3.13): no cache has to be told. */
+  readonly byHardware?: boolean;
+  /** The work that it is part of. */
+  readonly task?: Task;
   /** It is the unmap of a lazy domain: what it leaves behind is declared, as long as the window is open. */
   readonly window?: { readonly open: boolean };
 }
@@ -70,6 +80,8 @@ export interface Obligation {
    * as that may be cached, what is below may be read through it again (4.3.6).
    */
   upper: Obligation | undefined;
+  /** Memory type, cacheability or shareability changed: an entry of before goes on with the old ones. */
+  attributes?: boolean;
   /** The command that was performed after the last change and waits for its CMD_SYNC. */
   covered: Invalidation | undefined;
   /** seq of a new valid descriptor in the same place; 0 when there is none. */

@@ -145,8 +145,10 @@ export function oweContext(
   where: number,
   change: Change,
   upper: Obligation,
+  attributes: boolean,
 ): void {
-  owe(ledger, { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper }, change);
+  const owed = { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper } as const;
+  owe(ledger, attributes ? { ...owed, attributes } : owed, change);
 }
 
 /** The far ends of all that a context may have cached: one command that covers them covers the rest. */

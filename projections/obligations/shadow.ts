@@ -28,6 +28,8 @@ import type { Watch } from './watch.ts';
 
 export interface Shadow {
   readonly name: string;
+  /** The VM whose memory it reads, where a VMM emulates it. */
+  readonly space: string | undefined;
   readonly features: Features;
   readonly watch: Watch;
   readonly ledger: Ledger;
@@ -72,6 +74,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     byKey: new Map(),
     roots: new Map(),
     live: newOutputs(),
+    globals: new Map(),
     changed: (table, index, before, after, change) =>
       tableChanged(tables, table, index, before, after, change),
     remade: (obligation, why, change) => told.remade(shadow, { obligation, why, change }),
@@ -89,9 +92,12 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
     fresh: [],
   };
   const contexts: Contexts = { watch, roots, byKey: new Map(), lastChange: 0 };
-  const none = { ...config, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
+  // Its watch shows memory as it sees it.
+  const { space, ...seen } = config;
+  const none = { ...seen, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
   const shadow: Shadow = {
     name: config.name,
+    space,
     features,
     watch,
     ledger,
@@ -160,11 +166,30 @@ function link({ bare, streams, features }: Shadow, change: Change): void {
   linkStreams(streams, shape, change);
 }
 
+/** An answer, and the descriptor that hardware would mark dirty on the way to it (3.13). */
+export type Fresh = Translation & { readonly marks?: number };
+
 /** What the access would get if nothing were cached: the walk oracle of the catalogue. */
-export function freshAnswer({ bare, watch }: Shadow, request: Request): Translation {
+export function freshAnswer({ bare, watch }: Shadow, request: Request): Fresh {
   const state = { memory: watch.memory } as unknown as State;
-  const context: Context = { state, emit: () => 0 };
-  return translate(context, bare, request);
+  let marks: number | undefined;
+  const emit: Context['emit'] = (_, event) => {
+    if (event.type === 'memory.written' && isMarked(event.old, event.value)) marks = event.pa;
+    return 0;
+  };
+  const answer = translate({ state, emit }, bare, request);
+  return marks === undefined ? answer : { ...answer, marks };
+}
+
+/** AF, as it stands in a little-endian and in a big-endian descriptor. */
+const ACCESS_FLAGS = (1n << 10n) | (1n << 50n);
+
+/**
+ * More than AF changes. An access flag that a cached entry does not set again is what software puts up with that
+ * clears it to see what is used (linux: ptep_clear_flush_young); a write that is not marked is lost to it.
+ */
+function isMarked(old: bigint, value: bigint): boolean {
+  return ((old ^ value) & ~ACCESS_FLAGS) !== 0n;
 }
 
 const PAGE = 4096;

@@ -64,7 +64,7 @@ export function linkStreams(streams: Streams, shape: StreamTableShape, change: C
     start: base,
     end: base + count * (twoLevel ? 8 : 64),
     unitBytes: twoLevel ? 8 : 64,
-    since: watch.tick,
+    since: watch.clock.tick,
     changed: (index, before, after, by) =>
       twoLevel
         ? l1stdChanged(streams, index, before, after, by)
@@ -214,7 +214,7 @@ function addLeaf(streams: Streams, index: number, words: Words, change: Change):
     held: () => 'an L1STD still leads there',
     ...span,
     unitBytes: 64,
-    since: watch.tick,
+    since: watch.clock.tick,
     changed: (at, before, after, by) =>
       steChanged(streams, first + at, span.start + at * 64, before, after, by),
     gone: false,

@@ -2,6 +2,7 @@
 import type { Words } from '../../core/layout/field.ts';
 import { spanLog2 } from '../../core/smmu/granule.ts';
 import {
+  changesAttributes,
   type Descriptor,
   isCacheable,
   isGlobal,
@@ -49,15 +50,16 @@ export function tableChanged(
 ): void {
   const old = readDescriptor(before, table.level, table.reading);
   const now = readDescriptor(after, table.level, table.reading);
-  const kind = change.initial === true ? undefined : owedKind(table, old, now);
-  const place = { table, index, descriptor: old };
+  const owes = change.initial !== true && change.byHardware !== true;
+  const kind = owes ? owedKind(table, old, now) : undefined;
+  const place = { table, index, descriptor: old, attributes: changesAttributes(old, now, table.reading) };
   if (kind !== undefined) {
     for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
     const why = needsBreak(old, now, table.reading, tables.bbml);
     if (why !== undefined) noteUnbroken(tables, place, why, change);
   } else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, place, now, change);
 
-  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now);
+  if (old.kind === 'leaf' || now.kind === 'leaf') putLeaf(tables, table, index, now, change);
   if (now.kind === 'leaf') {
     const bytes = 2 ** spanLog2(table.reading.granule, table.level);
     tables.mapped(now.output, bytes, { as: 'page for DMA', where: table.pa + index * 8, change });
@@ -84,6 +86,8 @@ interface Place {
   readonly table: Table;
   readonly index: number;
   readonly descriptor: Descriptor;
+  /** Another memory type or shareability stands there now. */
+  readonly attributes?: boolean;
 }
 
 function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach, change: Change): void {
@@ -103,7 +107,7 @@ function oweAt(tables: Tables, place: Place, kind: ObligationKind, reach: Reach,
 
 function oweDescriptor(
   tables: Tables,
-  { table, index, descriptor }: Place,
+  { table, index, descriptor, attributes = false }: Place,
   kind: ObligationKind,
   { root }: Reach,
   va: bigint,
@@ -134,7 +138,8 @@ function oweDescriptor(
   const bytesLog2 = leaf ? sizeLog2 : granule.pageLog2;
   const output: Output = { pa: descriptor.output, sizeLog2: bytesLog2 };
   const where = table.pa + index * 8;
-  const owed = owe(ledger, { kind, structure, where, targets: [target], output, upper }, change);
+  const told = { kind, structure, where, targets: [target], output, upper } as const;
+  const owed = owe(ledger, attributes ? { ...told, attributes } : told, change);
   if (root.nested.size > 0) tables.combined(owed, target, change);
   return owed;
 }

@@ -79,6 +79,8 @@ export interface Tables {
   readonly ledger: Ledger;
   readonly byKey: Map<string, Table>;
   readonly roots: Map<string, Root>;
+  /** What made a leaf valid for every ASID (nG=0), by its address. */
+  readonly globals: Map<number, Change>;
   /** Valid leaves by the memory they lead to. */
   readonly live: OutputIndex<LiveLeaf>;
   /** Told of every change of a descriptor in a reachable table. */
@@ -154,7 +156,7 @@ function newTable(
       start: shape.pa,
       end: shape.pa + shape.entries * 8,
       unitBytes: 8,
-      since: tables.watch.tick,
+      since: tables.watch.clock.tick,
       changed: (index, before, after, change) => tables.changed(table, index, before, after, change),
       gone: false,
     },
@@ -169,7 +171,7 @@ function linkChildren(tables: Tables, table: Table, change: Change): void {
     const descriptor = readDescriptor(words, table.level, table.reading);
     if (descriptor.kind === 'table') linkChild(tables, table, index, descriptor, change);
     else if (descriptor.kind === 'leaf') {
-      putLeaf(tables, table, index, descriptor);
+      putLeaf(tables, table, index, descriptor, change);
       globals ||= isGlobal(descriptor, table.reading);
     }
   }
@@ -177,9 +179,18 @@ function linkChildren(tables: Tables, table: Table, change: Change): void {
 }
 
 /** Entry `index` is this leaf now; or none, when it is not one. */
-export function putLeaf(tables: Tables, table: Table, index: number, descriptor: Descriptor): void {
+export function putLeaf(
+  tables: Tables,
+  table: Table,
+  index: number,
+  descriptor: Descriptor,
+  change: Change,
+): void {
   const before = table.leaves.get(index);
   const isLeaf = descriptor.kind === 'leaf';
+  const where = table.pa + index * 8;
+  if (!isLeaf || !isGlobal(descriptor, table.reading)) tables.globals.delete(where);
+  else if (!tables.globals.has(where)) tables.globals.set(where, change);
   if (before !== undefined) {
     if (isLeaf && before.output.pa === descriptor.output) return;
     removeOutput(tables.live, before);
@@ -231,7 +242,10 @@ export function unlink(tables: Tables, link: Link): void {
   if (table.parents.size > 0) return;
   tables.byKey.delete(table.key);
   removeRegion(tables.watch, table.region);
-  for (const leaf of table.leaves.values()) removeOutput(tables.live, leaf);
+  for (const leaf of table.leaves.values()) {
+    removeOutput(tables.live, leaf);
+    tables.globals.delete(table.pa + leaf.index * 8);
+  }
   for (const child of table.children.values()) unlink(tables, child);
 }
 

@@ -3,8 +3,8 @@
  * words; for the rest the answer of a machine without caches decides, and then the ledger says who
  * left the entry behind. Rules I1 and I3 of the catalogue, silent where its N1 says so.
  */
-import type { EntryOf } from '../../core/event.ts';
-import type { Request, Translation } from '../../core/smmu/translate.ts';
+import type { Request } from '../../core/smmu/translate.ts';
+import { type AccessEntry, type Basis, isRecordedAlike, isSameAnswer, showAnswer } from './answers.ts';
 import { completedAfter, isUnderWay } from './commands.ts';
 import {
   type ConfigFill,
@@ -22,22 +22,18 @@ import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import type { Root } from './tables.ts';
 
-type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
-
-export interface Basis {
-  readonly ste: ConfigFill | undefined;
-  readonly cd: ConfigFill | undefined;
-  readonly tlb: TlbFill | undefined;
-}
-
 export interface Stale extends Basis {
   readonly stale: 'ste' | 'cd' | 'tlb';
   readonly now: string;
   readonly guilty: readonly [Obligation, ...Obligation[]];
   readonly readAt: number;
   readonly survived: Invalidation | undefined;
+  /** The SMMU that it is owed to, where that is another than served the access. */
+  readonly shadow?: Shadow;
   /** Where it is not the rule of the verdict. */
   readonly rule?: string;
+  /** What would have been right, where no command mends it. */
+  readonly needed?: string;
 }
 
 /** The finding's facts; `allowed` where what will remove the entry is under way (N1); undefined: nothing is known to be wrong. */
@@ -49,9 +45,12 @@ export function judgeUse(
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
-  if (steClean && cdClean && isTlbClean(shadow, basis.tlb, access.streamId)) return undefined;
+  if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
-  if (isSameAnswer(shadow, access, fresh)) {
+  if (isSameAnswer(shadow, access, fresh) && (cdClean || isRecordedAlike(access, basis, fresh))) {
+    const held = oldAttributes(shadow, access, basis.tlb);
+    if (held !== undefined)
+      return { ...basis, ...held, stale: 'tlb', now: `${showAnswer(fresh)}${ATTRIBUTES}` };
     if (basis.tlb !== undefined) {
       basis.tlb.verified = shadow.streams.contexts.lastChange;
       basis.tlb.verifiedStream = access.streamId;
@@ -126,51 +125,43 @@ function isCdClean(shadow: Shadow, fill: ConfigFill | undefined): boolean {
   return structureStands(shadow.watch.memory, fill) && !level1.some(({ structure }) => structure === 'L1CD');
 }
 
-function isTlbClean({ ledger, streams, watch }: Shadow, fill: TlbFill | undefined, sid: number): boolean {
+function isTlbClean({ ledger, streams, watch }: Shadow, { tlb: fill, cd }: Basis, sid: number): boolean {
   if (fill === undefined) return true;
   const { lastChange, roots } = streams.contexts;
   const context =
-    (!roots.shared && fill.entry.seq > lastChange) ||
+    (!roots.shared && !fill.doubtful && !isOfAnother(fill, cd) && fill.entry.seq > lastChange) ||
     (fill.verified === lastChange && fill.verifiedStream === sid);
   return context && (ledger.lastHarm < fill.oldest || pathStands(watch.memory, fill.path));
 }
 
-/** Whether a machine without caches gives the access the same answer. */
-export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Translation): boolean {
-  if (access.type === 'access.completed') return fresh.kind === 'ok' && fresh.pa === access.pa;
-  if (access.result === 'bus-error') return fresh.kind === 'ok' && !watch.memory.isRam(fresh.pa, access.size);
-  return fresh.kind === 'refused' && recordOf(fresh.why) === recordOf(access.reason);
-}
-
-/** The record's name, or nothing for a refusal without one. */
-function recordOf(reason: string): string {
-  return /^[CF]_[A-Z_]+/.exec(reason)?.[0] ?? '';
-}
-
-/** The answer in words. */
-export function showAnswer(fresh: Translation): string {
-  return fresh.kind === 'ok' ? `PA 0x${fresh.pa.toString(16)}` : fresh.why;
+/** A global entry that another ASID filled: the tables of this one may say something else (3.17). */
+function isOfAnother({ entry }: TlbFill, cd: ConfigFill | undefined): boolean {
+  return entry.global && entry.stage !== 2 && entry.regime !== 'EL2' && entry.asid !== asidOf(cd);
 }
 
 /** I4: the entry is of other tables that are used under the same tags. */
 function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
   const { stage, regime, vmid, asid, va, global } = fill.entry;
-  if (global) return undefined;
+  const { tables } = streams.contexts.roots;
   const under: Root[] = [];
-  for (const root of streams.contexts.roots.tables.roots.values()) {
-    const same = root.stage === stage && root.regime === regime && root.vmid === vmid && root.asid === asid;
+  for (const root of tables.roots.values()) {
+    const tags = root.stage === stage && root.regime === regime && root.vmid === vmid;
+    const same = tags && (global || root.asid === asid);
     const end = root.va + (1n << BigInt(root.inputBits));
     if (same && root.users > 0 && va >= root.va && va < end) under.push(root);
   }
   const [latest] = under.sort((a, b) => b.since.seq - a.since.seq);
   if (latest === undefined || under.length < 2) return undefined;
   const target = { ...fill.entry, cache: 'tlb' } as const;
+  // A global leaf stands for every ASID of its VMID: that some tables say otherwise is its doing (3.17).
+  const shared = global ? tables.globals.get(fill.path.pa) : undefined;
+  const since = shared ?? latest.since;
   const obligation: Obligation = {
     kind: 'tags',
-    structure: stage === 2 ? 'STE' : 'CD',
-    where: latest.since.pa,
+    structure: shared !== undefined ? 'leaf' : stage === 2 ? 'STE' : 'CD',
+    where: since.pa,
     targets: [target],
-    changes: [latest.since],
+    changes: [since],
     output: undefined,
     upper: undefined,
     covered: undefined,
@@ -178,10 +169,29 @@ function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
     reported: true,
     done: false,
   };
-  return { guilty: [obligation], readAt: fill.entry.seq, survived: undefined, rule: 'I4' };
+  const needed = shared === undefined ? {} : { needed: SAME_EVERYWHERE };
+  return { guilty: [obligation], readAt: fill.entry.seq, survived: undefined, rule: 'I4', ...needed };
 }
 
-type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule'>;
+const SAME_EVERYWHERE = 'nG=1 in the leaf, or the same leaf in the tables of every ASID of the VMID';
+
+const ATTRIBUTES = ', with the memory type and shareability that stand there now';
+
+/** The entry leads where it should, with a memory type or shareability of before (8.3). */
+function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | undefined): Left | undefined {
+  if (access.type !== 'access.completed' || fill === undefined || shadow.ledger.tlb.size === 0)
+    return undefined;
+  const owed = tlbSuspects(shadow, fill).outstanding.find(
+    // An entry that was made after the change has the new ones, unless the old CD was still cached then.
+    ({ obligation, readAt }) =>
+      obligation.attributes === true &&
+      (readAt > 0 || fill.doubtful) &&
+      !isUnderWay(shadow.commands, obligation),
+  );
+  return owed && { guilty: [owed.obligation], readAt: owed.readAt, survived: undefined };
+}
+
+type Left = Pick<Stale, 'guilty' | 'readAt' | 'survived' | 'rule' | 'needed'>;
 
 /** The obligations that left the stale part, or the command that it outlived. */
 function whoLeft(

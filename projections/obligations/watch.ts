@@ -28,22 +28,28 @@ export interface Region {
   gone: boolean;
 }
 
-export interface Watch {
-  readonly memory: Memory;
-  readonly pages: Map<number, Region[]>;
-  /** Regions of so many pages that they are not entered in `pages`. */
-  readonly large: Set<Region>;
+/** When things happened, for all who watch. */
+export interface Clock {
   tick: number;
   /** Tick of the last thing an SMMU did. */
   hardwareTick: number;
+}
+
+export interface Watch {
+  /** Of a VM, as its windows show it: another one when they move. */
+  memory: Memory;
+  readonly pages: Map<number, Region[]>;
+  /** Regions of so many pages that they are not entered in `pages`. */
+  readonly large: Set<Region>;
+  readonly clock: Clock;
 }
 
 const PAGE = 4096;
 const LARGE_PAGES = 1024;
 
 /** A memory of zeros with nothing watched. */
-export function newWatch(ram: readonly RamRange[]): Watch {
-  return { memory: new Memory(ram), pages: new Map(), large: new Set(), tick: 0, hardwareTick: 0 };
+export function newWatch(ram: readonly RamRange[], clock: Clock = { tick: 0, hardwareTick: 0 }): Watch {
+  return { memory: new Memory(ram), pages: new Map(), large: new Set(), clock };
 }
 
 /** Begins to watch; stores to the region are told from now on. */
@@ -168,7 +174,7 @@ export function loaded(
     const after = unitAt(memory, region, base);
     const word = firstDifference(before, after);
     if (word < 0) continue;
-    const initial = bytes.length >= PAGE && region.since > watch.hardwareTick;
+    const initial = bytes.length >= PAGE && region.since > watch.clock.hardwareTick;
     const at = word - (word % 2);
     const detail: Change = changed(origin(), {
       pa: base + at * 4,

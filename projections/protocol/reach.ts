@@ -107,7 +107,7 @@ function regionOf(watch: Watch, start: number, count: number, unitBytes: 8 | 64,
     start,
     end,
     unitBytes,
-    since: watch.tick,
+    since: watch.clock.tick,
     changed,
     gone: false,
     // Who holds it is the business of the rules of releases.

@@ -81,7 +81,7 @@ export function newWorld(machine: MachineConfig, branch: string): World {
 
 const noteStimulus = (world: World, entry: Entry): void => {
   world.stimulus = entry;
-  world.watch.tick = entry.tick;
+  world.watch.clock.tick = entry.tick;
 };
 
 const NONE = { pa: 0, before: 0n, after: 0n } as const;

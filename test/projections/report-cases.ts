@@ -34,6 +34,8 @@ export const reportCases: readonly ReportCase[] = [
   { name: 'table-moved',             rule: 'I3', verdict: 'used-stale',    log: scenario('bad-table-moved-without-tlbi') },
   { name: 'nested-s2-ipa-only',      rule: 'I3', verdict: 'used-stale',    log: scenario('bad-nested-s2-ipa-only') },
   { name: 'batch-per-block',         rule: 'I3', verdict: 'used-stale',    log: scenario('bad-iommufd-batch-per-block') },
+  { name: 'swallowed-by-the-vmm',    rule: 'I3', verdict: 'used-stale',    log: scenario('bad-vm-invalidations-swallowed') },
+  { name: 'dirty-made-clean',        rule: 'I3', verdict: 'used-stale',    log: scenario('bad-httu-dirty-made-clean') },
   { name: 'too-early',               rule: 'I3', verdict: 'used-stale',    log: () => given(map(IOVA, at.data), tlbi(0), dma(IOVA), unmap(IOVA), dma(IOVA)) },
   { name: 'without-sync-reused',     rule: 'I2', verdict: 'could-be-used', log: () => given(map(IOVA, at.data), dma(IOVA), unmap(IOVA), tlbi(0, false), reuse) },
   { name: 'ste-without-cfgi',        rule: 'I8', verdict: 'used-stale',    log: scenario('bad-ste-changed-without-cfgi') },

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../projections/finding.ts';
 import { openShell } from '../adapters/cli/backwalk.ts';
+import { furtherStories } from './further-stories.ts';
 import { harmStories, type Wanted } from './harm-stories.ts';
 import { protocolStories } from './protocol-stories.ts';
 
@@ -30,14 +31,14 @@ describe.each(files)('%s', (file) => {
     expect(summary.checksFailed).toBe(0);
     const check = await shell.backwalk('check', '--json');
     const findings = check.out.map((line) => JSON.parse(line) as Finding);
-    const wanted: Wanted | undefined = harmStories[file] ?? protocolStories[file];
+    const wanted: Wanted | undefined = harmStories[file] ?? protocolStories[file] ?? furtherStories[file];
     if (wanted === undefined) {
       expect(file).toMatch(/^(good|surprise)-/);
       expect(findings.map(({ rule }) => rule)).toEqual(surprises[file] ?? []);
       return;
     }
-    const { first = [], times = 1 } = wanted;
-    const verdicts = [...first, ...Array<string>(times).fill(wanted.verdict)];
+    const { first = [], last = [], times = 1 } = wanted;
+    const verdicts = [...first, ...Array<string>(times).fill(wanted.verdict), ...last];
     expect(findings.map(({ verdict }) => verdict)).toEqual(verdicts);
     const finding = findings[first.length];
     if (wanted.rule) expect(finding?.rule).toBe(wanted.rule);

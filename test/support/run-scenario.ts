@@ -8,8 +8,14 @@ import { Simulation } from '../../core/simulation.ts';
 import { resetRegisters } from '../../core/smmu/regs.ts';
 import { initialState } from '../../core/state.ts';
 
-/** @param name a file of JSON lines. */
-export function runScenario(name: string): { readonly machine: MachineConfig; readonly entries: Entry[] } {
+/**
+ * @param name a file of JSON lines.
+ * @param change what is made of each line first.
+ */
+export function runScenario(
+  name: string,
+  change: (line: Readonly<Record<string, unknown>>) => unknown = (line) => line,
+): { readonly machine: MachineConfig; readonly entries: Entry[] } {
   const entries: Entry[] = [];
   const machines: MachineConfig[] = [];
   const runner = new ScenarioRunner({
@@ -24,7 +30,7 @@ export function runScenario(name: string): { readonly machine: MachineConfig; re
   const file = fileURLToPath(new URL(`../scenario/${name}`, import.meta.url));
   for (const [at, text] of readFileSync(file, 'utf8').split('\n').entries()) {
     if (text.trim() === '' || text.startsWith('//')) continue;
-    runner.run(JSON.parse(text), { file: name, line: at + 1 });
+    runner.run(change(JSON.parse(text)), { file: name, line: at + 1 });
     runner.boot();
   }
   const [machine] = machines;

@@ -1,0 +1,58 @@
+/** What an access got, against what a machine without caches gives it. */
+import type { EntryOf } from '../../core/event.ts';
+import { CD } from '../../core/smmu/cd.ts';
+import { STE } from '../../core/smmu/ste.ts';
+import type { ConfigFill, TlbFill } from './fills.ts';
+import type { Fresh, Shadow } from './shadow.ts';
+import { structureWords } from './structures.ts';
+
+export type AccessEntry = EntryOf<'access.completed'> | EntryOf<'access.terminated'>;
+
+/** What an access rests on. */
+export interface Basis {
+  readonly ste: ConfigFill | undefined;
+  readonly cd: ConfigFill | undefined;
+  readonly tlb: TlbFill | undefined;
+}
+
+/** Whether a machine without caches gives the access the same answer. */
+export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Fresh): boolean {
+  // What the walk of the access itself marked dirty is marked in memory by now.
+  if (access.type === 'access.completed')
+    return fresh.kind === 'ok' && fresh.pa === access.pa && fresh.marks === undefined;
+  if (access.result === 'bus-error') return fresh.kind === 'ok' && !watch.memory.isRam(fresh.pa, access.size);
+  return (
+    fresh.kind === 'refused' &&
+    recordOf(fresh.why) === recordOf(access.reason) &&
+    isSameEnd(access.result, fresh.result)
+  );
+}
+
+/** An abort is no RAZ/WI (CD.A), and what waits would have to wait (CD.S); whether a device can wait is not known here. */
+function isSameEnd(was: string, is: string): boolean {
+  return was === is || is === 'stall';
+}
+
+/** Faults that CD.R lets be recorded. */
+const RECORDED_BY_CD = /^F_(TRANSLATION|ADDR_SIZE|ACCESS|PERMISSION)/;
+
+/** Whether the fault is recorded as the CD in memory says: R is held with the cached one. */
+export function isRecordedAlike(access: AccessEntry, { ste, cd }: Basis, fresh: Fresh): boolean {
+  if (fresh.kind !== 'refused' || access.type === 'access.completed' || cd?.cache !== 'cd') return true;
+  if (!RECORDED_BY_CD.test(access.reason) || ste?.cache !== 'ste') return true;
+  // Behind stage 2 it may be STE.S2R that decides.
+  if (STE.fields.Config.read(structureWords(ste.words)) !== 'S1') return true;
+  return CD.fields.R.read(structureWords(cd.words)) === (fresh.fault !== undefined);
+}
+
+/** The record's name, or nothing for a refusal without one. */
+function recordOf(reason: string): string {
+  return /^[CF]_[A-Z_]+/.exec(reason)?.[0] ?? '';
+}
+
+/** The answer in words. */
+export function showAnswer(fresh: Fresh): string {
+  if (fresh.kind !== 'ok') return fresh.why;
+  const marks = fresh.marks === undefined ? '' : `, and [0x${fresh.marks.toString(16)}] marked dirty`;
+  return `PA 0x${fresh.pa.toString(16)}${marks}`;
+}

@@ -1,0 +1,58 @@
+/**
+ * I8 across layers: hardware serves the device of a guest as the STE said that its VMM last read. An STE that the guest
+ * has changed since, without CMD_CFGI_STE, is as stale as one in a cache of the SMMU that the guest sees (IHI 0070
+ * 3.21.3, 4.3.1). What the guest's tables say now is asked of its SMMU, in guest addresses.
+ */
+import type { EntryOf } from '../core/event.ts';
+import { addressIn } from '../core/memory/space.ts';
+import type { Request } from '../core/smmu/translate.ts';
+import type { State } from './invalidation-state.ts';
+import { type AccessEntry, showAnswer } from './obligations/answers.ts';
+import { isUnderWay } from './obligations/commands.ts';
+import { configObligations } from './obligations/ledger.ts';
+import { type Fresh, freshAnswer, isOn, type Shadow } from './obligations/shadow.ts';
+import type { Stale } from './obligations/use.ts';
+import { deviceAt } from './swallowed.ts';
+
+/** The facts of an access that an STE of before served; undefined: it was right, or the guest owes nothing. */
+export function judgeVirtual(
+  state: State,
+  shadow: Shadow,
+  access: AccessEntry,
+  request: Request,
+): Stale | undefined {
+  if (state.guests.size === 0 || shadow.space !== undefined) return undefined;
+  const device = deviceAt(state, shadow, access.streamId);
+  const guest = device === undefined ? undefined : state.shadows.get(device.smmu);
+  if (device === undefined || guest === undefined || !isOn(guest)) return undefined;
+  const { streamId, vm } = device;
+  const owed = configObligations(guest.ledger, streamId, access.substreamId ?? 0).find(
+    ({ structure, changes: [first] }) => structure === 'STE' && first.seq < access.seq,
+  );
+  if (owed === undefined || isUnderWay(guest.commands, owed)) return undefined;
+  const fresh = freshAnswer(guest, { ...request, streamId });
+  if (access.type === 'access.completed' ? isAt(state, vm, access.pa, fresh) : !isRefusedBySte(access, fresh))
+    return undefined;
+  return {
+    ste: undefined,
+    cd: undefined,
+    tlb: undefined,
+    stale: 'ste',
+    now: showAnswer(fresh),
+    guilty: [owed],
+    readAt: 0,
+    survived: undefined,
+    shadow: guest,
+  };
+}
+
+/** Whether the STE that hardware has lets nothing through, and the guest's does: what stage 2 refuses is the host's. */
+function isRefusedBySte({ reason }: EntryOf<'access.terminated'>, fresh: Fresh): boolean {
+  return fresh.kind === 'ok' && /^(STE\.Config|C_BAD_STE)/.test(reason);
+}
+
+/** Whether the guest's tables lead to that memory of the machine. */
+function isAt({ spaces }: State, vm: string, pa: number, fresh: Fresh): boolean {
+  const shown = { spaces: { [vm]: spaces.get(vm) ?? [] } } as Parameters<typeof addressIn>[0];
+  return fresh.kind === 'ok' && addressIn(shown, vm, pa) === fresh.pa;
+}
