@@ -1,11 +1,27 @@
 /** How much of a field stands behind what a guest is told, by hardware, firmware and kernel; and whether it is enough. */
-import type { HostSmmu, Report, Vm, Way } from './chain.ts';
+import type { DriverView, HostSmmu, Report, Vm, Way } from './chain.ts';
 import { type FieldFacts, hwInfoFlags, valueIn } from './fields.ts';
 
 export interface Behind {
   readonly host: HostSmmu;
   readonly way: Way | undefined;
   readonly vm: Vm;
+  /** The guest's SMMU. */
+  readonly seen: DriverView;
+}
+
+/** What software that drives the SMMU itself can rely on: the register, but for what firmware or the system takes away. */
+export function ownBacked(
+  name: string,
+  facts: FieldFacts,
+  { idr, platform, losesUpdates }: HostSmmu,
+): number | undefined {
+  if (facts.backing === 'vmm' || facts.backing === 'any') return undefined;
+  const hardware = valueIn(idr, name);
+  const said = platform?.value;
+  if (name === 'IDR0.COHACC' && said?.coherent === false) return 0;
+  if (name === 'IDR0.HTTU') return losesUpdates ? 0 : Math.min(hardware, said?.httu ?? hardware);
+  return name === 'IDR0.ATS' && said?.rootAts === false ? 0 : hardware;
 }
 
 /** What a guest can rely on: a value of the field; undefined where nothing can be said. */

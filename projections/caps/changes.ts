@@ -26,7 +26,8 @@ export function* changesOf(
   field: string,
 ): Generator<CapsChange> {
   const state = newChains(machine);
-  let before = new Map<string, LedgerRow>();
+  // What the header says is no change.
+  let before = new Map(rowsOf(state, field).map((row) => [keyOf(row), row] as const));
   for (const entry of entries) {
     const handler = ledgerHandlers[entry.type] as ((of: typeof state, entry: Entry) => void) | undefined;
     if (handler === undefined) continue;

@@ -8,12 +8,22 @@ import {
   type GuestSmmu,
   type HostSmmu,
   hostOf,
+  isBare,
   newView,
   type Report,
   type Way,
 } from './chain.ts';
 import { type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
-import { type Used, usesOfCd, usesOfCommand, usesOfRejected } from './uses.ts';
+import {
+  isOffered,
+  isTelling,
+  type Used,
+  usesOfCd,
+  usesOfCommand,
+  usesOfRegister,
+  usesOfRejected,
+  usesOfSte,
+} from './uses.ts';
 
 const ID_REGISTERS: ReadonlySet<string> = new Set(idRegisters);
 /** Words of struct iommu_hw_info_arm_smmuv3 after flags and a reserved word. */
@@ -25,32 +35,41 @@ const REFUSAL = /^((?:IDR\d|IIDR|AIDR)\.\w+): /;
 const viewOf = ({ guests, hosts }: Chains, name: string): DriverView | undefined =>
   guests.get(name) ?? hosts.get(name);
 
+/** Whose uses of an SMMU are counted: a guest's of its own, and of one of the machine's what no VM stands before. */
+const userOf = (state: Chains, name: string): DriverView | undefined =>
+  state.guests.get(name) ?? (isBare(state) ? state.hosts.get(name) : undefined);
+
 /** Drivers put SIG_SEV into each CMD_SYNC, and CPUs broadcast for their own MMUs: without the field, that asks for nothing. */
 const ALWAYS: ReadonlySet<string> = new Set(['IDR0.SEV', 'IDR0.BTM']);
 
-function use(guest: GuestSmmu, { field, what, failed }: Used, seq: number): void {
-  if (ALWAYS.has(field) && guest.fields.get(field)?.value === 0) return;
-  const known = guest.uses.get(field);
-  const bad = failed === undefined ? undefined : { value: failed, seq };
-  if (known === undefined) guest.uses.set(field, { first: seq, last: seq, count: 1, what, failed: bad });
+function use(user: DriverView, used: Used, seq: number): void {
+  const { field, what, failed } = used;
+  const told = user.fields.get(field)?.value ?? valueIn(user.idr, field);
+  if (ALWAYS.has(field) && told === 0) return;
+  const known = user.uses.get(field);
+  const bad = failed === undefined ? undefined : { value: failed, what, seq };
+  const beyond = isOffered(used, told) ? undefined : { value: what, seq };
+  if (known === undefined)
+    user.uses.set(field, { first: seq, last: seq, count: 1, what, failed: bad, beyond });
   else {
     known.last = seq;
+    known.what = what;
     known.count += 1;
     known.failed ??= bad;
+    known.beyond ??= beyond;
   }
+}
+
+/** What an access of a structure or a register says of fields, of whoever put it there. */
+function useAll(user: DriverView | undefined, used: readonly Used[], seq: number): void {
+  if (user !== undefined) for (const each of used) use(user, each, seq);
 }
 
 function made(state: Chains, { smmu, config, seq, actor }: EntryOf<'smmu.made'>): void {
   const known = state.guests.get(smmu);
   const vm = config.space ?? actor;
-  const guest: GuestSmmu = known ?? {
-    name: smmu,
-    vm,
-    fields: new Map(),
-    uses: new Map(),
-    refused: undefined,
-    ...newView(),
-  };
+  const guest: GuestSmmu = known ?? { ...newView(smmu), vm };
+  guest.idr = config.idr;
   for (const name of idRegisters.flatMap((register: IdRegister) => namesIn(register))) {
     const value = valueIn(config.idr, name);
     if (guest.fields.get(name)?.value !== value) guest.fields.set(name, { value, seq });
@@ -83,17 +102,19 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     const view = viewOf(state, driver);
     if (view !== undefined) view.features = { value: features, seq };
   },
-  'register.read': (state, { smmu, register, seq }) => {
+  'register.read': (state, { smmu, register, value, seq }) => {
     if (!ID_REGISTERS.has(register)) return;
     const view = viewOf(state, smmu);
-    if (view !== undefined && !view.reads.has(register)) view.reads.set(register, seq);
+    if (view !== undefined && !view.reads.has(register))
+      view.reads.set(register, { value: Number(value & 0xffff_ffffn), seq });
   },
   'register.written': (state, { smmu, register, value, seq }) => {
     const host: HostSmmu | undefined = register === 'CR2' ? state.hosts.get(smmu) : undefined;
     if (host !== undefined) host.ptm = { value: (value & PTM) !== 0n, seq };
+    if (isTelling(register)) useAll(userOf(state, smmu), usesOfRegister(register, value), seq);
   },
   'vm.made': (state, { vm, config, seq }) => {
-    state.vms.set(vm, { config, seq, booted: 0, vmid: config.vmid ?? 0, pinned: undefined });
+    state.vms.set(vm, { name: vm, config, seq, booted: 0, vmid: config.vmid ?? 0, pinned: undefined });
   },
   'vm.changed': (state, { vm, set, seq }) => {
     const found = state.vms.get(vm);
@@ -124,21 +145,23 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     if (guest !== undefined) guest.refused = { field, seq, why: refused };
   },
   'command.fetched': (state, entry) => {
-    const guest = state.guests.get(entry.smmu);
-    if (guest !== undefined) for (const used of usesOfCommand(entry)) use(guest, used, entry.seq);
+    const user = userOf(state, entry.smmu);
+    if (user !== undefined) useAll(user, usesOfCommand(entry), entry.seq);
   },
   'command.rejected': (state, entry) => {
-    const guest = state.guests.get(entry.smmu);
-    if (guest !== undefined) for (const used of usesOfRejected(entry)) use(guest, used, entry.seq);
+    useAll(userOf(state, entry.smmu), usesOfRejected(entry), entry.seq);
   },
   'structure.fetched': (state, entry) => {
     const { smmu, structure, streamId, words, ipa, seq } = entry;
     const way = wayOf(state, smmu, streamId);
     if (structure === 'STE' && way !== undefined) way.stage2Vmid = { value: s2vmidOf(words), seq };
+    // A guest's CDs are read by the host's SMMU through stage 2; stage 1 of the STE before them is the guest's too.
+    const behind = way === undefined ? undefined : state.guests.get(way.smmu);
+    const own = userOf(state, smmu);
+    if (structure === 'STE') useAll(own ?? behind, usesOfSte(wordsIn(words), own === undefined), seq);
     if (structure !== 'CD') return;
-    const nested = ipa === undefined || way === undefined ? undefined : state.guests.get(way.smmu);
-    const guest = state.guests.get(smmu) ?? nested;
-    if (guest !== undefined) for (const used of usesOfCd(words)) use(guest, used, seq);
+    const nested = ipa === undefined ? undefined : behind;
+    useAll(own ?? nested, usesOfCd(wordsIn(words)), seq);
   },
   'kvm.vmid': (state, { vm, vmid, pinned, seq }) => {
     const found = state.vms.get(vm);
@@ -173,8 +196,11 @@ function wayOf(state: Chains, host: string, streamId: number): Way | undefined {
 
 /** S2VMID, bits [143:128] of an STE. */
 function s2vmidOf(words: Uint8Array): number {
-  const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
-  return STE.fields.S2VMID.read(
-    Array.from({ length: words.byteLength >> 2 }, (_, at) => view.getUint32(at * 4, true)),
-  );
+  return STE.fields.S2VMID.read(wordsIn(words));
+}
+
+/** The words of a structure as it stood in memory. */
+function wordsIn(bytes: Uint8Array): Uint32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Uint32Array.from({ length: bytes.byteLength >> 2 }, (_, at) => view.getUint32(at * 4, true));
 }

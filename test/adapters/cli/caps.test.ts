@@ -88,6 +88,8 @@ describe('the other questions', () => {
     fits((await shell.backwalk('caps', 'log', 'IDR0.BTM')).out);
     const changes = await jsonOf('caps', 'log', 'IDR0.BTM');
     expect(changes.map(({ column }) => column)).toEqual([
+      // Of the host's own driver.
+      'enabled',
       'decision',
       'guest',
       'hardware',
