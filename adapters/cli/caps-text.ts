@@ -71,10 +71,10 @@ export function rowLine(row: LedgerRow, { position, width }: Shown): string {
   const decided = row.decision === undefined ? '-' : `${row.decision}(${row.step})`;
   const parts = [
     `hw=${text(hardware)}`,
-    `report=${text(report)}`,
-    `vmm=${decided}`,
+    // Without a VM there is neither a report nor a decision.
+    ...(row.vm === '' ? [] : [`report=${text(report)}`, `vmm=${decided}`]),
     `guest=${text(guest)}`,
-    `enabled=${text(enabled)}`,
+    ...(enabled === undefined ? [] : [`enabled=${text(enabled)}`]),
     ...(used === undefined ? [] : [`used=${text(used)}`]),
     ...(hardware === undefined && driver !== undefined ? [`host=${text(driver)}`] : []),
   ];

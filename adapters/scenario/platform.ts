@@ -17,6 +17,8 @@ export const platformFields = {
   defaultDomain:  { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'of endpoints that no driver has taken' },
   lateProbe:      { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
   skipPrefetch:   { kind: flag, optional: true, doc: 'the PREFETCH_CFG after an STE is left out' },
+  model:          { kind: count(0, 2), optional: true, doc: 'firmware: model id of the IORT node, 1 HiSilicon (no prefetch), 2 Cavium' },
+  rmr:            { kind: flag, optional: true, doc: 'firmware: the MSI window is reserved one to one (RMR)' },
   broadcast:      { kind: flag, optional: true, doc: 'with IDR0.BTM=1, TLB maintenance of the CPUs in place of CMD_TLBI_*' },
   tlbiOnMap:      { kind: oneOf('page', 'mask'), optional: true, doc: 'mappings are invalidated too, by page or by mask' },
 } as const satisfies Fields & Readonly<Record<keyof Platform, unknown>>;

@@ -33,6 +33,10 @@ export interface Platform {
   readonly lateProbe?: boolean;
   /** The PREFETCH_CFG after an STE is left out (HiSilicon). */
   readonly skipPrefetch: boolean;
+  /** Model id of the IORT node; 1 is HiSilicon Hi161x, whose PREFETCH_CFG is left out. Absent: none was told. */
+  readonly model?: number;
+  /** Firmware reserves the MSI window one to one (IORT RMR nodes). */
+  readonly rmr?: boolean;
   /**
    * Firmware says that mappings are invalidated too (RFC of August 2017): by page, or with the command that the RFC
    * invented. Each command is told to PROD for itself.

@@ -242,6 +242,9 @@ function reportParts({ way }: Chain, flag: string): Parts {
   return { report: { value, seq: report.seq, by: 'hwinfo.reported' } };
 }
 
+/** Facts that a register holds where firmware is silent. */
+const OF_REGISTERS: ReadonlySet<keyof Platform> = new Set(['coherent', 'httu']);
+
 /** Firmware of the host, and what that of the guest says. */
 function platformParts({ seen: guest, host }: Chain, fact: keyof Platform): Parts {
   const told = (view: DriverView | undefined): Cell | undefined => {
@@ -249,7 +252,7 @@ function platformParts({ seen: guest, host }: Chain, fact: keyof Platform): Part
     if (platform === undefined) return undefined;
     const value = platform.value[fact];
     return {
-      value: value === undefined ? 'as the register' : Number(value),
+      value: value === undefined ? (OF_REGISTERS.has(fact) ? 'as the register' : 'not told') : Number(value),
       seq: platform.seq,
       by: 'driver.made',
     };
