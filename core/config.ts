@@ -39,8 +39,8 @@ export interface SmmuConfig {
 export interface EmulatorWays {
   /** A record that finds the Event queue full activates EVENTQ_ABT_ERR; OVFLG stays as it is. */
   readonly eventqFull?: 'abt-err';
-  /** A CMD_SYNC sends its message although IDR0.MSI is 0. */
-  readonly syncMsi?: 'always';
+  /** A CMD_SYNC sends its message although IDR0.MSI is 0; or no signal at all, whatever IDR0.MSI and SEV say. */
+  readonly syncMsi?: 'always' | 'never';
 }
 
 export interface EndpointConfig {

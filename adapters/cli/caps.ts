@@ -46,7 +46,7 @@ const actions: Readonly<Record<string, Action>> = {
       if (a === undefined) throw new InputError('caps diff: expected two positions, found none');
       return diff(context, opened, opened.position(a), opened.position(b));
     }),
-  matrix: async ({ io, json }) => (await import('./caps-matrix.ts')).tellMatrix(io, json),
+  matrix: async ({ io, json }, [part]) => (await import('./caps-matrix.ts')).tellMatrix(io, json, part),
 };
 
 export const verb: Verb = {
@@ -55,7 +55,7 @@ export const verb: Verb = {
       .argument('<action>', `${Object.keys(actions).join(', ')}`)
       .argument(
         '[args...]',
-        'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B; matrix',
+        'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B; matrix [features|leaks|profiles]',
       )
       .option('--all', 'audit: fields that are ok or unused too')
       .option('--policy <file>', 'audit: lines {"rule": "allow|forbid|require", "field", "value"?, "reason"}')

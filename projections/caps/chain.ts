@@ -2,6 +2,7 @@
 import type { MachineConfig } from '../../core/config.ts';
 import type { DriverFeatures, Platform } from '../../core/driver/features.ts';
 import type { VmConfig } from '../../core/vm/state.ts';
+import type { Used } from './uses.ts';
 
 type Idr = Readonly<Record<string, number>>;
 
@@ -42,12 +43,18 @@ export interface Use {
   /** Of the last one. */
   what: string;
   failed: (Held<string> & { readonly what: string }) | undefined;
+  /** The latest uses that failed. */
+  readonly failures: number[];
   /** It was used for more than the field offers. */
   beyond: Held<string> | undefined;
 }
 
 export interface GuestSmmu extends DriverView {
   readonly vm: string;
+  /** Its last command, and what that used. */
+  command: { readonly seq: number; readonly used: readonly Used[] } | undefined;
+  /** A CMD_SYNC of SIG_SEV is under way (0), or was completed there, and no event has come. */
+  waitsForEvent: number | undefined;
 }
 
 export interface Report {
@@ -64,6 +71,12 @@ export interface Way {
   readonly endpoint: string;
   readonly smmu: string;
   readonly ats: boolean;
+  /** StreamID that the guest knows. */
+  readonly streamId: number;
+  /** Id of its vDEVICE; 0 for none. */
+  vdevice: number;
+  /** Why the VMM did not take the device: nothing of the guest goes this way. */
+  refused: string | undefined;
   readonly seq: number;
   report: Report | undefined;
   /** VMID of the device's STE, as hardware last read it. */

@@ -2,6 +2,7 @@
 import type { EntryOf } from '../../core/event.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { ProjectionHandlers } from '../projection.ts';
+import { ownBacked } from './backing.ts';
 import {
   type Chains,
   type DriverView,
@@ -11,9 +12,10 @@ import {
   isBare,
   newView,
   type Report,
+  type Use,
   type Way,
 } from './chain.ts';
-import { type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
+import { fieldFacts, type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
 import {
   isOffered,
   isTelling,
@@ -40,24 +42,37 @@ const userOf = (state: Chains, name: string): DriverView | undefined =>
   state.guests.get(name) ?? (isBare(state) ? state.hosts.get(name) : undefined);
 
 /** Drivers put SIG_SEV into each CMD_SYNC, and CPUs broadcast for their own MMUs: without the field, that asks for nothing. */
-const ALWAYS: ReadonlySet<string> = new Set(['IDR0.SEV', 'IDR0.BTM']);
+const ALWAYS: ReadonlySet<string> = new Set(['IDR0.SEV', 'IDR0.BTM', 'IDR0.COHACC']);
+/** A guest that was told of coherent walks cleans no cache, as none can be seen to. */
+const CACHED: Used = { field: 'IDR0.COHACC', what: 'a CD that no cache was cleaned for' };
+
+/** Failed uses that are remembered, the latest: what went wrong after one of them is its proof. */
+const FAILURES_MAX = 64;
 
 function use(user: DriverView, used: Used, seq: number): void {
   const { field, what, failed } = used;
   const told = user.fields.get(field)?.value ?? valueIn(user.idr, field);
   if (ALWAYS.has(field) && told === 0) return;
   const known = user.uses.get(field);
-  const bad = failed === undefined ? undefined : { value: failed, what, seq };
-  const beyond = isOffered(used, told) ? undefined : { value: what, seq };
-  if (known === undefined)
-    user.uses.set(field, { first: seq, last: seq, count: 1, what, failed: bad, beyond });
-  else {
-    known.last = seq;
-    known.what = what;
-    known.count += 1;
-    known.failed ??= bad;
-    known.beyond ??= beyond;
+  const made: Use = known ?? {
+    first: seq,
+    last: seq,
+    count: 0,
+    what,
+    failed: undefined,
+    failures: [],
+    beyond: undefined,
+  };
+  made.last = seq;
+  made.what = what;
+  made.count += 1;
+  if (failed !== undefined) {
+    made.failed ??= { value: failed, what, seq };
+    made.failures.push(seq);
+    if (made.failures.length > FAILURES_MAX) made.failures.shift();
   }
+  if (!isOffered(used, told)) made.beyond ??= { value: what, seq };
+  if (known === undefined) user.uses.set(field, made);
 }
 
 /** What an access of a structure or a register says of fields, of whoever put it there. */
@@ -65,10 +80,21 @@ function useAll(user: DriverView | undefined, used: readonly Used[], seq: number
   if (user !== undefined) for (const each of used) use(user, each, seq);
 }
 
+/** Uses of a guest that the host's SMMU is to serve: those it cannot have failed. */
+function served(host: HostSmmu | undefined, used: readonly Used[]): readonly Used[] {
+  if (host === undefined) return used;
+  return used.map((each) => {
+    const facts = fieldFacts[each.field];
+    const value = facts && ownBacked(each.field, facts, host);
+    if (value === undefined || isOffered(each, value)) return each;
+    return { ...each, failed: `${host.name}: ${each.field} is ${value} there` };
+  });
+}
+
 function made(state: Chains, { smmu, config, seq, actor }: EntryOf<'smmu.made'>): void {
   const known = state.guests.get(smmu);
   const vm = config.space ?? actor;
-  const guest: GuestSmmu = known ?? { ...newView(smmu), vm };
+  const guest: GuestSmmu = known ?? { ...newView(smmu), vm, command: undefined, waitsForEvent: undefined };
   guest.idr = config.idr;
   for (const name of idRegisters.flatMap((register: IdRegister) => namesIn(register))) {
     const value = valueIn(config.idr, name);
@@ -128,6 +154,9 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
       endpoint,
       smmu: device.smmu,
       ats: device.ats,
+      streamId: device.streamId,
+      vdevice: device.vdevice,
+      refused: undefined,
       seq,
       report: undefined,
       stage2Vmid: undefined,
@@ -138,18 +167,21 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     if (way !== undefined) way.report = reportOf(entry);
   },
   'vm.answered': (state, { vm, refused, seq }) => {
-    const field = REFUSAL.exec(refused ?? '')?.[1];
-    if (field === undefined || refused === undefined) return;
     const last = [...state.ways.values()].findLast((way) => way.vm === vm);
+    if (refused !== undefined && last !== undefined) last.refused = refused;
+    const field = refused === undefined ? undefined : refusedFor(state, refused, last);
+    if (field === undefined || refused === undefined) return;
     const guest = state.guests.get(last?.smmu ?? '');
     if (guest !== undefined) guest.refused = { field, seq, why: refused };
   },
   'command.fetched': (state, entry) => {
     const user = userOf(state, entry.smmu);
-    if (user !== undefined) useAll(user, usesOfCommand(entry), entry.seq);
+    if (user !== undefined) useAll(user, commandUses(state, user, entry), entry.seq);
+    else if (state.hosts.has(entry.smmu)) forwarded(state, entry);
   },
   'command.rejected': (state, entry) => {
     useAll(userOf(state, entry.smmu), usesOfRejected(entry), entry.seq);
+    refusedCommand(state, entry);
   },
   'structure.fetched': (state, entry) => {
     const { smmu, structure, streamId, words, ipa, seq } = entry;
@@ -158,10 +190,38 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     // A guest's CDs are read by the host's SMMU through stage 2; stage 1 of the STE before them is the guest's too.
     const behind = way === undefined ? undefined : state.guests.get(way.smmu);
     const own = userOf(state, smmu);
-    if (structure === 'STE') useAll(own ?? behind, usesOfSte(wordsIn(words), own === undefined), seq);
+    const host = own === undefined ? state.hosts.get(smmu) : undefined;
+    if (structure === 'STE')
+      useAll(own ?? behind, served(host, usesOfSte(wordsIn(words), own === undefined)), seq);
     if (structure !== 'CD') return;
     const nested = ipa === undefined ? undefined : behind;
-    useAll(own ?? nested, usesOfCd(wordsIn(words)), seq);
+    useAll(own ?? nested, served(host, usesOfCd(wordsIn(words))), seq);
+    if (own === undefined) useAll(nested, served(host, [CACHED]), seq);
+  },
+  'device.changed': (state, { endpoint, set }) => {
+    const way = state.ways.get(endpoint);
+    if (way !== undefined && set.vdevice !== undefined) way.vdevice = set.vdevice;
+  },
+  'record.raised': (state, { smmu, record, streamId, seq }) => {
+    if (record !== 'C_BAD_SUBSTREAMID') return;
+    const way = state.hosts.has(smmu) ? wayOf(state, smmu, streamId) : undefined;
+    const guest = way && state.guests.get(way.smmu);
+    const used = { field: 'IDR1.SSIDSIZE', what: 'a SubstreamID', failed: `${smmu}: ${record}` };
+    if (guest !== undefined) use(guest, used, seq);
+  },
+  'sync.timedout': (state, { driver, seq }) => {
+    const guest = state.guests.get(driver);
+    if (guest?.features?.value.msiPolling !== true) return;
+    use(guest, { field: 'IDR0.MSI', what: 'CMD_SYNC with an MSI', failed: 'no message came' }, seq);
+  },
+  'sync.completed': (state, { smmu, seq }) => {
+    const guest = state.guests.get(smmu);
+    if (guest?.waitsForEvent === undefined) return;
+    guest.waitsForEvent = seq;
+  },
+  'event.sent': (state, { smmu, source }) => {
+    const guest = state.guests.get(smmu);
+    if (guest !== undefined && source === 'CMD_SYNC') guest.waitsForEvent = undefined;
   },
   'kvm.vmid': (state, { vm, vmid, pinned, seq }) => {
     const found = state.vms.get(vm);
@@ -185,6 +245,59 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
       }
   },
 };
+
+/** The field that a device was refused for: VMMs name it; VFIO takes no device whose walks are not coherent. */
+function refusedFor(state: Chains, refused: string, way: Way | undefined): string | undefined {
+  const named = REFUSAL.exec(refused)?.[1];
+  if (named !== undefined || !refused.startsWith('VFIO_DEVICE_BIND_IOMMUFD: EINVAL')) return named;
+  const host = way && state.hosts.get(hostOf(state, way.endpoint));
+  return host?.features?.value.coherent === false ? 'IDR0.COHACC' : undefined;
+}
+
+/** What a guest's command uses, and what the VMM is known to make of it. */
+function commandUses(state: Chains, user: DriverView, entry: EntryOf<'command.fetched'>): readonly Used[] {
+  const used = usesOfCommand(entry);
+  const guest = state.guests.get(user.name);
+  if (guest === undefined) return used;
+  guest.command = { seq: entry.seq, used };
+  const { command, lo } = entry;
+  // Until its event is sent, a CMD_SYNC of SIG_SEV is one that nobody was told of.
+  if (guest.waitsForEvent !== undefined && guest.waitsForEvent > 0)
+    use(
+      guest,
+      { field: 'IDR0.SEV', what: 'CMD_SYNC with SIG_SEV', failed: 'no event came' },
+      guest.waitsForEvent,
+    );
+  guest.waitsForEvent = used.some(({ field }) => field === 'IDR0.SEV') ? 0 : undefined;
+  if (command !== 'CMD_ATC_INV') return used;
+  const streamId = Number(lo >> 32n);
+  const way = [...state.ways.values()].find((each) => each.smmu === guest.name && each.streamId === streamId);
+  if (way === undefined || way.vdevice !== 0) return used;
+  return used.map((each) => ({ ...each, failed: `no vDEVICE of ${way.endpoint}: it goes nowhere` }));
+}
+
+/** A command of a guest that the kernel refused: what it used was not to be had of the host, where that lacks it. */
+function refusedCommand(state: Chains, { smmu, fetched, why, seq }: EntryOf<'command.rejected'>): void {
+  const guest = state.guests.get(smmu);
+  if (guest?.command === undefined || guest.command.seq !== fetched) return;
+  const way = [...state.ways.values()].find((each) => each.smmu === smmu);
+  const host = way && state.hosts.get(hostOf(state, way.endpoint));
+  for (const each of served(host, guest.command.used))
+    if (each.failed !== undefined) use(guest, { ...each, failed: `${each.failed}; ${why}` }, seq);
+}
+
+/** A range on an SMMU of the host that has none is taken for one page (4.4.1.1): what a guest forwarded was for more. */
+function forwarded(state: Chains, entry: EntryOf<'command.fetched'>): void {
+  const host = state.hosts.get(entry.smmu);
+  if (host === undefined || valueIn(host.idr, 'IDR3.RIL') !== 0) return;
+  const ranged = usesOfCommand(entry).filter(({ field }) => field === 'IDR3.RIL');
+  if (ranged.length === 0) return;
+  for (const way of state.ways.values()) {
+    const guest = state.guests.get(way.smmu);
+    if (hostOf(state, way.endpoint) !== host.name || guest?.fields.get('IDR3.RIL')?.value !== 1) continue;
+    useAll(guest, served(host, ranged), entry.seq);
+  }
+}
 
 /** The device of a guest that has this StreamID on the host. */
 function wayOf(state: Chains, host: string, streamId: number): Way | undefined {

@@ -74,7 +74,7 @@ function chainsOf(state: Chains): readonly Chain[] {
     for (const way of state.ways.values())
       if (way.smmu === guest.name && way.vm === guest.vm) {
         const host = hostOf(state, way.endpoint);
-        if (way.report !== undefined || !found.has(host)) found.set(host, way);
+        if ((way.report !== undefined && way.refused === undefined) || !found.has(host)) found.set(host, way);
       }
     if (found.size === 0) return [{ seen: guest, vm, host: undefined, way: undefined }];
     return [...found].map(([host, way]) => ({ seen: guest, vm, host: state.hosts.get(host), way }));
@@ -98,6 +98,7 @@ function rowOf(chain: Chain, name: string): LedgerRow {
     cells: Object.fromEntries(Object.entries(cells).filter(([, cell]) => cell !== undefined)),
     refused: refused && { value: refused.why, seq: refused.seq, by: 'vm.answered' },
     failed: use?.failed && { value: use.failed.value, seq: use.failed.seq, by: use.failed.what },
+    failures: use?.failures ?? [],
     beyond: use?.beyond && { value: use.beyond.value, seq: use.beyond.seq, by: 'use' },
     backed: backedOf(chain, name),
   };
@@ -114,6 +115,7 @@ function backedOf({ host, way, vm, seen }: Chain, name: string): number | undefi
   const facts = fieldFacts[name];
   if (facts === undefined || host === undefined) return undefined;
   if (vm === undefined) return ownBacked(name, facts, host);
+  if (way?.refused !== undefined) return undefined;
   // Without two stages in hardware the VMM serves the guest's SMMU by itself, whatever the host has.
   if (!policiesOf(vm.config).strategy.startsWith('nested')) return undefined;
   return backedValue(name, facts, { host, way, vm, seen });

@@ -32,6 +32,8 @@ export interface LedgerRow {
   readonly refused: Cell | undefined;
   /** It was used, and that did not do what it was for. */
   readonly failed: Cell | undefined;
+  /** Where it was used and failed, the latest of them. */
+  readonly failures: readonly number[];
   /** It was used for more than was offered. */
   readonly beyond: Cell | undefined;
   /** How much of the field stands behind the guest's value; undefined: not known yet. */

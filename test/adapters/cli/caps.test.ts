@@ -139,12 +139,16 @@ describe('the other questions', () => {
   });
 
   it('matrix runs kernels against VMMs and names what proves each leak', { timeout: 120_000 }, async () => {
-    const { out, code } = await shell.backwalk('caps', 'matrix');
+    const { out, code } = await shell.backwalk('caps', 'matrix', 'features');
     expect(code).toBe(0);
     expect(out.find((line) => line.startsWith('new kernel, forwards'))).toMatch(
       /leak, told 1 +leak, told 1$/,
     );
     expect(out.join('\n')).toMatch(/^IDR0.BTM\/old-raw\/forwards@\d+ {2}leak/m);
+    expect(out.join('\n')).toMatch(/^IDR0.BTM\/old-raw\/forwards@\d+ {2}I3 {2}stale-translation-used/m);
+    const leaks = await jsonOf('caps', 'matrix', 'leaks');
+    expect(leaks[0]).toMatchObject({ story: 'ats-without-vdevice', verdict: 'leak', feature: 'IDR0.ATS' });
+    expect(leaks[1]).toMatchObject({ story: 'ats-without-vdevice', twin: true, verdict: 'ok' });
     for (const line of out) expect(line.length).toBeLessThanOrEqual(80);
   });
 
@@ -153,6 +157,7 @@ describe('the other questions', () => {
     [['caps', 'log', 'IDR0.BTN'], 'expected a field, as IDR0.BTM'],
     [['caps', 'explain'], 'expected a field'],
     [['caps', 'diff'], 'expected two positions'],
+    [['caps', 'matrix', 'BTM'], 'caps matrix: expected features, leaks, profiles or nothing, found "BTM"'],
     [['caps', 'audit', '--csv', '/nowhere/caps.csv'], '--csv: cannot write'],
   ])('%j is refused with what was expected', async (args, text) => {
     const { code, err } = await shell.backwalk(...args);
