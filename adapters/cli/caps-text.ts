@@ -1,8 +1,10 @@
 /** Ledgers of capabilities as lines, JSON and CSV. */
 import type { CapsChange, CellChange } from '../../projections/caps/changes.ts';
+import { type FieldFacts, fieldFacts } from '../../projections/caps/fields.ts';
 import { outcomeOf, stepsOf } from '../../projections/caps/procedure.ts';
 import { type Cell, columns, type LedgerRow } from '../../projections/caps/row.ts';
 import { capsVerdicts, type Judged, judge } from '../../projections/caps/verdict.ts';
+import type { Finding } from '../../projections/finding.ts';
 import type { Breach } from '../caps-policy.ts';
 import { clip, wrap } from './io.ts';
 
@@ -15,11 +17,13 @@ export interface Shown {
 export interface JudgedRow {
   readonly row: LedgerRow;
   readonly judged: Judged;
+  /** What the rules have found about it. */
+  readonly findings: readonly Finding[];
 }
 
 /** Rows with their verdicts, the worst first. */
 export function judgedRows(rows: readonly LedgerRow[]): readonly JudgedRow[] {
-  const all = rows.map((row) => ({ row, judged: judge(row) }));
+  const all = rows.map((row) => ({ row, judged: judge(row), findings: [] as readonly Finding[] }));
   return capsVerdicts.flatMap((verdict) => all.filter(({ judged }) => judged.verdict === verdict));
 }
 
@@ -27,10 +31,27 @@ const FIELD = 20;
 const VERDICT = 9;
 
 /** A line or two for a verdict. */
-export function auditLines({ row, judged }: JudgedRow, { position, width }: Shown): readonly string[] {
+export function auditLines(
+  { row, judged, findings }: JudgedRow,
+  { position, width }: Shown,
+): readonly string[] {
   const head = `${judged.verdict.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
   const how = row.decision === undefined ? '' : `; ${row.decision} (step ${row.step})`;
-  return wrap(position(judged.seq), head, `${judged.why}${how}`, width);
+  return [
+    ...wrap(position(judged.seq), head, `${judged.why}${how}`, width),
+    ...findingLines(findings, width),
+  ];
+}
+
+/** Findings of a field that are told without being asked: one cause often has many. */
+const FINDINGS = 3;
+
+function findingLines(findings: readonly Finding[], width: number | undefined): readonly string[] {
+  const left = findings.length - FINDINGS;
+  return findings.slice(0, FINDINGS).flatMap(({ position, rule, title }, at) => {
+    const more = at === FINDINGS - 1 && left > 0 ? `; and ${left} more` : '';
+    return wrap(position, `  ${rule}`, `${title}${more}`, width);
+  });
 }
 
 /** A breach of a policy, with the line of its file. */
@@ -94,27 +115,37 @@ export function cellLines(row: LedgerRow, { position, width }: Shown): readonly 
 /** The steps of the analysis of a field, and what came of it here. */
 export function explainLines(
   field: string,
-  rows: readonly LedgerRow[],
+  rows: readonly JudgedRow[],
   at: number,
   shown: Shown,
 ): readonly string[] {
-  const [first] = rows;
-  const { position, width } = shown;
-  const here = position(at);
-  const facts = first?.facts;
-  if (facts === undefined) return [`${here}  ${field}  unknown: the table of fields has no row for it`];
-  const serves = rows.some(({ backed }) => (backed ?? 0) > 0);
+  const here = shown.position(at);
+  const facts = fieldFacts[field];
+  const serves = rows.some(({ row }) => (row.backed ?? 0) > 0);
+  return [
+    ...(facts === undefined
+      ? [`${here}  ${field}  no field is known there`]
+      : analysisLines(field, facts, serves, { here, width: shown.width })),
+    ...rows.flatMap((each) => {
+      const { row } = each;
+      const before = row.host === '' || row.host === row.smmu ? '' : ` before ${row.host}`;
+      return [`${here}  ${row.smmu}${before}`, ...cellLines(row, shown), ...auditLines(each, shown)];
+    }),
+  ];
+}
+
+function analysisLines(
+  field: string,
+  facts: FieldFacts,
+  serves: boolean,
+  { here, width }: { readonly here: string; readonly width: number | undefined },
+): readonly string[] {
   return [
     ...wrap(here, field, `${facts.note} [${facts.source}]`, width),
     ...stepsOf(field, facts, serves).flatMap(({ step, question, answer, stops }) =>
       wrap(here, `step ${step} ${question}?`, `${answer}${stops ? ': stop' : ''}`, width),
     ),
     ...wrap(here, 'outcome', outcomeOf(field, facts, serves), width),
-    ...rows.flatMap((row) => [
-      `${here}  ${row.smmu}${row.host === '' ? '' : ` before ${row.host}`}`,
-      ...cellLines(row, shown),
-      ...auditLines({ row, judged: judge(row) }, shown),
-    ]),
   ];
 }
 
@@ -138,7 +169,7 @@ export function cellChangeLine(
 }
 
 /** A row with its verdict, for programs. */
-export function rowJson({ row, judged }: JudgedRow, position: Shown['position']): object {
+export function rowJson({ row, judged, findings }: JudgedRow, position: Shown['position']): object {
   const cells = Object.fromEntries(
     columns.flatMap((column) => {
       const cell = row.cells[column];
@@ -162,6 +193,7 @@ export function rowJson({ row, judged }: JudgedRow, position: Shown['position'])
     needs: facts?.needs ?? null,
     listed: facts?.listed ?? null,
     source: facts?.source ?? null,
+    findings: findings.map(({ rule, position: at, title }) => ({ rule, position: at, title })),
     cells,
   };
 }

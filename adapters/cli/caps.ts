@@ -3,11 +3,12 @@ import { writeFileSync } from 'node:fs';
 import { meant } from '../../core/path/near.ts';
 import { cellChanges, changesOf, keyOf } from '../../projections/caps/changes.ts';
 import { fieldNames } from '../../projections/caps/fields.ts';
-import { ledger } from '../../projections/caps/ledger.ts';
+import { findingsOfRow } from '../../projections/caps/links.ts';
 import type { LedgerRow } from '../../projections/caps/row.ts';
+import { isUnknown } from '../../projections/caps/unknown.ts';
 import { judge } from '../../projections/caps/verdict.ts';
-import { openPass } from '../../projections/projection.ts';
 import { messageOf } from '../../snapshots/store-error.ts';
+import { findingsAt, rowsAt } from '../caps-links.ts';
 import { allowing, breachesOf, readPolicy } from '../caps-policy.ts';
 import { InputError } from '../input-error.ts';
 import {
@@ -20,6 +21,7 @@ import {
   countsText,
   csvOf,
   explainLines,
+  type JudgedRow,
   judgedRows,
   rowJson,
   rowLine,
@@ -74,6 +76,7 @@ export const verb: Verb = {
 function fieldOf(name: string | undefined): string {
   const found = fieldNames.find((each) => each.toLowerCase() === name?.toLowerCase());
   if (found !== undefined) return found;
+  if (name !== undefined && isUnknown(name)) return name;
   const near = meant(name ?? '', fieldNames);
   throw new InputError(
     `expected a field, as IDR0.BTM or hw_info.DIRTY_TRACKING, found "${name ?? ''}"${near}`,
@@ -86,15 +89,17 @@ const shownAt = ({ io }: VerbContext, { branch }: Position): Shown => ({
 });
 
 /** The ledger at a position; undefined where there is no guest yet. */
-function rowsAt({ io }: VerbContext, { session: { log } }: Opened, { branch, seq }: Position) {
-  const pass = openPass([ledger(branch.machine)]);
-  for (const entry of log.read(branch.id, 1, seq)) pass.take(entry);
-  const [rows] = pass.answers();
+function ledgerAt({ io }: VerbContext, { session }: Opened, at: Position): readonly LedgerRow[] | undefined {
+  const rows = rowsAt(session, at);
   if (rows.length > 0) return rows;
-  io.err(
-    `backwalk: ${showPosition({ branch, seq })}: no guest has an SMMU there: nothing was offered to one`,
-  );
+  io.err(`backwalk: ${showPosition(at)}: no guest has an SMMU there: nothing was offered to one`);
   return undefined;
+}
+
+/** Rows with their verdicts, and what the rules have found about each. */
+function judgedAt({ session }: Opened, at: Position, rows: readonly LedgerRow[]): readonly JudgedRow[] {
+  const findings = findingsAt(session, at);
+  return judgedRows(rows).map((each) => ({ ...each, findings: findingsOfRow(findings, each.row) }));
 }
 
 /** Verdicts that are told without being asked. */
@@ -109,11 +114,11 @@ async function audit(
   const name = textOption(options, 'policy');
   // A bad file is told before a long history is read.
   const policy = name === undefined ? [] : readPolicy(name);
-  const rows = rowsAt(context, opened, to);
+  const rows = ledgerAt(context, opened, to);
   if (rows === undefined) return exitCodes.cannotJudge;
   const { io, json } = context;
   const shown = shownAt(context, to);
-  const all = judgedRows(rows);
+  const all = judgedAt(opened, to, rows);
   const breaches = breachesOf(rows, policy);
   const file = textOption(options, 'csv');
   if (file !== undefined) writeCsv(file, csvOf(all, shown.position));
@@ -148,11 +153,12 @@ function writeCsv(file: string, text: string): void {
 }
 
 async function explain(context: VerbContext, opened: Opened, field: string, to: Position): Promise<ExitCode> {
-  const rows = rowsAt(context, opened, to)?.filter((row) => row.field === field);
-  if (rows === undefined) return exitCodes.cannotJudge;
+  const found = ledgerAt(context, opened, to)?.filter((row) => row.field === field);
+  if (found === undefined) return exitCodes.cannotJudge;
   const shown = shownAt(context, to);
+  const rows = judgedAt(opened, to, found);
   const lines = context.json
-    ? rows.map((row) => JSON.stringify(rowJson({ row, judged: judge(row) }, shown.position)))
+    ? rows.map((row) => JSON.stringify(rowJson(row, shown.position)))
     : explainLines(field, rows, to.seq, shown);
   await printAll(context.io, lines);
   return exitCodes.clean;
@@ -191,14 +197,15 @@ async function at(
   to: Position,
   names: readonly string[],
 ): Promise<ExitCode> {
-  const rows = rowsAt(context, opened, to);
+  const rows = ledgerAt(context, opened, to);
   if (rows === undefined) return exitCodes.cannotJudge;
   const shown = shownAt(context, to);
   const wanted = names.length === 0 ? rows : rows.filter(({ field }) => names.includes(field));
   await printAll(
     context.io,
     wanted.flatMap((row) => {
-      if (context.json) return [JSON.stringify(rowJson({ row, judged: judge(row) }, shown.position))];
+      if (context.json)
+        return [JSON.stringify(rowJson({ row, judged: judge(row), findings: [] }, shown.position))];
       return names.length === 0 ? [rowLine(row, shown)] : [rowLine(row, shown), ...cellLines(row, shown)];
     }),
   );
@@ -207,7 +214,7 @@ async function at(
 
 async function diff(context: VerbContext, opened: Opened, a: Position, b: Position): Promise<ExitCode> {
   const rowsOf = (to: Position): ReadonlyMap<string, LedgerRow> =>
-    new Map((rowsAt(context, opened, to) ?? []).map((row) => [keyOf(row), row]));
+    new Map((ledgerAt(context, opened, to) ?? []).map((row) => [keyOf(row), row]));
   const [before, after] = [rowsOf(a), rowsOf(b)];
   const keys = new Set([...before.keys(), ...after.keys()]);
   let differs = false;

@@ -26,7 +26,7 @@ const shell = openShell();
 const good = openShell();
 
 beforeAll(async () => {
-  expect((await shell.backwalk('run', shell.file('bad.jsonl', story('0x0d44103a')))).code).toBe(0);
+  expect((await shell.backwalk('run', shell.file('bad.jsonl', story('0x0d44103a')))).code).toBe(1);
   expect((await good.backwalk('run', good.file('good.jsonl', story('0x0d44101a')))).code).toBe(0);
 });
 
