@@ -16,8 +16,8 @@ import type { Session } from './session.ts';
 /** Raised when the ledger remembers other things, or the rules find others. */
 const LEDGER_VERSION = 1;
 const FINDINGS_VERSION = 1;
-/** Entries after which the ledger is kept: about 20 ms to fold. */
-const KEEP_EVERY = 32_768;
+/** Entries after which the ledger is kept: about 10 ms to fold. */
+const KEEP_EVERY = 16_384;
 /** More findings than this have causes of their own, and are found again. */
 const FINDINGS_MAX = 4096;
 
