@@ -1,6 +1,7 @@
 /** Ledgers of capabilities as lines, JSON and CSV. */
 import type { CapsChange, CellChange } from '../../projections/caps/changes.ts';
 import { type FieldFacts, fieldFacts } from '../../projections/caps/fields.ts';
+import type { Spell } from '../../projections/caps/history.ts';
 import { outcomeOf, stepsOf } from '../../projections/caps/procedure.ts';
 import { type Cell, columns, type LedgerRow } from '../../projections/caps/row.ts';
 import { capsVerdicts, type Judged, judge } from '../../projections/caps/verdict.ts';
@@ -54,19 +55,54 @@ function findingLines(findings: readonly Finding[], width: number | undefined): 
   });
 }
 
-/** A breach of a policy, with the line of its file. */
-export function breachLines(
-  { row, line, seq, why }: Breach,
-  file: string,
+/** A bad time of a field: since when, and until when. */
+export function spellLines(
+  { row, judged, from, until }: Spell,
   { position, width }: Shown,
 ): readonly string[] {
-  const head = `${line.rule.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
-  return wrap(position(seq), head, `${why}; ${file}:${line.line}: ${line.reason}`, width);
+  const head = `${judged.verdict.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
+  const end = until === undefined ? 'to the end' : `until ${position(until)}`;
+  return wrap(position(from), head, `${judged.why}; ${end}`, width);
 }
 
 /** The same for programs. */
-export function breachJson({ row, line, seq, why }: Breach, position: Shown['position']): object {
-  const { rule, reason, line: number } = line;
+export function spellJson({ row, judged, from, until }: Spell, position: Shown['position']): object {
+  const { field, vm, smmu, host } = row;
+  return {
+    position: position(from),
+    until: until === undefined ? null : position(until),
+    verdict: judged.verdict,
+    why: judged.why,
+    proof: position(judged.seq),
+    field,
+    vm,
+    smmu,
+    host,
+  };
+}
+
+/** How many of them there were in a history. */
+export function spellsText(spells: readonly Spell[], head: string): string {
+  const count = (verdict: string): number => spells.filter(({ judged }) => judged.verdict === verdict).length;
+  return `${head}  ${['leak', 'mismatch', 'refused'].map((verdict) => `${count(verdict)} ${verdict}`).join(', ')}`;
+}
+
+/** A breach of a policy, with the line of its file. */
+export function breachLines(
+  { row, rule, reason, line, seq, why }: Breach,
+  file: string,
+  { position, width }: Shown,
+): readonly string[] {
+  const head = `${(line === 0 ? 'policy' : rule).padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
+  const place = line === 0 ? rule : `${file}:${line}`;
+  return wrap(position(seq), head, `${why}; ${place}: ${reason}`, width);
+}
+
+/** The same for programs. */
+export function breachJson(
+  { row, rule, reason, line, seq, why }: Breach,
+  position: Shown['position'],
+): object {
   return {
     position: position(seq),
     verdict: 'policy',
@@ -75,7 +111,7 @@ export function breachJson({ row, line, seq, why }: Breach, position: Shown['pos
     smmu: row.smmu,
     rule,
     reason,
-    line: number,
+    line: line === 0 ? null : line,
   };
 }
 

@@ -3,13 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { meant } from '../../core/path/near.ts';
 import { cellChanges, changesOf, keyOf } from '../../projections/caps/changes.ts';
 import { fieldNames } from '../../projections/caps/fields.ts';
+import { spellsOf } from '../../projections/caps/history.ts';
 import { findingsOfRow } from '../../projections/caps/links.ts';
+import { isPolicyName, namedPolicies } from '../../projections/caps/policies.ts';
 import type { LedgerRow } from '../../projections/caps/row.ts';
 import { isUnknown } from '../../projections/caps/unknown.ts';
 import { judge } from '../../projections/caps/verdict.ts';
 import { messageOf } from '../../snapshots/store-error.ts';
 import { findingsAt, rowsAt } from '../caps-links.ts';
-import { allowing, breachesOf, readPolicy } from '../caps-policy.ts';
+import { allowing, breachesOf, breachesOfNamed, readPolicy } from '../caps-policy.ts';
 import { InputError } from '../input-error.ts';
 import {
   auditLines,
@@ -26,6 +28,9 @@ import {
   rowJson,
   rowLine,
   type Shown,
+  spellJson,
+  spellLines,
+  spellsText,
 } from './caps-text.ts';
 import { type ExitCode, exitCodes, printAll } from './io.ts';
 import { type Opened, withStore } from './open.ts';
@@ -36,7 +41,11 @@ type Action = (context: VerbContext, args: readonly string[], options: Options) 
 
 const actions: Readonly<Record<string, Action>> = {
   audit: (context, [text], options) =>
-    withStore(context, (opened) => audit(context, opened, opened.position(text), options)),
+    withStore(context, (opened) =>
+      options['history'] === true || options['branches'] === true
+        ? auditAll(context, opened, text, options)
+        : audit(context, opened, opened.position(text), options),
+    ),
   explain: (context, [name, text]) =>
     withStore(context, (opened) => explain(context, opened, fieldOf(name), opened.position(text))),
   log: (context, [name, text]) =>
@@ -59,8 +68,13 @@ export const verb: Verb = {
         '[args...]',
         'audit [POSITION]; explain FIELD; log FIELD; at POSITION [FIELD...]; diff A B; matrix [features|leaks|profiles]',
       )
+      .option('--history', 'audit: whenever a promise was not kept, not only at the position')
+      .option('--branches', 'audit: every branch, whatever forks it has')
       .option('--all', 'audit: fields that are ok or unused too')
-      .option('--policy <file>', 'audit: lines {"rule": "allow|forbid|require", "field", "value"?, "reason"}')
+      .option(
+        '--policy <file>',
+        `audit: lines {"rule": "allow|forbid|require", "field", "value"?, "reason"}; or ${Object.keys(namedPolicies).join(', ')}`,
+      )
       .option('--csv <file>', 'audit: writes every row there');
   },
   run(context, [action = '', ...args], options) {
@@ -113,13 +127,14 @@ async function audit(
 ): Promise<ExitCode> {
   const name = textOption(options, 'policy');
   // A bad file is told before a long history is read.
-  const policy = name === undefined ? [] : readPolicy(name);
+  const named = name !== undefined && isPolicyName(name) ? name : undefined;
+  const policy = name === undefined || named !== undefined ? [] : readPolicy(name);
   const rows = ledgerAt(context, opened, to);
   if (rows === undefined) return exitCodes.cannotJudge;
   const { io, json } = context;
   const shown = shownAt(context, to);
   const all = judgedAt(opened, to, rows);
-  const breaches = breachesOf(rows, policy);
+  const breaches = named === undefined ? breachesOf(rows, policy) : breachesOfNamed(rows, named);
   const file = textOption(options, 'csv');
   if (file !== undefined) writeCsv(file, csvOf(all, shown.position));
   const told = options['all'] === true ? all : all.filter(({ judged }) => !QUIET.includes(judged.verdict));
@@ -142,6 +157,42 @@ async function audit(
     return line === undefined && (verdict === 'leak' || verdict === 'mismatch');
   });
   return bad.length + breaches.length > 0 ? exitCodes.found : exitCodes.clean;
+}
+
+/** The audit of all that was, of one history or of every branch. */
+async function auditAll(
+  context: VerbContext,
+  opened: Opened,
+  text: string | undefined,
+  options: Options,
+): Promise<ExitCode> {
+  const given = ['policy', 'csv', 'all'].find(
+    (each) => options[each] !== undefined && options[each] !== false,
+  );
+  if (given !== undefined)
+    throw new InputError(`--${given}: expected without --history and --branches, found beside one of them`);
+  const { log } = opened.session;
+  const whole = options['branches'] === true;
+  if (whole && text !== undefined)
+    throw new InputError(
+      `--branches: expected no position, found "${text}": each branch is read to its head`,
+    );
+  const ends = whole
+    ? log.branches().map((branch) => ({ branch, seq: log.head(branch.id) }))
+    : [opened.position(text)];
+  let bad = 0;
+  for (const end of ends) {
+    const shown = shownAt(context, end);
+    const spells = spellsOf(end.branch.machine, log.read(end.branch.id, 1, end.seq)).filter(
+      ({ until }) => options['history'] === true || until === undefined,
+    );
+    bad += spells.filter(({ judged }) => judged.verdict !== 'refused').length;
+    const lines = context.json
+      ? spells.map((spell) => JSON.stringify(spellJson(spell, shown.position)))
+      : [...spells.flatMap((spell) => spellLines(spell, shown)), spellsText(spells, showPosition(end))];
+    await printAll(context.io, lines);
+  }
+  return bad > 0 ? exitCodes.found : exitCodes.clean;
 }
 
 function writeCsv(file: string, text: string): void {

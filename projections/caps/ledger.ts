@@ -98,6 +98,9 @@ function rowOf(chain: Chain, name: string): LedgerRow {
     cells: Object.fromEntries(Object.entries(cells).filter(([, cell]) => cell !== undefined)),
     refused: refused && { value: refused.why, seq: refused.seq, by: 'vm.answered' },
     failed: use?.failed && { value: use.failed.value, seq: use.failed.seq, by: use.failed.what },
+    isRead:
+      seen.reads.has(name.split(/[.[]/)[0] ?? '') ||
+      (name.startsWith('platform.') && seen.platform !== undefined),
     failures: use?.failures ?? [],
     beyond: use?.beyond && { value: use.beyond.value, seq: use.beyond.seq, by: 'use' },
     backed: backedOf(chain, name),

@@ -32,6 +32,8 @@ export interface LedgerRow {
   readonly refused: Cell | undefined;
   /** It was used, and that did not do what it was for. */
   readonly failed: Cell | undefined;
+  /** Its software has read the register, or has a driver that says so of firmware. */
+  readonly isRead: boolean;
   /** Where it was used and failed, the latest of them. */
   readonly failures: readonly number[];
   /** It was used for more than was offered. */
