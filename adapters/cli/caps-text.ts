@@ -194,14 +194,27 @@ export function changeLines(change: CapsChange, { position, width }: Shown): rea
   return wrap(position(seq), head, `${smmu}${host === '' ? '' : ` ${host}`}; ${how}${from}`, width);
 }
 
-/** A cell in which two ledgers differ. */
-export function cellChangeLine(
-  row: LedgerRow,
-  { column, from, to }: CellChange,
-  { position, width }: Shown,
+/** A cell in which two ledgers differ, and where the later one was set. */
+export interface CapsDifference {
+  readonly row: LedgerRow;
+  readonly change: CellChange;
+  readonly position: string;
+}
+
+/** A difference in a line. */
+export function differenceLine(
+  { row, change: { column, from, to }, position }: CapsDifference,
+  width: number | undefined,
 ): string {
   const text = `${column} ${from?.value ?? '-'} -> ${to?.value ?? '-'}`;
-  return clip(`${position((to ?? from)?.seq ?? 0)}  ${row.field.padEnd(FIELD)} ${row.smmu}  ${text}`, width);
+  return clip(`${position}  ${row.field.padEnd(FIELD)} ${row.smmu}  ${text}`, width);
+}
+
+/** The same for programs. */
+export function differenceJson({ row, change: { column, from, to }, position }: CapsDifference): object {
+  const { field, smmu, host } = row;
+  const values = { before: from?.value ?? null, after: to?.value ?? null };
+  return { position, field, smmu, host, column, ...values };
 }
 
 /** A row with its verdict, for programs. */

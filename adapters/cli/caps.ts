@@ -17,11 +17,13 @@ import {
   auditLines,
   breachJson,
   breachLines,
-  cellChangeLine,
+  type CapsDifference,
   cellLines,
   changeLines,
   countsText,
   csvOf,
+  differenceJson,
+  differenceLine,
   explainLines,
   type JudgedRow,
   judgedRows,
@@ -52,11 +54,12 @@ const actions: Readonly<Record<string, Action>> = {
     withStore(context, (opened) => changes(context, opened, fieldOf(name), opened.position(text))),
   at: (context, [text, ...names]) =>
     withStore(context, (opened) => at(context, opened, opened.position(text), names.map(fieldOf))),
-  diff: (context, [a, b]) =>
-    withStore(context, (opened) => {
-      if (a === undefined) throw new InputError('caps diff: expected two positions, found none');
-      return diff(context, opened, opened.position(a), opened.position(b));
-    }),
+  diff: async (context, [a, b]) => {
+    if (a === undefined) throw new InputError('caps diff: expected two positions or profiles, found none');
+    const { diffProfiles, isProfile } = await import('./caps-profiles.ts');
+    if (isProfile(a)) return diffProfiles(context.io, context.json, a, b);
+    return withStore(context, (opened) => diff(context, opened, opened.position(a), opened.position(b)));
+  },
   matrix: async ({ io, json }, [part]) => (await import('./caps-matrix.ts')).tellMatrix(io, json, part),
 };
 
@@ -267,29 +270,19 @@ async function diff(context: VerbContext, opened: Opened, a: Position, b: Positi
   const rowsOf = (to: Position): ReadonlyMap<string, LedgerRow> =>
     new Map((ledgerAt(context, opened, to) ?? []).map((row) => [keyOf(row), row]));
   const [before, after] = [rowsOf(a), rowsOf(b)];
-  const keys = new Set([...before.keys(), ...after.keys()]);
-  let differs = false;
+  const differences = [...new Set([...before.keys(), ...after.keys()])].flatMap((key): CapsDifference[] => {
+    const [from, to] = [before.get(key), after.get(key)];
+    const row = to ?? from;
+    if (row === undefined) return [];
+    return cellChanges(from, to).map((change) => {
+      const shown = shownAt(context, change.to === undefined ? a : b);
+      return { row, change, position: shown.position((change.to ?? change.from)?.seq ?? 0) };
+    });
+  });
+  const { io, json } = context;
   await printAll(
-    context.io,
-    (function* () {
-      for (const key of keys) {
-        const [from, to] = [before.get(key), after.get(key)];
-        const row = to ?? from;
-        if (row === undefined) continue;
-        for (const change of cellChanges(from, to)) {
-          differs = true;
-          const shown = shownAt(context, change.to === undefined ? a : b);
-          if (!context.json) yield cellChangeLine(row, change, shown);
-          else {
-            const { field, smmu, host } = row;
-            const { column, from: old, to: now } = change;
-            const position = shown.position((now ?? old)?.seq ?? 0);
-            const values = { before: old?.value ?? null, after: now?.value ?? null };
-            yield JSON.stringify({ position, field, smmu, host, column, ...values });
-          }
-        }
-      }
-    })(),
+    io,
+    differences.map((each) => (json ? JSON.stringify(differenceJson(each)) : differenceLine(each, io.width))),
   );
-  return differs ? exitCodes.found : exitCodes.clean;
+  return differences.length > 0 ? exitCodes.found : exitCodes.clean;
 }
