@@ -141,11 +141,15 @@ export function rowLine(row: LedgerRow, { position, width }: Shown): string {
 
 /** Every cell of a row, with the entry that set it. */
 export function cellLines(row: LedgerRow, { position, width }: Shown): readonly string[] {
-  return columns.flatMap((column) => {
+  const cells = columns.flatMap((column) => {
     const cell = row.cells[column];
     if (cell === undefined) return [];
     return wrap(position(cell.seq), `${column.padEnd(9)}${cell.value}`, `${cell.by}`, width);
   });
+  const later = row.later.flatMap(({ what, value, seq, by }) =>
+    wrap(position(seq), `${what.padEnd(9)}guest ${value}`, by, width),
+  );
+  return [...cells, ...later];
 }
 
 /** The steps of the analysis of a field, and what came of it here. */
@@ -244,13 +248,26 @@ export function rowJson({ row, judged, findings }: JudgedRow, position: Shown['p
     source: facts?.source ?? null,
     findings: findings.map(({ rule, position: at, title }) => ({ rule, position: at, title })),
     cells,
+    later: row.later.map(({ what, value, seq, by }) => ({ what, guest: value, position: position(seq), by })),
   };
 }
 
 /** The rows as CSV (RFC 4180): a line of names, and a line for each row. */
 export function csvOf(rows: readonly JudgedRow[], position: Shown['position']): string {
-  const names = ['position', 'verdict', 'field', 'vm', 'smmu', 'host', 'step', ...columns, 'why'];
-  const lines = rows.map(({ row, judged }) => [
+  const names = [
+    'position',
+    'verdict',
+    'field',
+    'vm',
+    'smmu',
+    'host',
+    'step',
+    ...columns,
+    'later',
+    'findings',
+    'why',
+  ];
+  const lines = rows.map(({ row, judged, findings }) => [
     position(judged.seq),
     judged.verdict,
     row.field,
@@ -259,6 +276,8 @@ export function csvOf(rows: readonly JudgedRow[], position: Shown['position']): 
     row.host,
     String(row.step),
     ...columns.map((column) => String(row.cells[column]?.value ?? '')),
+    row.later.map(({ what, value, seq, by }) => `${what} ${by}: ${value} (${position(seq)})`).join('; '),
+    findings.map(({ rule, position: at }) => `${rule} ${at}`).join('; '),
     judged.why,
   ]);
   return `${[names, ...lines].map((line) => line.map(quoted).join(',')).join('\r\n')}\r\n`;

@@ -2,6 +2,7 @@
 import type { MachineConfig } from '../../core/config.ts';
 import type { DriverFeatures, Platform } from '../../core/driver/features.ts';
 import type { VmConfig } from '../../core/vm/state.ts';
+import type { Later } from './lives.ts';
 import type { Used } from './uses.ts';
 
 type Idr = Readonly<Record<string, number>>;
@@ -51,6 +52,11 @@ export interface Use {
 
 export interface GuestSmmu extends DriverView {
   readonly vm: string;
+  /** How often its VM was made anew. */
+  life: number;
+  /** SMMU of the host that its last device came from. */
+  host: string;
+  readonly later: Later[];
   /** Its last command, and what that used. */
   command: { readonly seq: number; readonly used: readonly Used[] } | undefined;
   /** A CMD_SYNC of SIG_SEV is under way (0), or was completed there, and no event has come. */

@@ -16,6 +16,7 @@ import {
   type Way,
 } from './chain.ts';
 import { fieldFacts, type IdRegister, idRegisters, fieldsOf as namesIn, valueIn } from './fields.ts';
+import { idrChanged, madeAnew, plugged, unplugged } from './lives.ts';
 import {
   isOffered,
   isTelling,
@@ -94,13 +95,19 @@ function served(host: HostSmmu | undefined, used: readonly Used[]): readonly Use
 function made(state: Chains, { smmu, config, seq, actor }: EntryOf<'smmu.made'>): void {
   const known = state.guests.get(smmu);
   const vm = config.space ?? actor;
-  const guest: GuestSmmu = known ?? { ...newView(smmu), vm, command: undefined, waitsForEvent: undefined };
+  const guest = known ?? newGuest(smmu, vm);
   guest.idr = config.idr;
+  idrChanged(guest);
   for (const name of idRegisters.flatMap((register: IdRegister) => namesIn(register))) {
     const value = valueIn(config.idr, name);
     if (guest.fields.get(name)?.value !== value) guest.fields.set(name, { value, seq });
   }
   state.guests.set(smmu, guest);
+}
+
+function newGuest(smmu: string, vm: string): GuestSmmu {
+  const nothing = { command: undefined, waitsForEvent: undefined } as const;
+  return { ...newView(smmu), vm, life: 0, host: '', later: [], ...nothing };
 }
 
 function reportOf({ words, dataType, capabilities, maxPasidLog2, seq }: EntryOf<'hwinfo.reported'>): Report {
@@ -139,7 +146,9 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     if (host !== undefined) host.ptm = { value: (value & PTM) !== 0n, seq };
     if (isTelling(register)) useAll(userOf(state, smmu), usesOfRegister(register, value), seq);
   },
-  'vm.made': (state, { vm, config, seq }) => {
+  'vm.made': (state, entry) => {
+    const { vm, config, seq } = entry;
+    madeAnew(state, entry);
     state.vms.set(vm, { name: vm, config, seq, booted: 0, vmid: config.vmid ?? 0, pinned: undefined });
   },
   'vm.changed': (state, { vm, set, seq }) => {
@@ -147,8 +156,11 @@ export const ledgerHandlers: ProjectionHandlers<Chains> = {
     if (found !== undefined && set.booted === true) found.booted = seq;
   },
   'smmu.made': made,
-  'device.plugged': (state, { vm, endpoint, device, seq }) => {
+  'device.unplugged': unplugged,
+  'device.plugged': (state, entry) => {
+    const { vm, endpoint, device, seq } = entry;
     if (device.kind !== 'assigned') return;
+    plugged(state, entry);
     state.ways.set(endpoint, {
       vm,
       endpoint,

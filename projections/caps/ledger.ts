@@ -16,6 +16,7 @@ import { backedValue, ownBacked } from './backing.ts';
 import {
   type Chains,
   type DriverView,
+  type GuestSmmu,
   type Held,
   type HostSmmu,
   hostOf,
@@ -27,7 +28,7 @@ import {
 import { type Decided, decisionOf, stepOf } from './decide.ts';
 import { fieldFacts, fieldNames, hwInfoFlags } from './fields.ts';
 import { ledgerHandlers } from './fold.ts';
-import type { Cell, Column, LedgerRow } from './row.ts';
+import type { Cell, Column, LaterCell, LedgerRow } from './row.ts';
 import { bitOf, unknownBits, wordAt } from './unknown.ts';
 
 /** The ledger of a history. */
@@ -44,6 +45,7 @@ export function ledger(machine: MachineConfig): Projection<readonly LedgerRow[]>
 interface Chain {
   /** The SMMU that software sees. */
   readonly seen: DriverView;
+  readonly guest?: GuestSmmu;
   /** Undefined where no VM stands between. */
   readonly vm: Vm | undefined;
   readonly host: HostSmmu | undefined;
@@ -76,8 +78,8 @@ function chainsOf(state: Chains): readonly Chain[] {
         const host = hostOf(state, way.endpoint);
         if ((way.report !== undefined && way.refused === undefined) || !found.has(host)) found.set(host, way);
       }
-    if (found.size === 0) return [{ seen: guest, vm, host: undefined, way: undefined }];
-    return [...found].map(([host, way]) => ({ seen: guest, vm, host: state.hosts.get(host), way }));
+    if (found.size === 0) return [{ seen: guest, guest, vm, host: undefined, way: undefined }];
+    return [...found].map(([host, way]) => ({ seen: guest, guest, vm, host: state.hosts.get(host), way }));
   });
 }
 
@@ -98,6 +100,7 @@ function rowOf(chain: Chain, name: string): LedgerRow {
     cells: Object.fromEntries(Object.entries(cells).filter(([, cell]) => cell !== undefined)),
     refused: refused && { value: refused.why, seq: refused.seq, by: 'vm.answered' },
     failed: use?.failed && { value: use.failed.value, seq: use.failed.seq, by: use.failed.what },
+    later: laterOf(chain, name),
     isRead:
       seen.reads.has(name.split(/[.[]/)[0] ?? '') ||
       (name.startsWith('platform.') && seen.platform !== undefined),
@@ -105,6 +108,13 @@ function rowOf(chain: Chain, name: string): LedgerRow {
     beyond: use?.beyond && { value: use.beyond.value, seq: use.beyond.seq, by: 'use' },
     backed: backedOf(chain, name),
   };
+}
+
+/** What became of a guest's field later. */
+function laterOf({ guest }: Chain, name: string): readonly LaterCell[] {
+  if (guest === undefined || !/^(IDR\d|IIDR|AIDR)/.test(name)) return [];
+  const { read } = wordAt(name);
+  return guest.later.map(({ what, about, seq, idr }) => ({ what, value: read(idr), seq, by: about }));
 }
 
 function partsOf(chain: Chain, name: string): Parts {
