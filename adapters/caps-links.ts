@@ -13,8 +13,8 @@ import { openCheck } from '../projections/check.ts';
 import type { Finding } from '../projections/finding.ts';
 import type { Session } from './session.ts';
 
-/** Raised when the ledger remembers other things, or the rules find others. */
-const LEDGER_VERSION = 1;
+/** Raised when `Chains` has other fields, or the ledger takes entries otherwise; when rules find others. */
+const LEDGER_VERSION = 2;
 const FINDINGS_VERSION = 1;
 /** Entries after which the ledger is kept: about 10 ms to fold. */
 const KEEP_EVERY = 16_384;
