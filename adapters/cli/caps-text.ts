@@ -164,7 +164,7 @@ export function explainLines(
   const serves = rows.some(({ row }) => (row.backed ?? 0) > 0);
   return [
     ...(facts === undefined
-      ? [`${here}  ${field}  no field is known there`]
+      ? [`${here}  ${field}  no field is known there${rows.length === 0 ? ', and nobody has set a bit' : ''}`]
       : analysisLines(field, facts, serves, { here, width: shown.width })),
     ...rows.flatMap((each) => {
       const { row } = each;

@@ -1,5 +1,5 @@
 /** `caps`: the history of capabilities: who has an identification field, who let it through, who relied on it. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { meant } from '../../core/path/near.ts';
 import { cellChanges, changesOf, keyOf } from '../../projections/caps/changes.ts';
 import { fieldNames } from '../../projections/caps/fields.ts';
@@ -131,7 +131,7 @@ async function audit(
   const name = textOption(options, 'policy');
   // A bad file is told before a long history is read.
   const named = name !== undefined && isPolicyName(name) ? name : undefined;
-  const policy = name === undefined || named !== undefined ? [] : readPolicy(name);
+  const policy = name === undefined || named !== undefined ? [] : policyFile(name);
   const rows = ledgerAt(context, opened, to);
   if (rows === undefined) return exitCodes.cannotJudge;
   const { io, json } = context;
@@ -160,6 +160,15 @@ async function audit(
     return line === undefined && (verdict === 'leak' || verdict === 'mismatch');
   });
   return bad.length + breaches.length > 0 ? exitCodes.found : exitCodes.clean;
+}
+
+/** The lines of a file; one that is not there may be a policy whose name was mistyped. */
+function policyFile(name: string): ReturnType<typeof readPolicy> {
+  if (existsSync(name)) return readPolicy(name);
+  const names = Object.keys(namedPolicies);
+  throw new InputError(
+    `--policy: expected a file, or one of ${names.join(', ')}, found "${name}"${meant(name, names)}`,
+  );
 }
 
 /** The audit of all that was, of one history or of every branch. */

@@ -47,7 +47,8 @@ function runs(set: number): readonly (readonly [number, number])[] {
 
 /** Whether a name is one of unknown bits: `IDR3[26:24]`, `hw_info[9]`. */
 export function isUnknown(name: string): boolean {
-  return NAME.test(name) || bitOf(name) !== undefined;
+  const [, , hi, lo = hi] = NAME.exec(name) ?? [];
+  return bitOf(name) !== undefined || (hi !== undefined && Number(hi) < BITS && Number(lo) <= Number(hi));
 }
 
 /** The bit of out_capabilities that `hw_info[9]` names. */

@@ -3,7 +3,7 @@
  * machines with a kernel: without one there is nobody between hardware and software.
  */
 import type { Entry, EntryType } from '../../core/event.ts';
-import { type Chains, newChains } from '../caps/chain.ts';
+import { type Chains, isBare, newChains } from '../caps/chain.ts';
 import { ledgerHandlers } from '../caps/fold.ts';
 import { rowsOf } from '../caps/ledger.ts';
 import { type LedgerRow, numberIn } from '../caps/row.ts';
@@ -15,6 +15,9 @@ import type { RuleHandlers, RuleRun, World } from './world.ts';
 /** Fields without which something that is gone can be reached still. */
 const ISOLATING: ReadonlySet<string> = new Set(['IDR0.BTM', 'IDR0.ATS', 'IDR3.RIL']);
 
+/** Entries that are most of a log, and say nothing of a promise before there is a VM. */
+const MANY: ReadonlySet<string> = new Set(['command.fetched', 'command.rejected', 'structure.fetched']);
+
 type Handler = (state: Chains, entry: Entry) => void;
 
 /** A run over all guests. */
@@ -24,7 +27,11 @@ export function promises(world: World): RuleRun {
   const handlers = Object.entries(ledgerHandlers).map(
     ([type, handler]): readonly [EntryType, (entry: Entry) => void] => [
       type as EntryType,
-      (entry) => (handler as Handler)(chains, entry),
+      MANY.has(type)
+        ? (entry) => {
+            if (!isBare(chains)) (handler as Handler)(chains, entry);
+          }
+        : (entry) => (handler as Handler)(chains, entry),
     ],
   );
   return {

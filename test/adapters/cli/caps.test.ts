@@ -219,7 +219,11 @@ describe('the other questions', () => {
     [['caps', 'diff', 'qemu-accel'], 'found qemu-accel (VMM) and nothing'],
     [['caps', 'audit', '--history', '--all'], '--all: expected without --history and --branches'],
     [['caps', 'audit', '--branches', '@3'], '--branches: expected no position, found "@3"'],
-    [['caps', 'audit', '--policy', '/nowhere/p.jsonl'], 'cannot read /nowhere/p.jsonl'],
+    [
+      ['caps', 'audit', '--policy', 'basline'],
+      '--policy: expected a file, or one of baseline, vmm-masks, kernel-sanitises, found "basline" (did you mean',
+    ],
+    [['caps', 'explain', 'IDR3[40]'], 'expected a field, as IDR0.BTM'],
     [['caps', 'matrix', 'BTM'], 'caps matrix: expected features, leaks, profiles or nothing, found "BTM"'],
     [['caps', 'audit', '--csv', '/nowhere/caps.csv'], '--csv: cannot write'],
   ])('%j is refused with what was expected', async (args, text) => {
