@@ -4,7 +4,7 @@
  */
 import type { Entry } from '../core/event.ts';
 import { fold } from '../core/fold.ts';
-import type { Branch, IndexStore, LogStore, SnapshotStore } from '../core/history/store.ts';
+import type { Branch, IndexStore, LogStore, MemoStore, SnapshotStore } from '../core/history/store.ts';
 import { createTravel, type Travel } from '../core/history/travel.ts';
 import type { Simulation } from '../core/simulation.ts';
 import { resetRegisters } from '../core/smmu/regs.ts';
@@ -16,6 +16,7 @@ export interface Stores {
   readonly log: LogStore;
   readonly index: IndexStore;
   readonly snapshots: SnapshotStore;
+  readonly memos: MemoStore;
   /** Brings the index up to the head of a branch; questions do it too. */
   grow(branch: number): void;
   close(): Promise<void>;
@@ -27,13 +28,15 @@ const GROUPS_IN_FLIGHT = 2;
 export class Session {
   readonly log: LogStore;
   readonly index: IndexStore;
+  readonly memos: MemoStore;
   readonly #stores: Stores;
   readonly #travel: Travel;
 
   constructor(stores: Stores) {
-    const { log, index, snapshots } = stores;
+    const { log, index, snapshots, memos } = stores;
     this.log = log;
     this.index = index;
+    this.memos = memos;
     this.#stores = stores;
     const initial = (branch: Branch): State => initialState(branch.machine, resetRegisters);
     this.#travel = createTravel({ log, snapshots, fold, initial });

@@ -39,8 +39,8 @@ export interface SmmuConfig {
 export interface EmulatorWays {
   /** A record that finds the Event queue full activates EVENTQ_ABT_ERR; OVFLG stays as it is. */
   readonly eventqFull?: 'abt-err';
-  /** A CMD_SYNC sends its message although IDR0.MSI is 0. */
-  readonly syncMsi?: 'always';
+  /** A CMD_SYNC sends its message although IDR0.MSI is 0; or no signal at all, whatever IDR0.MSI and SEV say. */
+  readonly syncMsi?: 'always' | 'never';
 }
 
 export interface EndpointConfig {
@@ -84,6 +84,15 @@ export interface DriverConfig {
   readonly lateProbe?: boolean;
   /** Firmware's HTTU, where it says less than the register: 0 none, 1 access flag, 2 and dirty state. */
   readonly httu?: number;
+  /** Firmware's word on coherent walks, where it is not the register's. */
+  readonly coherent?: boolean;
+  /** The root complex has no ATS, by firmware; its path is not coherent for PCI writes (CANWBS). */
+  readonly rootAts?: boolean;
+  readonly canwbs?: boolean;
+  /** Model id of the IORT node: 0 generic, 1 HiSilicon Hi161x, 2 Cavium CN99xx. */
+  readonly model?: number;
+  /** Firmware reserves the MSI window one to one (IORT RMR nodes). */
+  readonly rmr?: boolean;
 }
 
 export interface MachineConfig {

@@ -9,6 +9,7 @@ import { lackingCommands } from './protocol/lacking-commands.ts';
 import { lackingRegisters } from './protocol/lacking-registers.ts';
 import { lackingStructures } from './protocol/lacking-structures.ts';
 import { misuses } from './protocol/misuses.ts';
+import { promises } from './protocol/promises.ts';
 import type { LogRule } from './protocol/world.ts';
 
 export const capabilityUse: LogRule = {
@@ -22,5 +23,6 @@ export const capabilityUse: LogRule = {
     lackingRegisters(world),
     broadcastTrust(world),
     declaredErrata(world),
+    promises(world),
   ],
 };

@@ -84,6 +84,12 @@ export interface OwedItem {
   readonly remade?: Position;
 }
 
+/** A field of an SMMU: `{ smmu: "smmu0", field: "IDR3.RIL" }`. */
+export interface CapabilityOf {
+  readonly smmu: string;
+  readonly field: string;
+}
+
 export interface Finding {
   readonly rule: string;
   readonly verdict: Verdict;
@@ -119,6 +125,8 @@ export interface Finding {
   /** Rows of the map around the input address. */
   readonly map?: readonly string[];
   readonly notes: readonly string[];
+  /** The identification field that it is about (I10), as a row of the ledger of capabilities names it. */
+  readonly capability?: CapabilityOf;
   /**
    * Positions of the commands and changes it is about. A stale use or a reuse whose blame or nearest miss is one
    * of them says the same, and more: then this one is not told.

@@ -11,7 +11,16 @@ import { openRecord, sealRecord } from './records.ts';
 import { messageOf, StoreError } from './store-error.ts';
 
 /** What stands under a key of the cache: its first byte. 5 were indexes with fewer keys. */
-export const CACHE_TAG = { header: 1, counter: 2, snapshot: 3, chunk: 4, index: 6, tail: 7 } as const;
+export const CACHE_TAG = {
+  header: 1,
+  counter: 2,
+  snapshot: 3,
+  chunk: 4,
+  index: 6,
+  tail: 7,
+  ledger: 8,
+  findings: 9,
+} as const;
 
 const HEADER_KEY = storeKey(CACHE_TAG.header, 0, 0);
 

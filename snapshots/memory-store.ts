@@ -11,6 +11,9 @@ import {
   type IndexStore,
   type Keys,
   type LogStore,
+  type Memo,
+  type MemoKind,
+  type MemoStore,
   MODEL,
   type SeqRange,
   type SnapshotStore,
@@ -164,6 +167,36 @@ export class MemorySnapshots implements SnapshotStore {
   async flush(): Promise<void> {}
 
   async close(): Promise<void> {}
+}
+
+/** Keeps every answer it is given, as it is: the giver changes it no more. */
+export class MemoryMemos implements MemoStore {
+  readonly #log: LogStore;
+  readonly #kept = new Map<string, Memo[]>();
+
+  constructor(log: LogStore) {
+    this.#log = log;
+  }
+
+  nearest(kind: MemoKind, version: number, branch: number, at: number): Memo | undefined {
+    for (const span of lineage(finder(this.#log), branch, at).reverse()) {
+      const kept = this.#kept.get(`${kind} ${version} ${span.branch}`) ?? [];
+      const found = kept.filter(({ seq }) => seq >= span.from && seq <= span.last).at(-1);
+      if (found !== undefined) return { seq: found.seq, value: structuredClone(found.value) };
+    }
+    return undefined;
+  }
+
+  put(kind: MemoKind, version: number, branch: number, memo: Memo): void {
+    if (memo.seq === 0) return;
+    const name = `${kind} ${version} ${ownerOf(finder(this.#log), branch, memo.seq)}`;
+    const kept = (this.#kept.get(name) ?? []).filter(({ seq }) => seq !== memo.seq);
+    const own = { seq: memo.seq, value: structuredClone(memo.value) };
+    this.#kept.set(
+      name,
+      [...kept, own].sort((one, other) => one.seq - other.seq),
+    );
+  }
 }
 
 /** Answers by looking at every entry. */

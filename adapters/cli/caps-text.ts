@@ -1,8 +1,11 @@
 /** Ledgers of capabilities as lines, JSON and CSV. */
 import type { CapsChange, CellChange } from '../../projections/caps/changes.ts';
+import { type FieldFacts, fieldFacts } from '../../projections/caps/fields.ts';
+import type { Spell } from '../../projections/caps/history.ts';
 import { outcomeOf, stepsOf } from '../../projections/caps/procedure.ts';
 import { type Cell, columns, type LedgerRow } from '../../projections/caps/row.ts';
 import { capsVerdicts, type Judged, judge } from '../../projections/caps/verdict.ts';
+import type { Finding } from '../../projections/finding.ts';
 import type { Breach } from '../caps-policy.ts';
 import { clip, wrap } from './io.ts';
 
@@ -15,11 +18,13 @@ export interface Shown {
 export interface JudgedRow {
   readonly row: LedgerRow;
   readonly judged: Judged;
+  /** What the rules have found about it. */
+  readonly findings: readonly Finding[];
 }
 
 /** Rows with their verdicts, the worst first. */
 export function judgedRows(rows: readonly LedgerRow[]): readonly JudgedRow[] {
-  const all = rows.map((row) => ({ row, judged: judge(row) }));
+  const all = rows.map((row) => ({ row, judged: judge(row), findings: [] as readonly Finding[] }));
   return capsVerdicts.flatMap((verdict) => all.filter(({ judged }) => judged.verdict === verdict));
 }
 
@@ -27,25 +32,77 @@ const FIELD = 20;
 const VERDICT = 9;
 
 /** A line or two for a verdict. */
-export function auditLines({ row, judged }: JudgedRow, { position, width }: Shown): readonly string[] {
+export function auditLines(
+  { row, judged, findings }: JudgedRow,
+  { position, width }: Shown,
+): readonly string[] {
   const head = `${judged.verdict.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
   const how = row.decision === undefined ? '' : `; ${row.decision} (step ${row.step})`;
-  return wrap(position(judged.seq), head, `${judged.why}${how}`, width);
+  return [
+    ...wrap(position(judged.seq), head, `${judged.why}${how}`, width),
+    ...findingLines(findings, width),
+  ];
+}
+
+/** Findings of a field that are told without being asked: one cause often has many. */
+const FINDINGS = 3;
+
+function findingLines(findings: readonly Finding[], width: number | undefined): readonly string[] {
+  const left = findings.length - FINDINGS;
+  return findings.slice(0, FINDINGS).flatMap(({ position, rule, title }, at) => {
+    const more = at === FINDINGS - 1 && left > 0 ? `; and ${left} more` : '';
+    return wrap(position, `  ${rule}`, `${title}${more}`, width);
+  });
+}
+
+/** A bad time of a field: since when, and until when. */
+export function spellLines(
+  { row, judged, from, until }: Spell,
+  { position, width }: Shown,
+): readonly string[] {
+  const head = `${judged.verdict.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
+  const end = until === undefined ? 'to the end' : `until ${position(until)}`;
+  return wrap(position(from), head, `${judged.why}; ${end}`, width);
+}
+
+/** The same for programs. */
+export function spellJson({ row, judged, from, until }: Spell, position: Shown['position']): object {
+  const { field, vm, smmu, host } = row;
+  return {
+    position: position(from),
+    until: until === undefined ? null : position(until),
+    verdict: judged.verdict,
+    why: judged.why,
+    proof: position(judged.seq),
+    field,
+    vm,
+    smmu,
+    host,
+  };
+}
+
+/** How many of them there were in a history. */
+export function spellsText(spells: readonly Spell[], head: string): string {
+  const count = (verdict: string): number => spells.filter(({ judged }) => judged.verdict === verdict).length;
+  return `${head}  ${['leak', 'mismatch', 'refused'].map((verdict) => `${count(verdict)} ${verdict}`).join(', ')}`;
 }
 
 /** A breach of a policy, with the line of its file. */
 export function breachLines(
-  { row, line, seq, why }: Breach,
+  { row, rule, reason, line, seq, why }: Breach,
   file: string,
   { position, width }: Shown,
 ): readonly string[] {
-  const head = `${line.rule.padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
-  return wrap(position(seq), head, `${why}; ${file}:${line.line}: ${line.reason}`, width);
+  const head = `${(line === 0 ? 'policy' : rule).padEnd(VERDICT)}${row.field.padEnd(FIELD)} ${row.smmu}`;
+  const place = line === 0 ? rule : `${file}:${line}`;
+  return wrap(position(seq), head, `${why}; ${place}: ${reason}`, width);
 }
 
 /** The same for programs. */
-export function breachJson({ row, line, seq, why }: Breach, position: Shown['position']): object {
-  const { rule, reason, line: number } = line;
+export function breachJson(
+  { row, rule, reason, line, seq, why }: Breach,
+  position: Shown['position'],
+): object {
   return {
     position: position(seq),
     verdict: 'policy',
@@ -54,7 +111,7 @@ export function breachJson({ row, line, seq, why }: Breach, position: Shown['pos
     smmu: row.smmu,
     rule,
     reason,
-    line: number,
+    line: line === 0 ? null : line,
   };
 }
 
@@ -71,10 +128,10 @@ export function rowLine(row: LedgerRow, { position, width }: Shown): string {
   const decided = row.decision === undefined ? '-' : `${row.decision}(${row.step})`;
   const parts = [
     `hw=${text(hardware)}`,
-    `report=${text(report)}`,
-    `vmm=${decided}`,
+    // Without a VM there is neither a report nor a decision.
+    ...(row.vm === '' ? [] : [`report=${text(report)}`, `vmm=${decided}`]),
     `guest=${text(guest)}`,
-    `enabled=${text(enabled)}`,
+    ...(enabled === undefined ? [] : [`enabled=${text(enabled)}`]),
     ...(used === undefined ? [] : [`used=${text(used)}`]),
     ...(hardware === undefined && driver !== undefined ? [`host=${text(driver)}`] : []),
   ];
@@ -84,37 +141,51 @@ export function rowLine(row: LedgerRow, { position, width }: Shown): string {
 
 /** Every cell of a row, with the entry that set it. */
 export function cellLines(row: LedgerRow, { position, width }: Shown): readonly string[] {
-  return columns.flatMap((column) => {
+  const cells = columns.flatMap((column) => {
     const cell = row.cells[column];
     if (cell === undefined) return [];
     return wrap(position(cell.seq), `${column.padEnd(9)}${cell.value}`, `${cell.by}`, width);
   });
+  const later = row.later.flatMap(({ what, value, seq, by }) =>
+    wrap(position(seq), `${what.padEnd(9)}guest ${value}`, by, width),
+  );
+  return [...cells, ...later];
 }
 
 /** The steps of the analysis of a field, and what came of it here. */
 export function explainLines(
   field: string,
-  rows: readonly LedgerRow[],
+  rows: readonly JudgedRow[],
   at: number,
   shown: Shown,
 ): readonly string[] {
-  const [first] = rows;
-  const { position, width } = shown;
-  const here = position(at);
-  const facts = first?.facts;
-  if (facts === undefined) return [`${here}  ${field}  unknown: the table of fields has no row for it`];
-  const serves = rows.some(({ backed }) => (backed ?? 0) > 0);
+  const here = shown.position(at);
+  const facts = fieldFacts[field];
+  const serves = rows.some(({ row }) => (row.backed ?? 0) > 0);
+  return [
+    ...(facts === undefined
+      ? [`${here}  ${field}  no field is known there${rows.length === 0 ? ', and nobody has set a bit' : ''}`]
+      : analysisLines(field, facts, serves, { here, width: shown.width })),
+    ...rows.flatMap((each) => {
+      const { row } = each;
+      const before = row.host === '' || row.host === row.smmu ? '' : ` before ${row.host}`;
+      return [`${here}  ${row.smmu}${before}`, ...cellLines(row, shown), ...auditLines(each, shown)];
+    }),
+  ];
+}
+
+function analysisLines(
+  field: string,
+  facts: FieldFacts,
+  serves: boolean,
+  { here, width }: { readonly here: string; readonly width: number | undefined },
+): readonly string[] {
   return [
     ...wrap(here, field, `${facts.note} [${facts.source}]`, width),
     ...stepsOf(field, facts, serves).flatMap(({ step, question, answer, stops }) =>
       wrap(here, `step ${step} ${question}?`, `${answer}${stops ? ': stop' : ''}`, width),
     ),
     ...wrap(here, 'outcome', outcomeOf(field, facts, serves), width),
-    ...rows.flatMap((row) => [
-      `${here}  ${row.smmu}${row.host === '' ? '' : ` before ${row.host}`}`,
-      ...cellLines(row, shown),
-      ...auditLines({ row, judged: judge(row) }, shown),
-    ]),
   ];
 }
 
@@ -127,18 +198,31 @@ export function changeLines(change: CapsChange, { position, width }: Shown): rea
   return wrap(position(seq), head, `${smmu}${host === '' ? '' : ` ${host}`}; ${how}${from}`, width);
 }
 
-/** A cell in which two ledgers differ. */
-export function cellChangeLine(
-  row: LedgerRow,
-  { column, from, to }: CellChange,
-  { position, width }: Shown,
+/** A cell in which two ledgers differ, and where the later one was set. */
+export interface CapsDifference {
+  readonly row: LedgerRow;
+  readonly change: CellChange;
+  readonly position: string;
+}
+
+/** A difference in a line. */
+export function differenceLine(
+  { row, change: { column, from, to }, position }: CapsDifference,
+  width: number | undefined,
 ): string {
   const text = `${column} ${from?.value ?? '-'} -> ${to?.value ?? '-'}`;
-  return clip(`${position((to ?? from)?.seq ?? 0)}  ${row.field.padEnd(FIELD)} ${row.smmu}  ${text}`, width);
+  return clip(`${position}  ${row.field.padEnd(FIELD)} ${row.smmu}  ${text}`, width);
+}
+
+/** The same for programs. */
+export function differenceJson({ row, change: { column, from, to }, position }: CapsDifference): object {
+  const { field, smmu, host } = row;
+  const values = { before: from?.value ?? null, after: to?.value ?? null };
+  return { position, field, smmu, host, column, ...values };
 }
 
 /** A row with its verdict, for programs. */
-export function rowJson({ row, judged }: JudgedRow, position: Shown['position']): object {
+export function rowJson({ row, judged, findings }: JudgedRow, position: Shown['position']): object {
   const cells = Object.fromEntries(
     columns.flatMap((column) => {
       const cell = row.cells[column];
@@ -162,14 +246,28 @@ export function rowJson({ row, judged }: JudgedRow, position: Shown['position'])
     needs: facts?.needs ?? null,
     listed: facts?.listed ?? null,
     source: facts?.source ?? null,
+    findings: findings.map(({ rule, position: at, title }) => ({ rule, position: at, title })),
     cells,
+    later: row.later.map(({ what, value, seq, by }) => ({ what, guest: value, position: position(seq), by })),
   };
 }
 
 /** The rows as CSV (RFC 4180): a line of names, and a line for each row. */
 export function csvOf(rows: readonly JudgedRow[], position: Shown['position']): string {
-  const names = ['position', 'verdict', 'field', 'vm', 'smmu', 'host', 'step', ...columns, 'why'];
-  const lines = rows.map(({ row, judged }) => [
+  const names = [
+    'position',
+    'verdict',
+    'field',
+    'vm',
+    'smmu',
+    'host',
+    'step',
+    ...columns,
+    'later',
+    'findings',
+    'why',
+  ];
+  const lines = rows.map(({ row, judged, findings }) => [
     position(judged.seq),
     judged.verdict,
     row.field,
@@ -178,6 +276,8 @@ export function csvOf(rows: readonly JudgedRow[], position: Shown['position']): 
     row.host,
     String(row.step),
     ...columns.map((column) => String(row.cells[column]?.value ?? '')),
+    row.later.map(({ what, value, seq, by }) => `${what} ${by}: ${value} (${position(seq)})`).join('; '),
+    findings.map(({ rule, position: at }) => `${rule} ${at}`).join('; '),
     judged.why,
   ]);
   return `${[names, ...lines].map((line) => line.map(quoted).join(',')).join('\r\n')}\r\n`;

@@ -8,6 +8,7 @@ import { report } from '../../projections/report.ts';
 import { type Rule, rules, rulesNamed } from '../../projections/rules.ts';
 import { summaryOf } from '../../projections/summary.ts';
 import { tellMore } from '../../projections/told.ts';
+import { checkAndKeep } from '../caps-links.ts';
 import { readBaseline, writeBaseline } from '../findings/baseline.ts';
 import { readSuppressions, type Suppression, suppress } from '../findings/suppressions.ts';
 import { InputError } from '../input-error.ts';
@@ -47,9 +48,10 @@ export const verb: Verb = {
       }
       const read = (first: number, last: number) => log.read(id, first, last);
       // What a finding rests on may lie before the range: the rules see all of the history.
-      const all = checkHistory(read(1, to.seq), machine, name, wanted).filter(
-        (each) => seqOf(each) > from.seq,
-      );
+      // Judged anew each time, by the rules as they are; what other questions need of it is kept.
+      const judged =
+        wanted === rules ? checkAndKeep(session, to) : checkHistory(read(1, to.seq), machine, name, wanted);
+      const all = judged.filter((each) => seqOf(each) > from.seq);
       const { fresh, words } = filtered(filters, all);
       const made = howMade(log, to.branch);
       const found = fresh.map((each) => ({

@@ -179,12 +179,8 @@ export class ScenarioRun {
   async #findings(): Promise<number> {
     if (this.#stored === undefined || this.#entries === 0) return 0;
     const { session, branch } = this.#stored;
-    const { checkHistory } = await import('../../projections/check.ts');
-    const found = checkHistory(
-      session.log.read(branch.id, 1, session.log.head(branch.id)),
-      branch.machine,
-      branch.name,
-    );
+    const { checkAndKeep } = await import('../caps-links.ts');
+    const found = checkAndKeep(session, { branch, seq: session.log.head(branch.id) });
     return found.filter(({ verdict }) => verdict !== 'excess').length;
   }
 }

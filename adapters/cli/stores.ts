@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { CacheFile } from '../../snapshots/cache-file.ts';
 import { DiskIndex } from '../../snapshots/index-store.ts';
 import { openLogStore } from '../../snapshots/log-store.ts';
+import { DiskMemos } from '../../snapshots/memo-store.ts';
 import { DiskSnapshots } from '../../snapshots/snapshot-store.ts';
 import type { Stores } from '../session.ts';
 
@@ -15,6 +16,7 @@ export async function openStores(file: string): Promise<Stores> {
     log,
     index,
     snapshots: new DiskSnapshots(cache),
+    memos: new DiskMemos(cache),
     grow: (branch) => {
       index.grow(branch);
     },

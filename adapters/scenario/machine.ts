@@ -79,8 +79,13 @@ export const driverFields = {
   release:       { kind: oneOf(...releaseNames), optional: true, doc: `release of the SMMU's driver; ${defaultRelease} when left out` },
   defaultDomain: { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'what an endpoint has that nobody has taken; dma when left out' },
   httu:          { kind: count(0, 2), optional: true, doc: 'firmware\'s HTTU, where it is less than the register\'s' },
+  coherent:      { kind: flag, optional: true, doc: 'firmware: walks are coherent or not, whatever IDR0.COHACC says' },
+  rootAts:       { kind: flag, optional: true, doc: 'firmware: the root complex has ATS' },
+  canwbs:        { kind: flag, optional: true, doc: 'firmware: PCI writes are coherent whatever their attributes' },
+  model:         { kind: count(0, 2), optional: true, doc: 'firmware: model id of the IORT node, 1 HiSilicon (no prefetch), 2 Cavium' },
+  rmr:           { kind: flag, optional: true, doc: 'firmware: the MSI window is reserved one to one (RMR)' },
   lateProbe:     { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
-} as const satisfies Fields;
+} as const satisfies Fields & Readonly<Record<keyof DriverConfig, unknown>>;
 
 // biome-ignore format: a table
 const kernelFields = {
@@ -146,18 +151,8 @@ function kernelOf(given: GivenKernel): { readonly kernel?: KernelConfig } {
 }
 
 /** A driver as a line describes it. */
-export function driverConfig({
-  release,
-  defaultDomain,
-  lateProbe,
-  httu,
-}: ObjectOf<typeof driverFields>): DriverConfig {
-  return {
-    ...(release === undefined ? {} : { release }),
-    ...(defaultDomain === undefined ? {} : { defaultDomain }),
-    ...(lateProbe === undefined ? {} : { lateProbe }),
-    ...(httu === undefined ? {} : { httu }),
-  };
+export function driverConfig(given: ObjectOf<typeof driverFields>): DriverConfig {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 function switchesOf({ switches: given }: NonNullable<GivenKernel>): NonNullable<KernelConfig['switches']> {

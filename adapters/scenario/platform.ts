@@ -17,6 +17,7 @@ export const platformFields = {
   defaultDomain:  { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'of endpoints that no driver has taken' },
   lateProbe:      { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
   skipPrefetch:   { kind: flag, optional: true, doc: 'the PREFETCH_CFG after an STE is left out' },
+  model:          { kind: count(0, 2), optional: true, doc: 'firmware: model id of the IORT node, 1 HiSilicon (no prefetch), 2 Cavium' },
   rmr:            { kind: flag, optional: true, doc: 'firmware: a reserved region for MSIs (IORT RMR) that counts' },
   broadcast:      { kind: flag, optional: true, doc: 'with IDR0.BTM=1, TLB maintenance of the CPUs in place of CMD_TLBI_*' },
   tlbiOnMap:      { kind: oneOf('page', 'mask'), optional: true, doc: 'mappings are invalidated too, by page or by mask' },

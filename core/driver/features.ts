@@ -33,13 +33,15 @@ export interface Platform {
   readonly lateProbe?: boolean;
   /** The PREFETCH_CFG after an STE is left out (HiSilicon). */
   readonly skipPrefetch: boolean;
+  /** Model id of the IORT node; 1 is HiSilicon Hi161x, whose PREFETCH_CFG is left out. Absent: none was told. */
+  readonly model?: number;
+  /** Firmware reserves the MSI window one to one (IORT RMR nodes), and preserves the boot configuration of PCI. */
+  readonly rmr?: boolean;
   /**
    * Firmware says that mappings are invalidated too (RFC of August 2017): by page, or with the command that the RFC
    * invented. Each command is told to PROD for itself.
    */
   readonly tlbiOnMap?: 'page' | 'mask';
-  /** Firmware has a reserved region for MSIs (IORT RMR), and preserves the boot configuration. */
-  readonly rmr?: boolean;
   /** Where IDR0.BTM=1 it takes part in broadcast maintenance (CR2.PTM=0); a guest's driver then leaves CMD_TLBI_* out. */
   readonly broadcast?: boolean;
 }

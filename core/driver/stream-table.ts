@@ -60,6 +60,8 @@ export function stePa(driver: DriverState, sid: number): number {
   return leaf + (sid % 2 ** SPLIT) * STE_BYTES;
 }
 
+const HISILICON = 1;
+
 export interface SteFrame extends Frame {
   readonly do: 'ste.write';
   readonly driver: string;
@@ -77,12 +79,17 @@ export const steRow: FrameRow<SteFrame> = {
     const steps = stepsOf(driver, current, target);
     const sync = [cmdOf('CMD_CFGI_STE', { StreamID: sid, Leaf: true })];
     const prefetch =
-      driver.setup.platform.skipPrefetch || (inOrder && !isTranslating(target))
+      skipsPrefetch(driver) || (inOrder && !isTranslating(target))
         ? []
         : [issue(name, [cmdOf('CMD_PREFETCH_CONFIG', { StreamID: sid })])];
     return [...steps.flatMap((step) => [storeFrame(name, pa, step), issueAndSync(name, sync)]), ...prefetch];
   },
 };
+
+/** linux: arm-smmu-v3.c, acpi_smmu_get_options: the model id of the node says it, or a device tree. */
+function skipsPrefetch({ setup }: DriverState): boolean {
+  return setup.platform.skipPrefetch || setup.platform.model === HISILICON;
+}
 
 function stepsOf(driver: DriverState, current: Entry, target: Entry): readonly Step[] {
   if (driver.quirks['no-break'] === true) return carelessSteps(current, target);

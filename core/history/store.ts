@@ -107,3 +107,20 @@ export interface SnapshotStore {
   flush(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** What answers are kept of: the ledger of capabilities, and the findings of a whole history. */
+export type MemoKind = 'ledger' | 'findings';
+
+/** An answer as it was at a position: plain data, maps and sets among it. */
+export interface Memo {
+  readonly seq: number;
+  readonly value: unknown;
+}
+
+/** Answers that are folded from the log, kept so that they need not be again. */
+export interface MemoStore {
+  /** The newest at or before `at` in the history of the branch, of that version of its maker. */
+  nearest(kind: MemoKind, version: number, branch: number, at: number): Memo | undefined;
+  /** Keeps one; may be skipped. */
+  put(kind: MemoKind, version: number, branch: number, memo: Memo): void;
+}

@@ -22,7 +22,9 @@ export interface Msi {
 
 /** Stores the message; the entry of its sending comes first. An address of 0 means that none is wanted. */
 export function sendMsi(context: Context, smmu: SmmuState, { source, address, data }: Msi): MsiFate {
-  const unannounced = source === 'CMD_SYNC' && smmu.config.emulator?.syncMsi === 'always';
+  const { syncMsi } = smmu.config.emulator ?? {};
+  if (source === 'CMD_SYNC' && syncMsi === 'never') return 'none';
+  const unannounced = source === 'CMD_SYNC' && syncMsi === 'always';
   if ((!smmu.features.msi && !unannounced) || address === 0n) return 'none';
   const name = smmu.config.name;
   const pa = Number(BigInt.asUintN(smmu.features.oas, address));

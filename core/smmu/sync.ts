@@ -30,7 +30,7 @@ export function completeSync(
   if (about.queue === undefined) flushTimeouts(context, smmu);
   const signal = CS.read(words);
   const source = 'CMD_SYNC';
-  if (signal === 'SIG_SEV' && smmu.features.sev)
+  if (signal === 'SIG_SEV' && smmu.features.sev && smmu.config.emulator?.syncMsi !== 'never')
     context.emit(name, { type: 'event.sent', smmu: name, source });
   if (signal !== 'SIG_IRQ') return;
   // It has no enable in IRQ_CTRL; the wired edge comes whatever MSIAddress is (4.7.3).

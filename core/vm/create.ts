@@ -63,7 +63,7 @@ function emulatedConfig(state: State, vm: string, name: string, config: VmConfig
   const made = smmuConfig(hardware, { name, base: EMULATED_BASE, idr: shown, ...caches });
   const emulator = {
     ...(eventqFull === 'abt-err' ? { eventqFull } : {}),
-    ...(syncMsi === 'always' ? { syncMsi } : {}),
+    ...(syncMsi === 'ignored' ? {} : { syncMsi }),
   };
   return { ...made, space: vm, ...(Object.keys(emulator).length === 0 ? {} : { emulator }) };
 }

@@ -36,7 +36,7 @@ export const applyRow: FrameRow<VsteFrame> = {
     const install = { ...frame, do: 'vste.install' };
     const { viommu } = virtualSmmuOf(owner, smmu);
     if (viommu === 0) return;
-    if (device.vdevice !== 0) return [install];
+    if (device.vdevice !== 0 || policiesOf(owner.config).vdevice === 'never') return [install];
     return [bindDevice(state, frame), install];
   },
 };

@@ -2,6 +2,8 @@
 import type { MachineConfig } from '../../core/config.ts';
 import type { DriverFeatures, Platform } from '../../core/driver/features.ts';
 import type { VmConfig } from '../../core/vm/state.ts';
+import type { Later } from './lives.ts';
+import type { Used } from './uses.ts';
 
 type Idr = Readonly<Record<string, number>>;
 
@@ -10,19 +12,26 @@ export interface Held<T> {
   readonly seq: number;
 }
 
-/** What a driver of an SMMU has said of itself. */
+/** An SMMU as its software sees it, and what a driver of it has said of itself. */
 export interface DriverView {
+  readonly name: string;
   platform: Held<Platform> | undefined;
   features: Held<DriverFeatures> | undefined;
-  /** Where it first read each register. */
-  readonly reads: Map<string, number>;
+  /** What it first read from each register. */
+  readonly reads: Map<string, Held<number>>;
+  /** Words of the identification registers as they are now. */
+  idr: Idr;
+  /** Each field, since when it is so. */
+  readonly fields: Map<string, Held<number>>;
+  readonly uses: Map<string, Use>;
+  refused: { readonly field: string; readonly seq: number; readonly why: string } | undefined;
 }
 
 export interface HostSmmu extends DriverView {
-  readonly name: string;
-  readonly idr: Idr;
   /** The kernel says which HTTU works for a VM. */
   readonly saysHttu: boolean;
+  /** The system loses what hardware stores into descriptors, whatever the register says. */
+  readonly losesUpdates: boolean;
   /** CR2.PTM, as last written. */
   ptm: Held<boolean>;
 }
@@ -32,17 +41,26 @@ export interface Use {
   readonly first: number;
   last: number;
   count: number;
-  readonly what: string;
-  failed: Held<string> | undefined;
+  /** Of the last one. */
+  what: string;
+  failed: (Held<string> & { readonly what: string }) | undefined;
+  /** The latest uses that failed. */
+  readonly failures: number[];
+  /** It was used for more than the field offers. */
+  beyond: Held<string> | undefined;
 }
 
 export interface GuestSmmu extends DriverView {
-  readonly name: string;
   readonly vm: string;
-  /** Each field, since when it is so. */
-  readonly fields: Map<string, Held<number>>;
-  readonly uses: Map<string, Use>;
-  refused: { readonly field: string; readonly seq: number; readonly why: string } | undefined;
+  /** How often its VM was made anew. */
+  life: number;
+  /** SMMU of the host that its last device came from. */
+  host: string;
+  readonly later: Later[];
+  /** Its last command, and what that used. */
+  command: { readonly seq: number; readonly used: readonly Used[] } | undefined;
+  /** A CMD_SYNC of SIG_SEV is under way (0), or was completed there, and no event has come. */
+  waitsForEvent: number | undefined;
 }
 
 export interface Report {
@@ -59,6 +77,12 @@ export interface Way {
   readonly endpoint: string;
   readonly smmu: string;
   readonly ats: boolean;
+  /** StreamID that the guest knows. */
+  readonly streamId: number;
+  /** Id of its vDEVICE; 0 for none. */
+  vdevice: number;
+  /** Why the VMM did not take the device: nothing of the guest goes this way. */
+  refused: string | undefined;
   readonly seq: number;
   report: Report | undefined;
   /** VMID of the device's STE, as hardware last read it. */
@@ -66,6 +90,7 @@ export interface Way {
 }
 
 export interface Vm {
+  readonly name: string;
   readonly config: VmConfig;
   readonly seq: number;
   booted: number;
@@ -88,14 +113,29 @@ export function newChains(machine: MachineConfig): Chains {
   const hosts = machine.smmus.map(({ name, idr, choices }): [string, HostSmmu] => {
     const ptm = { value: choices['ptmAtReset'] === true, seq: 0 };
     const saysHttu = machine.kernel?.switches?.['vhttu'] === true;
-    return [name, { name, idr, saysHttu, ptm, ...newView() }];
+    const losesUpdates = choices['descriptorUpdates'] === false;
+    return [name, { ...newView(name), idr, saysHttu, losesUpdates, ptm }];
   });
   return { machine, hosts: new Map(hosts), vms: new Map(), guests: new Map(), ways: new Map() };
 }
 
-/** A driver of which nothing is known. */
-export function newView(): DriverView {
-  return { platform: undefined, features: undefined, reads: new Map() };
+/** An SMMU of whose software nothing is known. */
+export function newView(name: string): DriverView {
+  return {
+    name,
+    platform: undefined,
+    features: undefined,
+    reads: new Map(),
+    idr: {},
+    fields: new Map(),
+    uses: new Map(),
+    refused: undefined,
+  };
+}
+
+/** Whether software has the machine's SMMUs to itself: no VM stands between. */
+export function isBare({ vms }: Chains): boolean {
+  return vms.size === 0;
 }
 
 /** The SMMU of the host that an endpoint stands behind; empty for a device of the VMM's own. */

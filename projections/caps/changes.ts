@@ -1,7 +1,7 @@
 /** Every change in the life of one field, with the entry that made it and the one that entry follows from. */
 import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
-import { newChains } from './chain.ts';
+import { type Chains, newChains } from './chain.ts';
 import { ledgerHandlers } from './fold.ts';
 import { rowsOf } from './ledger.ts';
 import { type Cell, type Column, columns, type LedgerRow } from './row.ts';
@@ -26,11 +26,11 @@ export function* changesOf(
   field: string,
 ): Generator<CapsChange> {
   const state = newChains(machine);
-  let before = new Map<string, LedgerRow>();
+  const step = stepper(state);
+  // What the header says is no change.
+  let before = new Map(rowsOf(state, field).map((row) => [keyOf(row), row] as const));
   for (const entry of entries) {
-    const handler = ledgerHandlers[entry.type] as ((of: typeof state, entry: Entry) => void) | undefined;
-    if (handler === undefined) continue;
-    handler(state, entry);
+    if (!step(entry)) continue;
     const rows = new Map(rowsOf(state, field).map((row) => [keyOf(row), row] as const));
     for (const [key, row] of rows) {
       // The first device leads to a host: what was there before is the same field.
@@ -51,6 +51,47 @@ export function* changesOf(
     }
     before = rows;
   }
+}
+
+/** Entries that are many, and say something new now and then: a field that was not used before, or one that failed. */
+const OFTEN: ReadonlySet<string> = new Set([
+  'command.fetched',
+  'command.rejected',
+  'structure.fetched',
+  'register.written',
+  'sync.completed',
+  'event.sent',
+  'cpu.tlbi',
+  'broadcast.received',
+]);
+
+/** What such entries can change of the rows. */
+function markOf({ guests, hosts, ways }: Chains): string {
+  let mark = '';
+  for (const view of [...guests.values(), ...hosts.values()]) {
+    let count = 0;
+    for (const { failed, beyond } of view.uses.values())
+      count += 1 + (failed === undefined ? 0 : 1000) + (beyond === undefined ? 0 : 1_000_000);
+    mark += `${count} `;
+  }
+  for (const { ptm } of hosts.values()) mark += ptm.value;
+  for (const { stage2Vmid } of ways.values()) mark += ` ${stage2Vmid?.value}`;
+  return mark;
+}
+
+/** Takes entries into a ledger, and says of each whether a row may be another since. */
+export function stepper(state: Chains): (entry: Entry) => boolean {
+  let mark = markOf(state);
+  return (entry) => {
+    const handler = ledgerHandlers[entry.type] as ((of: Chains, entry: Entry) => void) | undefined;
+    if (handler === undefined) return false;
+    handler(state, entry);
+    if (!OFTEN.has(entry.type)) return true;
+    const now = markOf(state);
+    const differs = now !== mark;
+    mark = now;
+    return differs;
+  };
 }
 
 /** Which row of two ledgers is the same one: the guest's SMMU, the host's, the field. */

@@ -196,6 +196,8 @@ const beyond: Rows = {
   'platform.coherent':             platformOf('IORT flags, bit 0; dma-coherent', ['coherent'], 'IORT SMMUv3 node, flags'),
   'platform.httu':                 platformOf('IORT flags, bits 2:1', ['ha', 'hd'], 'IORT SMMUv3 node, flags'),
   'platform.rootAts':              platformOf('ATS attribute of the root complex', ['ats'], 'IORT root complex node'),
+  'platform.model':                platformOf('1, HiSilicon: no prefetch; 2, Cavium: page 0 alone; must be 0 for a guest', [], 'IORT SMMUv3 node, model'),
+  'platform.rmr':                  platformOf('the MSI window, one to one: MSIs behind stage 1 need it', [], 'IORT RMR node'),
   'platform.canwbs':               platformOf('gates the vIOMMU', [], 'IORT root complex node, memory access flags, bit 2'),
 };
 
@@ -213,7 +215,7 @@ export const hwInfoFlags: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 /** Facts of the platform that registers do not hold. */
-export const platformFacts = ['coherent', 'httu', 'rootAts', 'canwbs'] as const;
+export const platformFacts = ['coherent', 'httu', 'rootAts', 'model', 'rmr', 'canwbs'] as const;
 
 /** The fields of a register, as `IDR0.BTM`. */
 export function fieldsOf(register: IdRegister): readonly string[] {

@@ -1,5 +1,6 @@
 /** What a ledger of capabilities says: a row for each field on the way from one SMMU of the host to one of a guest. */
 import type { FieldFacts } from './fields.ts';
+import type { LaterKind } from './lives.ts';
 
 /** The links of the chain, in their order. */
 export const columns = ['hardware', 'driver', 'report', 'decision', 'guest', 'enabled', 'used'] as const;
@@ -11,6 +12,11 @@ export interface Cell {
   readonly seq: number;
   /** What kind of entry, and what else is to be said. */
   readonly by: string;
+}
+
+/** A later time in the life of a guest's SMMU: its value is what the guest was told. */
+export interface LaterCell extends Cell {
+  readonly what: LaterKind;
 }
 
 /** What a VMM does with a field. */
@@ -32,6 +38,14 @@ export interface LedgerRow {
   readonly refused: Cell | undefined;
   /** It was used, and that did not do what it was for. */
   readonly failed: Cell | undefined;
+  /** Hot-plug, unplug, reset and migration after that, each with what the guest was told then. */
+  readonly later: readonly LaterCell[];
+  /** Its software has read the register, or has a driver that says so of firmware. */
+  readonly isRead: boolean;
+  /** Where it was used and failed, the latest of them. */
+  readonly failures: readonly number[];
+  /** It was used for more than was offered. */
+  readonly beyond: Cell | undefined;
   /** How much of the field stands behind the guest's value; undefined: not known yet. */
   readonly backed: number | undefined;
 }

@@ -14,16 +14,16 @@ export interface Judged {
 
 /** What is to be said of a field: the worst that holds. */
 export function judge(row: LedgerRow): Judged {
-  const { facts, cells, refused, failed, backed, field } = row;
+  const { facts, cells, refused, failed, beyond, backed, field } = row;
   const at = cells.guest?.seq ?? cells.report?.seq ?? cells.driver?.seq ?? 0;
   if (facts === undefined)
-    return { verdict: 'unknown', why: 'the table of fields has no row for it', seq: at };
+    return { verdict: 'unknown', why: `no field is known there; ${holders(row)}`, seq: at };
   if (refused !== undefined)
     return { verdict: 'refused', why: `no device: ${refused.value}`, seq: refused.seq };
   const [guest, report, hardware] = [numberIn(cells.guest), numberIn(cells.report), numberIn(cells.hardware)];
   if (field.startsWith('hw_info.'))
     return report === undefined
-      ? { verdict: 'unknown', why: 'not asked yet', seq: at }
+      ? { verdict: row.vm === '' ? 'ok' : 'unknown', why: 'not asked', seq: at }
       : { verdict: 'ok', why: `reported ${report}`, seq: at };
   if (field.startsWith('platform.')) return platformVerdict(row, at);
   if (guest === undefined) return { verdict: 'unknown', why: 'the guest has no such SMMU yet', seq: at };
@@ -33,13 +33,23 @@ export function judge(row: LedgerRow): Judged {
   }
   if (report !== undefined && hardware !== undefined && report > hardware)
     return { verdict: 'mismatch', why: `reported ${report}, hardware has ${hardware}`, seq: at };
-  if (guest === 0 && cells.used !== undefined && facts.backing !== 'exact or 0' && facts.backing !== 'any')
-    return { verdict: 'mismatch', why: `guest told 0, used: ${cells.used.by}`, seq: cells.used.seq };
+  if (beyond !== undefined)
+    return { verdict: 'mismatch', why: `guest told ${guest}, used: ${beyond.value}`, seq: beyond.seq };
   if (isWithheld(facts, guest, backed))
     return { verdict: 'lost', why: `guest told ${guest}, backed ${backed}`, seq: at };
   if (isUnused(row, guest))
     return { verdict: 'unused', why: `guest told ${guest}, nothing relies on it`, seq: at };
   return { verdict: 'ok', why: guest === 0 ? 'not offered' : `guest told ${guest}`, seq: at };
+}
+
+/** Who has set a bit, in words. */
+function holders({ cells }: LedgerRow): string {
+  const parts = [
+    cells.hardware && `hardware ${cells.hardware.value}`,
+    cells.report && `reported ${cells.report.value}`,
+    cells.guest && `guest told ${cells.guest.value}`,
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
 }
 
 /** The guest's driver is up, and neither it nor what followed made use of the field. */
@@ -50,8 +60,10 @@ function isUnused({ cells, facts }: LedgerRow, guest: number): boolean {
 }
 
 /** The guest's firmware may not promise what the host's denies. */
-function platformVerdict({ cells, field }: LedgerRow, seq: number): Judged {
+function platformVerdict({ cells, field, vm }: LedgerRow, seq: number): Judged {
   const [host, guest] = [numberIn(cells.driver), numberIn(cells.guest)];
+  if (cells.guest === undefined && vm === '')
+    return { verdict: 'ok', why: 'no driver tells of firmware', seq };
   if (cells.guest === undefined) return { verdict: 'unknown', why: 'the guest has not booted', seq };
   const shares = field === 'platform.coherent' || field === 'platform.httu';
   if (shares && guest !== undefined && host !== undefined && guest > host)

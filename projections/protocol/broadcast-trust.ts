@@ -124,6 +124,7 @@ function trusted(world: World, trust: Trusted): readonly Finding[] {
       nearest: { seq: broadcast.seq, why: `the broadcast was not for ${unit.name}: ${why}` },
       notes: [`${world.at(seq)} ${what}`, knownFrom(world, unit, 'IDR0.BTM')],
       lost: [seq, broadcast.seq],
+      capability: { smmu: unit.name, field: 'IDR0.BTM' },
     }),
   ];
 }

@@ -99,6 +99,8 @@ function tellMixed(world: World, { by, part, before, command, about }: Mixed): F
     needed: 'CMD_SYNC at the end of each run of one kind, and of each piece of a batch that is published',
     notes: ['the part is declared with erratumMixedRuns: its commands may be consumed without effect'],
     lost: about,
+    // What a part cannot do, it says by its name alone.
+    capability: { smmu: part.unit.name, field: 'IIDR.ProductID' },
   });
 }
 
@@ -111,6 +113,7 @@ function tellAsleep(world: World, { unit, asleep }: Part): readonly Finding[] {
       blame: asleep,
       needed: 'CMDQ_CONS polled: this part offers IDR0.SEV and sends no event (MMU-600 erratum 1076982)',
       notes: ['whoever waits with WFE for room in the queue sleeps on'],
+      capability: { smmu: unit.name, field: 'IDR0.SEV' },
     }),
   ];
 }

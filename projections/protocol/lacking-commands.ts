@@ -9,7 +9,7 @@ import { hex } from '../obligations/tell.ts';
 import { knownFrom } from './id-reads.ts';
 
 import { deed, tell } from './tell.ts';
-import type { RuleRun, World } from './world.ts';
+import type { RuleRun, Unit, World } from './world.ts';
 
 const RANGED = /^CMD_TLBI_(NH_VAA?|EL2_VAA?|S2_IPA)$/;
 
@@ -26,24 +26,12 @@ export function lackingCommands(world: World): RuleRun {
     handlers: {
       'command.rejected': (entry) => {
         const unit = world.units.get(entry.smmu);
-        // As `core/smmu/command.ts` says it: IDR0.ATS=0, or the field in brackets.
         const queue = `${entry.smmu} ${entry.queue}`;
         if (entry.why.startsWith(NOT_TAKEN) && !notTakenBy.has(queue)) {
           notTakenBy.add(queue);
           told.push(notTaken(world, entry));
         }
-        const field = /(IDR\d\.\w+)\)?=0$/.exec(entry.why)?.[1];
-        if (unit === undefined || field === undefined || entry.error !== 'CERROR_ILL') return;
-        told.push(
-          tell(world, {
-            rule: 'I10',
-            title: `command-not-offered: ${entry.command} on ${entry.smmu} without ${field}`,
-            actor: 'software',
-            blame: deed(entry, `${entry.command}: ${entry.why}, CERROR_ILL`),
-            needed: `${field} read, and ${entry.command} left out where it is not offered`,
-            notes: [knownFrom(world, unit, field)],
-          }),
-        );
+        if (unit !== undefined) told.push(...notOffered(world, unit, entry));
       },
       'command.fetched': ({ smmu, command, lo, hi, seq, actor }) => {
         const unit = world.units.get(smmu);
@@ -63,6 +51,7 @@ export function lackingCommands(world: World): RuleRun {
               ),
               needed: 'one command for each page, or for the whole ASID or VMID',
               notes: [knownFrom(world, unit, 'IDR3.RIL')],
+              capability: { smmu, field: 'IDR3.RIL' },
               lost: [seq],
             }),
           );
@@ -79,12 +68,31 @@ export function lackingCommands(world: World): RuleRun {
               ),
               needed: 'CMDQ_CONS polled, or CS=SIG_SEV where IDR0.SEV is 1',
               notes: [knownFrom(world, unit, 'IDR0.MSI')],
+              capability: { smmu, field: 'IDR0.MSI' },
             }),
           );
         }
       },
     },
   };
+}
+
+/** A command that is illegal for want of a feature: `core/smmu/command.ts` names the field, IDR0.ATS=0 or in brackets. */
+function notOffered(world: World, unit: Unit, entry: EntryOf<'command.rejected'>): readonly Finding[] {
+  const { command, smmu, why, error } = entry;
+  const field = /(IDR\d\.\w+)\)?=0$/.exec(why)?.[1];
+  if (field === undefined || error !== 'CERROR_ILL') return [];
+  return [
+    tell(world, {
+      rule: 'I10',
+      title: `command-not-offered: ${command} on ${smmu} without ${field}`,
+      actor: 'software',
+      blame: deed(entry, `${command}: ${why}, CERROR_ILL`),
+      needed: `${field} read, and ${command} left out where it is not offered`,
+      notes: [knownFrom(world, unit, field)],
+      capability: { smmu, field },
+    }),
+  ];
 }
 
 function notTaken(world: World, entry: EntryOf<'command.rejected'>): Finding {
@@ -95,5 +103,7 @@ function notTaken(world: World, entry: EntryOf<'command.rejected'>): Finding {
     actor: 'software',
     blame: deed(entry, `${command}: ${entry.why}, ${entry.error}`),
     needed: `${command} in the main Command queue`,
+    // What a guest knows of its queues stands there.
+    capability: { smmu, field: 'IDR1.CMDQS' },
   });
 }

@@ -107,5 +107,6 @@ function notOffered(
     blame: byWriter(world, entry, what),
     needed: `${offered} read, and only what it offers used`,
     notes: [knownFrom(world, unit, offered)],
+    capability: { smmu: unit.name, field: offered },
   });
 }

@@ -151,6 +151,7 @@ function lacking(
       knownFrom(world, unit, field),
       'accesses of the stream end in C_BAD_STE or C_BAD_CD, or without the feature',
     ],
+    capability: { smmu: unit.name, field },
   });
 }
 

@@ -1,6 +1,6 @@
 /** Findings of the rules of protocol: no access and no cache entry, but a deed, and what would have been right. */
 import type { Entry } from '../../core/event.ts';
-import type { Consequence, Finding, Step, Verdict } from '../finding.ts';
+import type { CapabilityOf, Consequence, Finding, Step, Verdict } from '../finding.ts';
 import type { World } from './world.ts';
 
 /** Who did what, by the seq of its entry. */
@@ -25,6 +25,7 @@ export interface Broken {
   /** What came nearest to it. */
   readonly nearest?: { readonly seq: number | null; readonly why: string };
   readonly notes?: readonly string[];
+  readonly capability?: CapabilityOf;
   /** seqs of the positions of commands whose loss it tells. */
   readonly lost?: readonly number[];
 }
@@ -32,7 +33,8 @@ export interface Broken {
 /** The finding of a broken rule. */
 export function tell(world: World, broken: Broken): Finding {
   const { at } = world;
-  const { rule, verdict = 'protocol', title, blame, after = [], needed, nearest, notes = [], lost } = broken;
+  const { rule, verdict = 'protocol', title, blame, after = [], needed, nearest, notes = [] } = broken;
+  const { lost, capability } = broken;
   const seq = broken.seq ?? blame.seq;
   const step = (deed: Deed): Step => ({ position: at(deed.seq), actor: deed.actor, what: deed.what });
   return {
@@ -55,8 +57,13 @@ export function tell(world: World, broken: Broken): Finding {
     obligations: [],
     dirtyEvents: seq - blame.seq,
     notes,
+    ...(capability === undefined ? {} : { capability }),
     ...(lost === undefined ? {} : { lost: lost.map(at) }),
-    next: [`backwalk show ${at(seq)}`, `backwalk fork fix ${at(Math.max(1, blame.seq - 1))}`],
+    next: [
+      `backwalk show ${at(seq)}`,
+      ...(capability === undefined ? [] : [`backwalk caps explain ${capability.field} ${at(seq)}`]),
+      `backwalk fork fix ${at(Math.max(1, blame.seq - 1))}`,
+    ],
     reproduce: `backwalk check ${at(1)}..${at(seq)} --explain`,
   };
 }

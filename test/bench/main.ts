@@ -21,6 +21,7 @@ const parts: Readonly<Record<string, () => Promise<Part>>> = {
   iommufd: () => import('./iommufd.ts'),
   rules: () => import('./rules.ts'),
   actors: () => import('./actors.ts'),
+  caps: () => import('./caps.ts'),
 };
 
 const RESULT = 'rows ';

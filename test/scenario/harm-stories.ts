@@ -112,7 +112,8 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
   },
   'bad-vm-broadcast-forwarded.jsonl': {
     rule: 'I3',
-    first: ['could-be-used'],
+    // The promise that was not kept, told where the first broadcast came to nothing.
+    first: ['protocol', 'could-be-used'],
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA VMID=1 ASID=1 Address=0xfffff000 Leaf=1; CMD_SYNC$/,
     blamed: /-> 0x0/,

@@ -3,7 +3,7 @@ import { Session } from '../../adapters/session.ts';
 import type { MachineConfig } from '../../core/config.ts';
 import type { Entry } from '../../core/event.ts';
 import type { Branch } from '../../core/history/store.ts';
-import { MemoryIndex, MemoryLog, MemorySnapshots } from '../../snapshots/memory-store.ts';
+import { MemoryIndex, MemoryLog, MemoryMemos, MemorySnapshots } from '../../snapshots/memory-store.ts';
 
 export interface Held {
   readonly session: Session;
@@ -18,6 +18,7 @@ export function sessionOf(machine: MachineConfig, entries: readonly Entry[]): He
     log,
     index: new MemoryIndex(log),
     snapshots,
+    memos: new MemoryMemos(log),
     grow: () => {},
     close: async () => {},
   });

@@ -120,6 +120,8 @@ describe('the changes of a field', () => {
     const told = tell();
     const changes = [...changesOf(told.machine, told.entries, 'IDR3.RIL')];
     expect(changes.map(({ column, after, type }) => `${type} ${column} ${after}`)).toEqual([
+      // The host's own driver, before there is a VM.
+      'driver.probed enabled rangeInv',
       'smmu.made decision emulate',
       'smmu.made guest 1',
       'device.plugged hardware 1',
