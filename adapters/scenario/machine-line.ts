@@ -7,7 +7,15 @@ import type { ScenarioLine } from './scenario.ts';
 const hex = (value: number): string => `0x${value.toString(16)}`;
 
 /** The line that makes this machine. */
-export function machineLine({ ram, smmus, endpoints, kernel, schedule, seed }: MachineConfig): ScenarioLine {
+export function machineLine({
+  ram,
+  smmus,
+  endpoints,
+  doorbell,
+  kernel,
+  schedule,
+  seed,
+}: MachineConfig): ScenarioLine {
   return {
     op: 'machine',
     ram: ram.map(({ base, size }) => ({ base: hex(base), size: hex(size) })),
@@ -15,6 +23,7 @@ export function machineLine({ ram, smmus, endpoints, kernel, schedule, seed }: M
     ...(endpoints.length === 0
       ? {}
       : { endpoints: endpoints.map((each) => endpointOf(each, smmus[0]?.name)) }),
+    ...(doorbell === undefined ? {} : { doorbell: hex(doorbell) }),
     ...(kernel ? { kernel } : {}),
     ...(schedule === 'eager' ? {} : { schedule }),
     ...(seed === 0 ? {} : { seed }),

@@ -162,7 +162,13 @@ const ways: Ways = {
     iova: hex(iova),
     bytes,
   }),
-  'guest.attach': ({ type: op, vm, endpoint, to }) => ({ op, ...defined({ vm }), endpoint, to }),
+  'guest.attach': ({ type: op, vm, endpoint, to, ssid }) => ({
+    op,
+    ...defined({ vm }),
+    endpoint,
+    to,
+    ...defined({ ssid }),
+  }),
   'guest.detach': ({ type: op, vm, endpoint }) => ({ op, ...defined({ vm }), endpoint }),
   'guest.probe': ({ type: op, vm, endpoint }) => ({ op, ...defined({ vm }), endpoint }),
   'guest.work': ({ type: op, vm, endpoint, kind, seed, count }) => ({

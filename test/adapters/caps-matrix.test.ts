@@ -87,7 +87,7 @@ describe('leaks', () => {
   const found: Readonly<Record<string, readonly string[]>> = {
     'ats-without-vdevice': ['I10', 'I9'],
     'ril-absent': ['I10', 'I10', 'I2', 'I3'],
-    'ril-refused': ['I10', 'I2', 'I3'],
+    'ril-refused': ['I10', 'I2', 'I2', 'I3'],
     'ssidsize-wider-than-table': ['I10'],
     'msi-never-sent': ['I10'],
     'sev-never-sent': ['I10'],
