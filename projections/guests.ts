@@ -54,7 +54,7 @@ const LINE = 512;
 
 /** A VMM makes an SMMU for its guest, or gives it other ID registers before the guest uses it. */
 export function smmuMade(
-  { guests, shadows }: State,
+  { guests, shadows, stallers }: State,
   told: Told,
   { smmu, config }: EntryOf<'smmu.made'>,
 ): void {
@@ -62,7 +62,7 @@ export function smmuMade(
   const before = shadows.get(smmu);
   if (guest === undefined || (before !== undefined && isOn(before))) return;
   if (new Features(config.idr).btm) guest.judged = false;
-  shadows.set(smmu, newShadow(config, guest.watch, told));
+  shadows.set(smmu, newShadow(config, guest.watch, told, stallers));
 }
 
 /** The VM is gone, and with it all that its guest owed. */

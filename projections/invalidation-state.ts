@@ -20,6 +20,8 @@ export interface State {
   /** Memory of VMs, and the devices that they have, by endpoint. */
   readonly guests: Map<string, Guest>;
   readonly devices: Map<string, { readonly vm: string; readonly smmu: string; readonly streamId: number }>;
+  /** Endpoints whose accesses can wait. */
+  readonly stallers: Set<string>;
   /** What is told when a task ends with an invalidation still owed. */
   readonly putOff: PutOff[];
   /** Tasks that have not ended, by the unit that works on them, the oldest first. */

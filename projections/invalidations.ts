@@ -33,6 +33,7 @@ import {
   descriptorFetched,
   descriptorUpdated,
   removed,
+  replacing,
   tlbFilled,
 } from './obligations/fills.ts';
 import type { Change, Invalidation } from './obligations/obligation.ts';
@@ -90,13 +91,14 @@ function initialState(machine: MachineConfig, branch: string): State {
   const watch = newWatch(machine.ram);
   const teller: Teller = { branch, misses: new WeakMap() };
   const findings: Finding[] = [];
+  const stallers = new Set(machine.endpoints.filter(({ stall }) => stall !== false).map(({ name }) => name));
   const told: Told = {
     reused: (shadow, pa, bytes, by, mapped) => {
       for (const finding of reuses({ teller }, shadow, pa, bytes, by, mapped)) findings.push(finding);
     },
     remade: (shadow, remade) => noteRemade(teller, findings, shadow, remade),
   };
-  const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, told)]));
+  const shadows = new Map(machine.smmus.map((smmu) => [smmu.name, newShadow(smmu, watch, told, stallers)]));
   const endpoints = new Map(
     machine.endpoints.map(({ name, smmu, streamId }) => [`${smmu}:${streamId}`, name]),
   );
@@ -106,6 +108,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     shadows,
     guests: new Map(),
     devices: new Map(),
+    stallers,
     putOff: [],
     tasks: new Map(),
     told,
@@ -275,7 +278,10 @@ const handlers: ProjectionHandlers<State> = {
   'cache.invalidated': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
   'cache.evicted': (state, entry) =>
-    withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
+    withShadow(state, entry.smmu, ({ fills }) => {
+      replacing(fills, entry);
+      removed(fills, entry.removed);
+    }),
 
   'domain.made': domainMade,
   'domain.freed': domainFreed,
@@ -291,8 +297,10 @@ const handlers: ProjectionHandlers<State> = {
   'device.unplugged': ({ devices }, { endpoint }) => void devices.delete(endpoint),
   'task.begun': taskBegun,
   'task.ended': taskEnded,
-  'endpoint.made': ({ endpoints }, { endpoint, config }) =>
-    void endpoints.set(`${config.smmu}:${config.streamId}`, endpoint),
+  'endpoint.made': ({ endpoints, stallers }, { endpoint, config }) => {
+    endpoints.set(`${config.smmu}:${config.streamId}`, endpoint);
+    if (config.stall !== false) stallers.add(endpoint);
+  },
   'iova.freed': iovaFreed,
   'page.freed': guestFreed,
   'pages.returned': pagesReturned,

@@ -18,6 +18,7 @@ import { isSameAnswer, showAnswer } from './obligations/answers.ts';
 import { atcMismatch } from './obligations/atc-scope.ts';
 import { type AtcHeld, atcFilled, atcRemoved, coveredBy } from './obligations/atcs.ts';
 import { answered } from './obligations/commands.ts';
+import { filledBy } from './obligations/fills.ts';
 import { configObligations, tlbObligations } from './obligations/ledger.ts';
 import { showCommand } from './obligations/nearest.ts';
 import { cdCulprits, cleanedBy, culpritsOf } from './obligations/nested-use.ts';
@@ -29,7 +30,7 @@ import { hex, showOwes, showSize, showStructure, showTlbEntry, stateOf } from '.
 /** The endpoint keeps what it was answered: later changes of what that rests on are looked for. */
 export function keepAnswer(shadow: Shadow, entry: EntryOf<'atc.filled'>): void {
   const { fills, atcs } = shadow;
-  const used = [entry.tlb, entry.tlb2 ?? 0].flatMap((seq) => fills.tlb.get(seq) ?? []);
+  const used = [entry.tlb, entry.tlb2 ?? 0].flatMap((seq) => filledBy(fills, seq) ?? []);
   const walk = used.length === 0 ? fills.walk : undefined;
   for (const { path, others } of used) {
     for (const head of [path, ...others]) {

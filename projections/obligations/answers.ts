@@ -16,7 +16,7 @@ export interface Basis {
 }
 
 /** Whether a machine without caches gives the access the same answer. */
-export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Fresh): boolean {
+export function isSameAnswer({ watch, stallers }: Shadow, access: AccessEntry, fresh: Fresh): boolean {
   // What the walk of the access itself marked dirty is marked in memory by now.
   if (access.type === 'access.completed')
     return fresh.kind === 'ok' && fresh.pa === access.pa && fresh.marks === undefined;
@@ -24,13 +24,13 @@ export function isSameAnswer({ watch }: Shadow, access: AccessEntry, fresh: Fres
   return (
     fresh.kind === 'refused' &&
     recordOf(fresh.why) === recordOf(access.reason) &&
-    isSameEnd(access.result, fresh.result)
+    isSameEnd(access.result, fresh.result, stallers.has(access.endpoint))
   );
 }
 
-/** An abort is no RAZ/WI (CD.A), and what waits would have to wait (CD.S); whether a device can wait is not known here. */
-function isSameEnd(was: string, is: string): boolean {
-  return was === is || is === 'stall';
+/** An abort is no RAZ/WI (CD.A), and what waits would have to wait (CD.S), where the device can. */
+function isSameEnd(was: string, is: string, canWait: boolean): boolean {
+  return was === is || (is === 'stall' && !canWait);
 }
 
 /** Faults that CD.R lets be recorded. */

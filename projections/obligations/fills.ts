@@ -50,11 +50,15 @@ export interface Fills {
   readonly guest: OutputIndex<TlbFill>;
   /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
   readonly dropped: Map<number, PathNode>;
+  /** Entries that gave way to one in their place since the last access, as when a leaf is marked dirty on the way. */
+  readonly successors: Map<number, number>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
   readonly configPaths: Map<number, PathNode>;
   /** Descriptors of the walk that is under way, and of the stage 2 walk inside it. */
   walk: PathNode | undefined;
   walk2: PathNode | undefined;
+  /** What was evicted for the entry that comes next. */
+  leaving: number | undefined;
   /** Where the walk under way could not read a descriptor. */
   aborted: number | undefined;
 }
@@ -70,10 +74,12 @@ export function newFills(): Fills {
     through: new Map(),
     guest: newOutputs(),
     dropped: new Map(),
+    successors: new Map(),
     configPaths: new Map(),
     walk: undefined,
     walk2: undefined,
     aborted: undefined,
+    leaving: undefined,
   };
 }
 
@@ -130,6 +136,8 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: 
   const fill: TlbFill = { entry, path, others, output, oldest, doubtful, verified: 0, verifiedStream: -1 };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
+  if (fills.leaving !== undefined) fills.successors.set(fills.leaving, entry.seq);
+  fills.leaving = undefined;
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
 }
 
@@ -209,6 +217,17 @@ export function accessEnded(fills: Fills): void {
   fills.walk2 = undefined;
   fills.aborted = undefined;
   fills.dropped.clear();
+  fills.successors.clear();
+}
+
+/** The entry of that fill, or what took its place in the walk that is under way. */
+export function filledBy({ tlb, successors }: Fills, seq: number): TlbFill | undefined {
+  return tlb.get(seq) ?? tlb.get(successors.get(seq) ?? 0);
+}
+
+/** A cache lets an entry go for the one that is to come in its place. */
+export function replacing(fills: Fills, { why, removed: [seq] }: EntryOf<'cache.evicted'>): void {
+  fills.leaving = why === 'replaced' ? seq : undefined;
 }
 
 /** A configuration cache took a structure; what stood in its place goes. */

@@ -18,6 +18,7 @@ import {
   covers,
   discharges,
   type Invalidation,
+  isOver,
   type Obligation,
   type Target,
   type TlbTarget,
@@ -54,7 +55,7 @@ export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Req
   // An access that ended without an entry names none: what any entry of the VMID rests on.
   const culprits = own.length > 0 ? own : ofVmid(shadow, STE.fields.S2VMID.read(stream));
   const open = culprits
-    .filter(({ obligation }) => !isQueued(shadow, obligation))
+    .filter(({ obligation }) => isOver(obligation) || !isQueued(shadow, obligation))
     .sort((a, b) => a.change.seq - b.change.seq);
   const owed = open.find((culprit) => survivedBy(shadow, culprit) === undefined);
   const first = owed ?? open[0];

@@ -123,6 +123,14 @@ export function isDeferred({ changes }: Obligation): boolean {
   return changes.at(-1)?.window?.open === true;
 }
 
+/**
+ * Whether the work that made the change has ended: what it has queued and not waited for excuses nothing any more,
+ * since whoever asked for the work goes on (4.7.3).
+ */
+export function isOver(obligation: Obligation): boolean {
+  return lastChange(obligation).task?.open === false;
+}
+
 /** Whether the target is a translation rather than a configuration structure. */
 export function isTlb(target: Target): target is TlbTarget {
   return 'regime' in target;

@@ -30,6 +30,8 @@ export interface Shadow {
   readonly name: string;
   /** The VM whose memory it reads, where a VMM emulates it. */
   readonly space: string | undefined;
+  /** Endpoints whose accesses can wait (3.12). */
+  readonly stallers: ReadonlySet<string>;
   readonly features: Features;
   readonly watch: Watch;
   readonly ledger: Ledger;
@@ -63,7 +65,12 @@ export interface Told {
 }
 
 /** An SMMU after reset: nothing reachable, nothing cached, nothing owed. */
-export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow {
+export function newShadow(
+  config: SmmuConfig,
+  watch: Watch,
+  told: Told,
+  stallers: ReadonlySet<string>,
+): Shadow {
   const features = new Features(config.idr);
   const ledger = newLedger();
   const tables: Tables = {
@@ -98,6 +105,7 @@ export function newShadow(config: SmmuConfig, watch: Watch, told: Told): Shadow 
   const shadow: Shadow = {
     name: config.name,
     space,
+    stallers,
     features,
     watch,
     ledger,

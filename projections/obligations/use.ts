@@ -17,7 +17,7 @@ import {
   walkBegan,
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
-import { changeAfter, discharges, type Invalidation, type Obligation } from './obligation.ts';
+import { changeAfter, discharges, type Invalidation, isOver, type Obligation } from './obligation.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
 import type { Root } from './tables.ts';
@@ -203,7 +203,9 @@ function whoLeft(
   const suspects =
     stale === 'tlb' ? tlbSuspects(shadow, basis.tlb) : configSuspects(shadow, access, basis, stale);
   if (suspects.outstanding.length > 0) {
-    const open = suspects.outstanding.filter(({ obligation }) => !isUnderWay(shadow.commands, obligation));
+    const open = suspects.outstanding.filter(
+      ({ obligation }) => isOver(obligation) || !isUnderWay(shadow.commands, obligation),
+    );
     const [first, ...rest] = open.sort(earliest);
     if (first === undefined) return 'allowed'; // N1: queued, and not yet complete.
     const guilty = [first.obligation, ...rest.map(({ obligation }) => obligation)] as const;

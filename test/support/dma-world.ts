@@ -91,18 +91,24 @@ export interface Played {
   readonly simulation: Simulation;
 }
 
-/** Plays a story, and in the end lets all that is under way end. */
-export function playDma({ state }: Pick<World, 'state'>, actions: readonly Action[]): Played {
+/**
+ * Plays a story, and in the end lets all that is under way end.
+ * @param strays the device goes on with each range for one access more when a strict unmap of it has ended.
+ */
+export function playDma({ state }: Pick<World, 'state'>, actions: readonly Action[], strays = false): Played {
   const simulation = new Simulation(state);
   const entries: Entry[] = [];
   const live: Live[] = [];
   const met: string[] = [];
   const meant: string[] = [];
+  const gone: bigint[] = [];
   simulation.entries$.subscribe((step) => {
     for (const entry of step) {
       entries.push(entry);
       if (entry.type === 'dma.mapped' && entry.iova !== undefined && entry.pa !== undefined)
         live.push({ iova: entry.iova, pa: entry.pa, bytes: entry.bytes });
+      if (strays && entry.type === 'dma.unmapped' && entry.lazy !== true && entry.errno === undefined)
+        gone.push(entry.iova);
     }
   });
   const use = ({ iova, pa, bytes }: Live, page: number): void => {
@@ -128,7 +134,7 @@ export function playDma({ state }: Pick<World, 'state'>, actions: readonly Actio
         pa,
         bytes: each.pages * PAGE,
       });
-    } else if (each.do === 'turns') turns(simulation, each.draws);
+    } else if (each.do === 'turns') turns(simulation, each.draws, () => stray(simulation, gone));
     else if (live.length > 0) {
       const at = each.which % live.length;
       const found = live[at]!;
@@ -145,11 +151,18 @@ export function playDma({ state }: Pick<World, 'state'>, actions: readonly Actio
   return { entries, met, meant, simulation };
 }
 
-function turns(simulation: Simulation, draws: readonly number[]): void {
+/** Nothing is mapped there any more, and whoever unmapped it was told so. */
+function stray(simulation: Simulation, gone: bigint[]): void {
+  for (const iova of gone.splice(0))
+    simulation.dispatch({ type: 'dma', endpoint: 'nvme0', iova, size: 8, access: 'read' });
+}
+
+function turns(simulation: Simulation, draws: readonly number[], after: () => void): void {
   for (const draw of draws) {
     const ready = readyUnits(simulation.glance);
     const unit = ready[draw % Math.max(1, ready.length)];
     if (unit === undefined) return;
     simulation.dispatch({ type: 'turn', unit });
+    after();
   }
 }

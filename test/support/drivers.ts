@@ -110,6 +110,10 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
     }
     if (late.length === 0) return;
     poll();
+    // Devices are at work meanwhile: what the invalidation took is made again of what still stands in memory.
+    for (const space of [0, 1, 2])
+      for (const upper of [false, true])
+        for (const page of world.PAGES) put(dmaOf({ ...READ, page: { space, upper, page } }));
     put(...late.splice(0));
   };
   const flush = (pages: readonly Page[], by: Flush, leaf: boolean, slip: Action['slip']): Uint32Array[] =>
@@ -224,6 +228,8 @@ export function openDriver(simulation: Simulation, setup: Setup): Driver {
   }
   return { accesses, act };
 }
+
+const READ = { offset: 0, size: 8, write: false, privileged: true, exec: false };
 
 /** What really goes out. */
 function sentOf(commands: readonly Uint32Array[], slip: Action['slip']): readonly Uint32Array[] {

@@ -1,4 +1,9 @@
-/** One mistake put into what a correct driver queues for one change: which commands really go out, and when. */
+/**
+ * One mistake put into what a correct driver queues for one change: which commands really go out, and when. A twin
+ * never differs for `un-synced` and `reordered` here: until a CMD_SYNC completes a device may be served (N1), and
+ * nothing on a bare SMMU says that the driver relies on it sooner. Where a driver's work has an end, that says it:
+ * quirk `skip-sync` of a host (`host-mutants.ts`).
+ */
 import { decode } from '../../core/layout/layout.ts';
 import {
   type CommandFields,
