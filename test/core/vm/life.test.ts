@@ -96,7 +96,7 @@ describe('a VM of qemu-accel', () => {
     expect(host.state.tasks).toEqual([]);
   });
 
-  it('leaves nothing behind when its VMM is killed in the middle of a boot', () => {
+  it('leaves nothing behind when its VMM is killed in the middle of a boot', { timeout: 60_000 }, () => {
     for (let turns = 0; turns < 200; turns += 7) {
       const { host, go } = byTurns();
       host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig('qemu-accel') });
@@ -113,7 +113,7 @@ describe('a VM of qemu-accel', () => {
   });
 });
 
-describe('in the middle of a boot', () => {
+describe('in the middle of a boot', { timeout: 60_000 }, () => {
   const nested = ['qemu-accel', 'openvmm', 'cloud-hypervisor'] as const;
 
   it.each(nested)(
