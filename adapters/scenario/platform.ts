@@ -17,6 +17,9 @@ export const platformFields = {
   defaultDomain:  { kind: oneOf('dma', 'dma-fq', 'identity', 'blocked'), optional: true, doc: 'of endpoints that no driver has taken' },
   lateProbe:      { kind: flag, optional: true, doc: 'endpoints come when their own drivers do, by guest.probe' },
   skipPrefetch:   { kind: flag, optional: true, doc: 'the PREFETCH_CFG after an STE is left out' },
+  paBits:         { kind: count(32, 52), optional: true, doc: 'bits of the CPUs\' physical addresses; 44 when left out' },
+  asidBits:       { kind: kindOf('8 or 16', (raw): 8 | 16 | undefined => (raw === 8 || raw === 16 ? raw : undefined)), optional: true, doc: 'bits of the CPUs\' ASIDs; 16 when left out' },
+  bbml2:          { kind: flag, optional: true, doc: 'the CPUs change the size of mappings without break-before-make' },
   broadcast:      { kind: flag, optional: true, doc: 'with IDR0.BTM=1, TLB maintenance of the CPUs in place of CMD_TLBI_*' },
   tlbiOnMap:      { kind: oneOf('page', 'mask'), optional: true, doc: 'mappings are invalidated too, by page or by mask' },
 } as const satisfies Fields & Readonly<Record<keyof Platform, unknown>>;

@@ -160,7 +160,13 @@ const ways: Ways = {
     iova: hex(iova),
     bytes,
   }),
-  'guest.attach': ({ type: op, vm, endpoint, to }) => ({ op, ...defined({ vm }), endpoint, to }),
+  'guest.attach': ({ type: op, vm, endpoint, to, ssid }) => ({
+    op,
+    ...defined({ vm }),
+    endpoint,
+    to,
+    ...defined({ ssid }),
+  }),
   'guest.detach': ({ type: op, vm, endpoint }) => ({ op, ...defined({ vm }), endpoint }),
   'guest.probe': ({ type: op, vm, endpoint }) => ({ op, ...defined({ vm }), endpoint }),
   'guest.work': ({ type: op, vm, endpoint, kind, seed, count }) => ({
@@ -172,6 +178,32 @@ const ways: Ways = {
     count,
   }),
   'guest.shutdown': ({ type: op, vm }) => ({ op, ...defined({ vm }) }),
+  'mm.map': ({ type: op, vm, mm, va, bytes, access }) => ({
+    op,
+    ...defined({ vm }),
+    mm,
+    va: hex(va),
+    bytes,
+    ...defined({ access }),
+  }),
+  'mm.unmap': ({ type: op, vm, mm, va, bytes }) => ({ op, ...defined({ vm }), mm, va: hex(va), bytes }),
+  'mm.protect': ({ type: op, vm, mm, va, bytes, access }) => ({
+    op,
+    ...defined({ vm }),
+    mm,
+    va: hex(va),
+    bytes,
+    access,
+  }),
+  'mm.exit': ({ type: op, vm, mm }) => ({ op, ...defined({ vm }), mm }),
+  'sva.bind': ({ type: op, vm, endpoint, mm, ssid }) => ({
+    op,
+    ...defined({ vm }),
+    endpoint,
+    mm,
+    ...defined({ ssid }),
+  }),
+  'sva.unbind': ({ type: op, vm, endpoint, mm }) => ({ op, ...defined({ vm }), endpoint, mm }),
 };
 
 /** Addresses that are there, as `0x...`. */
