@@ -4,7 +4,7 @@ import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
 import type { Frame } from '../tasks/task.ts';
 import { findMm, type Mm, mmsOf, shapeOfProcess } from './state.ts';
-import { handOf } from './tables.ts';
+import { handNamed, handOf } from './tables.ts';
 
 /** A call of an operating system about a process. */
 export interface Asked extends Frame {
@@ -30,7 +30,8 @@ export function answerFrame(
 export function makeMm(context: Context, { driver: name, owner, name: process, mm }: Asked): Mm | undefined {
   const driver = driverOf(context.state, name);
   const shape = shapeOfProcess(driver.setup.platform);
-  const root = portOf(driver).take(context, driver, 2 ** shape.rootLog2, 'root table of a process');
+  const hand = handNamed(driver, owner, process);
+  const root = portOf(driver).take(context, hand, 2 ** shape.rootLog2, 'root table of a process');
   if (root === undefined) return undefined;
   const taken = new Set(mmsOf(context.state, owner).map(({ asid }) => asid));
   let asid = 1;

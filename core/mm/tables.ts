@@ -35,8 +35,12 @@ function pageBits(access: PageAccess): bigint {
 }
 
 /** The hand that writes the tables: the owner's memory, and the process's CPUs as who acts. */
-export function handOf(state: State, { driver: name, owner, name: process }: Mm): DriverState {
-  const driver = driverOf(state, name);
+export function handOf(state: State, { driver, owner, name }: Mm): DriverState {
+  return handNamed(driverOf(state, driver), owner, name);
+}
+
+/** The same for a process by its name. */
+export function handNamed(driver: DriverState, owner: string, process: string): DriverState {
   return { ...driver, name: `mm ${process}`, setup: { ...driver.setup, actor: `${owner}.mm` } };
 }
 
