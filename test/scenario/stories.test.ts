@@ -9,6 +9,7 @@ import type { Finding } from '../../projections/finding.ts';
 import { openShell } from '../adapters/cli/backwalk.ts';
 import { harmStories, type Wanted } from './harm-stories.ts';
 import { protocolStories } from './protocol-stories.ts';
+import { svaStories } from './sva-stories.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const files = readdirSync(here).filter((name) => name.endsWith('.jsonl'));
@@ -30,7 +31,7 @@ describe.each(files)('%s', (file) => {
     expect(summary.checksFailed).toBe(0);
     const check = await shell.backwalk('check', '--json');
     const findings = check.out.map((line) => JSON.parse(line) as Finding);
-    const wanted: Wanted | undefined = harmStories[file] ?? protocolStories[file];
+    const wanted: Wanted | undefined = harmStories[file] ?? protocolStories[file] ?? svaStories[file];
     if (wanted === undefined) {
       expect(file).toMatch(/^(good|surprise)-/);
       expect(findings.map(({ rule }) => rule)).toEqual(surprises[file] ?? []);
