@@ -72,20 +72,29 @@ export const protectRow: FrameRow<ChangeFrame> = {
     const mm = findMm(context.state, key);
     const end = mm === undefined || mm.exited ? undefined : wholePages(mm, va, bytes);
     if (mm === undefined || end === undefined) return [answerFrame(frame, { errno: 'EINVAL' })];
+    begin(context, mm, key, va, end);
     const touched = protectRange(context, mm, va, end, access);
-    const told = touched === undefined ? [] : [pause, notifyFrame(key, { touched, pages: [], tables: [] })];
-    return [...told, answerFrame(frame, {})];
+    return [...settle(context, key, { touched, pages: [], tables: [] }), answerFrame(frame, {})];
   },
 };
 
 /** Clears a range; then the notification, and only then the pages and tables go. */
 function takeAway(context: Context, key: string, va: number, end: number): readonly Frame[] {
   const mm = mmOf(context.state, key);
-  const cleared = clearRange(context, mm, va, end);
-  if (cleared.touched === undefined) return [];
-  const free = freeFrame(key, cleared);
+  begin(context, mm, key, va, end);
+  return settle(context, key, clearRange(context, mm, va, end));
+}
+
+function begin({ emit }: Context, { owner }: Mm, mm: string, va: number, end: number): void {
+  emit(`${owner}.mm`, { type: 'mm.changing', mm, va: BigInt(va), bytes: end - va });
+}
+
+/** What follows on the stores, where there were any. */
+function settle({ state }: Context, key: string, cleared: Cleared): readonly Frame[] {
+  const free: FreeFrame = { ...freeFrame(key, cleared), do: 'mm.settle' };
+  if (cleared.touched === undefined) return [free];
   const notify = notifyFrame(key, cleared);
-  return hasQuirk(context.state, mm, 'notifier-late') ? [pause, free, notify] : [pause, notify, free];
+  return hasQuirk(state, mmOf(state, key), 'notifier-late') ? [pause, free, notify] : [pause, notify, free];
 }
 
 function notifyFrame(mm: string, { touched, tables }: Cleared): NotifyFrame {
@@ -94,7 +103,7 @@ function notifyFrame(mm: string, { touched, tables }: Cleared): NotifyFrame {
 }
 
 interface FreeFrame extends Frame {
-  readonly do: 'mm.free';
+  readonly do: 'mm.free' | 'mm.settle';
   readonly mm: string;
   readonly runs: readonly PhysicalRun[];
 }
@@ -104,9 +113,18 @@ export function freeFrame(mm: string, { pages, tables }: Cleared): FreeFrame {
   return { do: 'mm.free', mm, runs: [...pages, ...tables] };
 }
 
-export const freeRow: FrameRow<FreeFrame> = {
+export const settleRow: FrameRow<FreeFrame> = {
   run: (context, { mm, runs }) => {
-    const hand = handOf(context.state, mmOf(context.state, mm));
-    for (const { pa, size } of runs) portOf(hand).giveBack(context, hand, pa, size);
+    context.emit(`${mmOf(context.state, mm).owner}.mm`, { type: 'mm.settled', mm });
+    giveBack(context, mm, runs);
   },
 };
+
+export const freeRow: FrameRow<FreeFrame> = {
+  run: (context, { mm, runs }) => giveBack(context, mm, runs),
+};
+
+function giveBack(context: Context, mm: string, runs: readonly PhysicalRun[]): void {
+  const hand = handOf(context.state, mmOf(context.state, mm));
+  for (const { pa, size } of runs) portOf(hand).giveBack(context, hand, pa, size);
+}

@@ -12,6 +12,10 @@ const endpoint = text('endpoint');
 export const mmEvents = {
   /** A process is named for the first time. */
   'mm.made': { mm, name: text(), owner: text(), driver, asid: int(), table: json<Mm['table']>() },
+  /** Valid descriptors of a range are about to change; nobody relies on the change before `mm.settled`. */
+  'mm.changing': { mm, va: iova(), bytes: int() },
+  /** All have been told, and what was taken out of the tables can go. */
+  'mm.settled': { mm },
   /** Its descriptors changed: who walks them beside the CPUs is told of the range. */
   'mm.notified': { mm, va: iova(), bytes: int() },
   /** The process goes: nobody is told of its changes any more. */

@@ -1,6 +1,6 @@
 /** Every kind of frame that address spaces have. */
 import { bindRow, boundRow, unbindRow, unboundRow } from './bind.ts';
-import { freeRow, mapRow, protectRow, unmapRow } from './change.ts';
+import { freeRow, mapRow, protectRow, settleRow, unmapRow } from './change.ts';
 import { dropRow, exitRow, teardownRow } from './exit.ts';
 import { notifyRow } from './notify.ts';
 
@@ -10,6 +10,7 @@ export const mmFrames = {
   'mm.unmap':    unmapRow,
   'mm.protect':  protectRow,
   'mm.notify':   notifyRow,
+  'mm.settle':   settleRow,
   'mm.free':     freeRow,
   'mm.exit':     exitRow,
   'mm.teardown': teardownRow,

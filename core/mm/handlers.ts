@@ -3,12 +3,16 @@ import type { Handlers } from '../machine.ts';
 import type { mmEvents } from './events.ts';
 import { mmOf } from './state.ts';
 
+const nothing = (): void => {};
+
 export const mmHandlers: Pick<Handlers, keyof typeof mmEvents> = {
   'mm.made': (state, { mm, name, owner, driver, asid, table }) => {
     const made = { name, owner, driver, asid, table, exited: false, pasid: 0, notifiers: [], bonds: [] };
     state.mms = { ...state.mms, [mm]: made };
   },
-  'mm.notified': () => {},
+  'mm.changing': nothing,
+  'mm.settled': nothing,
+  'mm.notified': nothing,
   'mm.exited': (state, { mm }) => {
     mmOf(state, mm).exited = true;
   },

@@ -133,7 +133,7 @@ function widened(before: Touched | undefined, va: number, end: number): Touched 
 
 /** What was taken out of the tables, and can go when nobody reaches it any more. */
 export interface Cleared {
-  readonly touched?: Touched;
+  readonly touched: Touched | undefined;
   readonly pages: readonly PhysicalRun[];
   readonly tables: readonly PhysicalRun[];
 }
@@ -152,7 +152,7 @@ export function clearRange(context: Context, mm: Mm, start: number, end: number)
     const last = descriptors.findLastIndex((each) => each !== 0n);
     touched = widened(touched, va + first * page, va + (last + 1) * page);
   }
-  if (touched === undefined) return { pages, tables: [] };
+  if (touched === undefined) return { touched, pages, tables: [] };
   return { touched, pages, tables: unlinkEmpty(context, mm, touched) };
 }
 
