@@ -97,6 +97,7 @@ export function judgeTranslated(
   const { invalidated } = held;
   const survived = invalidated !== undefined && invalidated.synced !== 0 ? invalidated : undefined;
   if (survived === undefined && (invalidated !== undefined || isUnderWay(shadow, held))) return undefined; // N1
+  if (survived === undefined && cause.change.window?.open === true) return undefined; // N1 and N2
   return explain(shadow, teller, { held, access, cause, survived, now: showAnswer(fresh), line });
 }
 
