@@ -24,6 +24,7 @@ import { guestTlbi } from './kvm/tlbi.ts';
 import { rollOver } from './kvm/vmids.ts';
 import type { Deciders } from './machine.ts';
 import { readMemory, writeMemory } from './memory/access.ts';
+import { askBind, askMmExit, askMmMap, askMmProtect, askMmUnmap, askUnbind } from './mm/ask.ts';
 import { changeSetting, setEndpoint } from './settings.ts';
 import { receiveBroadcast } from './smmu/broadcast.ts';
 import { issueCommand } from './smmu/cmdq.ts';
@@ -78,6 +79,12 @@ export const deciders: Deciders = {
   'guest.probe': askProbe,
   'guest.work': askWork,
   'guest.shutdown': askShutdown,
+  'mm.map': askMmMap,
+  'mm.unmap': askMmUnmap,
+  'mm.protect': askMmProtect,
+  'mm.exit': askMmExit,
+  'sva.bind': askBind,
+  'sva.unbind': askUnbind,
   turn: takeTurn,
   set: changeSetting,
   note: () => {},

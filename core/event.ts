@@ -4,6 +4,7 @@ import { driverEvents } from './driver/events.ts';
 import { endpointEvents } from './endpoint/events.ts';
 import { kernelEvents } from './kernel/events.ts';
 import { memoryEvents } from './memory/events.ts';
+import { mmEvents } from './mm/events.ts';
 import { json, type Payload, type Schema, text } from './schema.ts';
 import { smmuEvents } from './smmu/events.ts';
 import { type StimulusMap, stimuli } from './stimulus.ts';
@@ -25,6 +26,7 @@ export const events = {
   ...taskEvents,
   ...driverEvents,
   ...dmaApiEvents,
+  ...mmEvents,
   ...kernelEvents,
   ...vmEvents,
   ...virtioEvents,

@@ -5,6 +5,7 @@ import { endpointHandlers } from './endpoint/handlers.ts';
 import { kernelHandlers } from './kernel/handlers.ts';
 import type { Handlers } from './machine.ts';
 import { memoryHandlers } from './memory/handlers.ts';
+import { mmHandlers } from './mm/handlers.ts';
 import { setPath } from './settings.ts';
 import { smmuHandlers } from './smmu/handlers.ts';
 import { taskHandlers } from './tasks/handlers.ts';
@@ -20,6 +21,7 @@ export const handlers: Handlers = {
   ...taskHandlers,
   ...driverHandlers,
   ...dmaApiHandlers,
+  ...mmHandlers,
   ...kernelHandlers,
   ...vmHandlers,
   ...virtioHandlers,

@@ -12,6 +12,7 @@ import type { KernelState } from './kernel/state.ts';
 import { type Line, Memory, type RamRange } from './memory/memory.ts';
 import type { Radix } from './memory/radix.ts';
 import type { Window } from './memory/space.ts';
+import type { Mm } from './mm/state.ts';
 import { putMaps, takeMaps } from './parts.ts';
 import { Cache, type CacheEntry } from './smmu/cache.ts';
 import { Features } from './smmu/features.ts';
@@ -41,6 +42,8 @@ export interface State {
   drivers: Record<string, DriverState>;
   /** Virtual machines, by name. */
   vms: Record<string, VmState>;
+  /** Address spaces of processes, by their keys; absent until there is one. */
+  mms?: Record<string, Mm>;
   /** The host's kernel, where the machine has one. */
   kernel?: KernelState;
 }

@@ -204,6 +204,35 @@ export const stimuli = {
   },
   /** The operating system goes down: its drivers turn their SMMUs off. */
   'guest.shutdown': { vm: optional(text()), ...origin },
+  /** A process maps new memory at an address of its own, takes it away, or changes what it may do with it. */
+  'mm.map': {
+    vm: optional(text()),
+    mm: text(),
+    va: iova(),
+    bytes: int(),
+    access: optional(text<'read' | 'read-write'>()),
+    ...origin,
+  },
+  'mm.unmap': { vm: optional(text()), mm: text(), va: iova(), bytes: int(), ...origin },
+  'mm.protect': {
+    vm: optional(text()),
+    mm: text(),
+    va: iova(),
+    bytes: int(),
+    access: text<'read' | 'read-write'>(),
+    ...origin,
+  },
+  /** It goes, with all its memory. */
+  'mm.exit': { vm: optional(text()), mm: text(), ...origin },
+  /** A device gets its address space under a SubstreamID (shared virtual addressing), or gives it back. */
+  'sva.bind': {
+    vm: optional(text()),
+    endpoint: text('endpoint'),
+    mm: text(),
+    ssid: optional(id()),
+    ...origin,
+  },
+  'sva.unbind': { vm: optional(text()), endpoint: text('endpoint'), mm: text(), ...origin },
   turn: { unit: text(), ...origin },
   set: { path: text('path'), value: json<unknown>(), ...origin },
   /** A remark of the source: a console line, a difference, a deviation. Changes nothing. */

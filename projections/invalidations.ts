@@ -51,11 +51,13 @@ import {
 } from './obligations/shadow.ts';
 import { isWatched, loaded, newWatch, stored } from './obligations/watch.ts';
 import {
+  changing,
   domainClosed,
   domainKind,
   newWindows,
   queued,
   released,
+  settled,
   taken,
   unmapping,
 } from './obligations/windows.ts';
@@ -148,6 +150,8 @@ const handlers: ProjectionHandlers<State> = {
 
   'dma.opened': (state, entry) => domainKind(state.windows, entry),
   'dma.kind': (state, entry) => domainKind(state.windows, entry),
+  'mm.changing': (state, entry) => changing(state.windows, entry),
+  'mm.settled': (state, entry) => settled(state.windows, entry),
   'dma.closed': (state, entry) => domainClosed(state.windows, entry),
   'dma.unmapping': (state, entry) => unmapping(state.windows, entry),
   'fq.queued': (state, entry) => queued(state.windows, entry),

@@ -107,6 +107,7 @@ export function judgeTranslated(
   const { invalidated } = held;
   const survived = invalidated !== undefined && invalidated.synced !== 0 ? invalidated : undefined;
   if (survived === undefined && (invalidated !== undefined || isUnderWay(shadow, held))) return undefined; // N1
+  if (survived === undefined && cause.change.window?.open === true) return undefined; // N1 and N2
   const finding = explain(shadow, teller, { held, access, cause, survived, now: showAnswer(fresh), line });
   return { finding, held, cause, kept: survived !== undefined };
 }

@@ -79,7 +79,7 @@ function piecesFit(
 }
 
 /** The owner must have a driver that serves the endpoint. */
-function served(context: OpContext, op: GuestOp, vm: string | undefined, endpoint: string): void {
+export function served(context: OpContext, op: string, vm: string | undefined, endpoint: string): void {
   owned(context, op, vm);
   const { glance } = context.simulation;
   const owner = vm ?? HOST;
@@ -90,7 +90,7 @@ function served(context: OpContext, op: GuestOp, vm: string | undefined, endpoin
 }
 
 /** There must be such an operating system, with a driver. */
-function owned(context: OpContext, op: GuestOp, vm: string | undefined): void {
+function owned(context: OpContext, op: string, vm: string | undefined): void {
   if (vm === undefined) kernelIn(context, op);
   const owners = new Set(dmaDrivers(context.simulation.glance).map(({ setup }) => setup.owner));
   if (owners.has(vm ?? HOST)) return;

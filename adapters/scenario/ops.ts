@@ -23,6 +23,7 @@ import { encodeFields } from './command-fields.ts';
 import { contains, isPresent, plain, same, sizeOf } from './compare.ts';
 import { guestOps } from './guest-ops.ts';
 import { kernelIn, kernelOps } from './kernel-ops.ts';
+import { mmOps } from './mm-ops.ts';
 import { type Act, defined, dispatch, type OpContext } from './op.ts';
 import { refuse, unknownName } from './parse.ts';
 import { readStimulus } from './raw-stimulus.ts';
@@ -119,7 +120,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   },
   stimulus: ({ op, type, fields }, context) => {
     const raw = Object.entries(fields ?? {}).map(([name, { value }]) => [name, value]);
-    if (Object.hasOwn(vmOps, type) || Object.hasOwn(guestOps, type))
+    if ([vmOps, guestOps, mmOps].some((all) => Object.hasOwn(all, type)))
       throw refuse(context.place, op, 'type', `expected {"op":"${type}"} itself, found a raw one`);
     if (KERNEL_STIMULI.includes(type)) kernelIn(context, `${op} ${type}`);
     const read = readStimulus(type as StimulusType, Object.fromEntries(raw));
@@ -155,6 +156,7 @@ export const ops: { readonly [O in Exclude<Op, 'machine'>]: Act<O> } = {
   ...kernelOps,
   ...vmOps,
   ...guestOps,
+  ...mmOps,
   label: ({ op, name }, context) => {
     const made = context.label(name);
     if ('problem' in made) throw refuse(context.place, op, 'name', made.problem);

@@ -19,6 +19,9 @@ export const platformFields = {
   skipPrefetch:   { kind: flag, optional: true, doc: 'the PREFETCH_CFG after an STE is left out' },
   model:          { kind: count(0, 2), optional: true, doc: 'firmware: model id of the IORT node, 1 HiSilicon (no prefetch), 2 Cavium' },
   rmr:            { kind: flag, optional: true, doc: 'firmware: a reserved region for MSIs (IORT RMR) that counts' },
+  paBits:         { kind: count(32, 52), optional: true, doc: 'bits of the CPUs\' physical addresses; 44 when left out' },
+  asidBits:       { kind: kindOf('8 or 16', (raw): 8 | 16 | undefined => (raw === 8 || raw === 16 ? raw : undefined)), optional: true, doc: 'bits of the CPUs\' ASIDs; 16 when left out' },
+  bbml2:          { kind: flag, optional: true, doc: 'the CPUs change the size of mappings without break-before-make' },
   broadcast:      { kind: flag, optional: true, doc: 'with IDR0.BTM=1, TLB maintenance of the CPUs in place of CMD_TLBI_*' },
   tlbiOnMap:      { kind: oneOf('page', 'mask'), optional: true, doc: 'mappings are invalidated too, by page or by mask' },
 } as const satisfies Fields & Readonly<Record<keyof Platform, unknown>>;

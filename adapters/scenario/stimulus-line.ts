@@ -180,6 +180,32 @@ const ways: Ways = {
     count,
   }),
   'guest.shutdown': ({ type: op, vm }) => ({ op, ...defined({ vm }) }),
+  'mm.map': ({ type: op, vm, mm, va, bytes, access }) => ({
+    op,
+    ...defined({ vm }),
+    mm,
+    va: hex(va),
+    bytes,
+    ...defined({ access }),
+  }),
+  'mm.unmap': ({ type: op, vm, mm, va, bytes }) => ({ op, ...defined({ vm }), mm, va: hex(va), bytes }),
+  'mm.protect': ({ type: op, vm, mm, va, bytes, access }) => ({
+    op,
+    ...defined({ vm }),
+    mm,
+    va: hex(va),
+    bytes,
+    access,
+  }),
+  'mm.exit': ({ type: op, vm, mm }) => ({ op, ...defined({ vm }), mm }),
+  'sva.bind': ({ type: op, vm, endpoint, mm, ssid }) => ({
+    op,
+    ...defined({ vm }),
+    endpoint,
+    mm,
+    ...defined({ ssid }),
+  }),
+  'sva.unbind': ({ type: op, vm, endpoint, mm }) => ({ op, ...defined({ vm }), endpoint, mm }),
 };
 
 /** Addresses that are there, as `0x...`. */

@@ -11,6 +11,7 @@ import { type commonFields, endpoint, ssid, vm } from './common-fields.ts';
 import { guestVocabulary } from './guest-vocabulary.ts';
 import { tlbiRange } from './kvm-vocabulary.ts';
 import { machineFields } from './machine.ts';
+import { mmVocabulary } from './mm-vocabulary.ts';
 import { rawFields } from './raw-stimulus.ts';
 import {
   anything,
@@ -172,6 +173,7 @@ export const vocabulary = {
     },
   },
   ...guestVocabulary,
+  ...mmVocabulary,
   dma: {
     summary: 'An endpoint accesses memory', outcome: '{result:"ok"|"abort"|"stall"|"bus-error"|"off", pa?, hex?, event?, pieces?}',
     fields: {

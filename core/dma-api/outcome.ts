@@ -1,4 +1,4 @@
-/** What `guest.*` lines answer, when their task has ended; until then `{pending: true}`. */
+/** What `guest.*`, `mm.*` and `sva.*` lines answer, when their task has ended; until then `{pending: true}`. */
 import type { Entry } from '../event.ts';
 
 type Outcome = Readonly<Record<string, unknown>>;
@@ -11,6 +11,12 @@ const asked: ReadonlySet<string> = new Set([
   'guest.probe',
   'guest.shutdown',
   'guest.work',
+  'mm.map',
+  'mm.unmap',
+  'mm.protect',
+  'mm.exit',
+  'sva.bind',
+  'sva.unbind',
 ]);
 
 /** Whether a stimulus is such a line. */

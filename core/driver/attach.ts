@@ -11,7 +11,7 @@ import type { Ste } from '../smmu/ste.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { planThroughAbort } from './attach-through-abort.ts';
-import { emptyCd, extendCdTable, masterOf, stage1Cd } from './cd.ts';
+import { emptyCd, extendCdTable, masterOf } from './cd.ts';
 import { issueAndSync } from './cmdq.ts';
 import { findDomain, findPaging } from './domains.ts';
 import type { Entry } from './entry-writer.ts';
@@ -21,6 +21,7 @@ import { atcCommand } from './ranges.ts';
 import { behavioursOf } from './releases.ts';
 import type { Attachment, Domain, DriverState, Inv, Master, PagingDomain, Vmaster } from './state.ts';
 import { abortSte, bypassSte, cdTableSte, nestedSte, stage2Ste } from './ste.ts';
+import { cdOf } from './sva.ts';
 import { flushTag } from './tags.ts';
 
 export type Target = { readonly domain: number } | 'blocked' | 'identity';
@@ -192,13 +193,13 @@ function entryFrames(
   if (ssid !== 0 && domain?.kind === 's1') {
     const same = master.cdInSte && master.atsEnabled === ats;
     const rid = master.attached[0] ?? 'blocked';
-    return [cd(stage1Cd(master, domain)), ...(same ? [] : stes(table(s1dssFor(rid)), true))];
+    return [cd(cdOf(driver, master, domain)), ...(same ? [] : stes(table(s1dssFor(rid)), true))];
   }
   if (domain === undefined) {
     if (pasidsOf(master).length > 0) return stes(table(s1dssFor(to)), true);
     return stes(to === 'identity' ? bypassSte(features) : abortSte, false);
   }
-  if (domain.kind === 's1') return [cd(stage1Cd(master, domain)), ...stes(table('SUBSTREAM0'), true)];
+  if (domain.kind === 's1') return [cd(cdOf(driver, master, domain)), ...stes(table('SUBSTREAM0'), true)];
   if (domain.kind === 's2') return [...stes(stage2Ste(features, master, domain, ats), false), cd(emptyCd)];
   const parent = findPaging(context.state, domain.parent).domain;
   if (parent.kind !== 's2') return [];

@@ -57,7 +57,7 @@ export function makePaging(
 }
 
 /** A driver that leaves its TLB commands out to broadcasts needs them to count. */
-function sharing(driver: DriverState): { readonly shared?: true } {
+export function sharing(driver: DriverState): { readonly shared?: true } {
   const trusts = driver.features?.broadcast === true && portOf(driver).tlbi !== undefined;
   return trusts ? { shared: true } : {};
 }
@@ -105,7 +105,8 @@ export const freeRow: FrameRow<FreeFrame> = {
     if (flush.length > 0) return [...flush, { do: 'domain.free', driver: name, domain: id, flushed: true }];
     if (domain.kind === 's1' && domain.cdTable !== undefined)
       portOf(driver).giveBack(context, driver, domain.cdTable.pa, domain.cdTable.bytes);
-    if (domain.kind !== 'nested')
+    // The tables of a process are its own.
+    if (domain.kind === 's2' || (domain.kind === 's1' && domain.mm === undefined))
       freeTable(context, driver, domain.table, domain.table.startLevel, domain.table.root);
     context.emit(driver.setup.actor, { type: 'domain.freed', driver: name, domain: id });
     return [];

@@ -44,6 +44,16 @@ export interface Platform {
   readonly tlbiOnMap?: 'page' | 'mask';
   /** Where IDR0.BTM=1 it takes part in broadcast maintenance (CR2.PTM=0); a guest's driver then leaves CMD_TLBI_* out. */
   readonly broadcast?: boolean;
+  /** Bits of the CPUs' physical addresses and ASIDs; 44 and 16 when absent. */
+  readonly paBits?: number;
+  readonly asidBits?: 8 | 16;
+  /** The CPUs change the size of a mapping without break-before-make (level 2): who shares their tables must bear it. */
+  readonly bbml2?: boolean;
+}
+
+/** Bits of the CPUs' physical addresses. */
+export function physicalBits({ paBits = 44 }: Pick<Platform, 'paBits'>): number {
+  return paBits;
 }
 
 export const defaultPlatform: Platform = {
@@ -95,6 +105,8 @@ export interface DriverFeatures {
   readonly forceSync: boolean;
   /** CR2.PTM=0: TLB maintenance of CPUs reaches the SMMU. */
   readonly broadcast?: true;
+  /** IDR3.BBML=2, where the CPUs count on it. */
+  readonly bbml2?: true;
 }
 
 /** A batch of 64 commands and its CMD_SYNC have to fit the Command queue. */
@@ -169,6 +181,7 @@ export function decideFeatures(idr: Idr, platform: Platform): DriverFeatures {
     pageSizes: pageSizes(idr5),
     forceSync: errata.forceSync,
     ...(idr0.BTM && platform.broadcast === true ? { broadcast: true } : {}),
+    ...(idr3.BBML === 2 && platform.bbml2 === true ? { bbml2: true } : {}),
   };
 }
 

@@ -13,6 +13,8 @@ const nothing = (): void => {};
 export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
   'driver.made': (state, { driver, setup }) => {
     state.drivers[driver] = newDriver(driver, setup);
+    // An operating system that starts anew has no processes.
+    for (const mm in state.mms) if (state.mms[mm]?.driver === driver) delete state.mms[mm];
   },
   'driver.probed': (state, { driver, features }) => {
     of(state, driver).features = features;

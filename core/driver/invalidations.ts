@@ -64,14 +64,20 @@ function combine(held: readonly Inv[], others: readonly Inv[], sign: 1 | -1): re
 }
 
 /** Frames that invalidate a range of a domain; size 0 for everything. */
-export function invalidate(driver: DriverState, domain: PagingDomain, range: Range): readonly Frame[] {
+export function invalidate(
+  driver: DriverState,
+  domain: PagingDomain,
+  range: Range,
+  noAtc = false,
+): readonly Frame[] {
   const { rangeInv = false, e2h = false } = driver.features ?? {};
   const { granuleLog2 } = domain.table;
   const { quirks, name } = driver;
   const short = quirks['short-range'] === true && range.size > 0;
   const meant = short ? { ...range, size: range.size - Math.min(range.granule, range.size) } : range;
   const invs = domain.invs.filter(
-    ({ type }) => !(quirks['skip-nested-clear'] === true && type === 'S2_VMID_S1_CLEAR'),
+    (inv) =>
+      !(quirks['skip-nested-clear'] === true && inv.type === 'S2_VMID_S1_CLEAR') && !(noAtc && isAts(inv)),
   );
   const big = isTooBig(range, rangeInv, behavioursOf(driver).manyLeaves);
   const frames: Frame[] = [];
@@ -102,8 +108,8 @@ function endsBatch({ quirks }: DriverState, now: Inv, next: Inv): boolean {
 }
 
 export const rangeRow: FrameRow<RangeFrame> = {
-  run: ({ state }, { domain: id, iova, size, granule, leaf }) => {
+  run: ({ state }, { domain: id, iova, size, granule, leaf, noAtc }) => {
     const { driver, domain } = findPaging(state, id);
-    return invalidate(driver, domain, { iova, size, granule, leaf });
+    return invalidate(driver, domain, { iova, size, granule, leaf }, noAtc);
   },
 };

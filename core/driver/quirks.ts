@@ -53,6 +53,10 @@ export const quirks = {
   'keep-tag':         { class: 'premature-reuse',      meaning: 'an ASID or VMID without users is not flushed when its last user leaves' },
   'iova-early-free':  { class: 'premature-reuse',      meaning: 'the DMA API gives an IOVA back before the invalidation, or the flush, of what it mapped' },
   'fq-no-flush':      { class: 'missing-invalidation', meaning: 'a flush queue is emptied without a flush' },
+  'notifier-silent':  { class: 'missing-invalidation', meaning: 'changes of a process\'s tables are told to the CPUs alone: the mm notifier sends no command' },
+  'notifier-skip-atc': { class: 'ATS/ATC',             meaning: 'the mm notifier invalidates the TLB, and no ATC' },
+  'notifier-late':    { class: 'premature-reuse',      meaning: 'pages and tables of a process are given back before the mm notifier has invalidated them' },
+  'release-silent':   { class: 'missing-invalidation', meaning: 'a process goes without its drivers letting go of its tables: CDs, TLBs and ATCs stay as they are' },
   'second-takes-all': { class: 'capability',           meaning: 'commands of every kind go to a guest\'s second queue, which takes three kinds' },
   'ignore-errors':    { class: 'error-path',           meaning: 'the GERROR handler looks at an error and leaves it: the Command queue stays stopped' },
 } as const satisfies Readonly<Record<string, Quirk>>;

@@ -101,6 +101,8 @@ export interface Stage1Domain extends CommonDomain {
   readonly asid: number;
   /** The CPUs' own TLB maintenance is meant to reach its entries (CD.ASET=0). */
   readonly shared?: true;
+  /** Whose tables they are, where they are a process's: key of the address space. */
+  readonly mm?: string;
   readonly table: TableShape;
   readonly invs: readonly Inv[];
   /** In releases where the domain has it: made at the first attach. */

@@ -96,7 +96,7 @@ function mapRest(
   return undefined;
 }
 
-interface Piece {
+export interface Piece {
   readonly iova: number;
   readonly pa: number;
   /** Page or block size, and how many of them. */
@@ -106,7 +106,7 @@ interface Piece {
 }
 
 /** Maps what of the piece lies in one table; or says where a table stands in the way. */
-function mapPiece(
+export function mapPiece(
   context: Context,
   driver: DriverState,
   shape: TableShape,

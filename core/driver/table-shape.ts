@@ -44,9 +44,9 @@ export function granuleOf(pageSizes: bigint, pageLog2: number): number {
   return smaller.at(-1) ?? offered[0] ?? 12;
 }
 
-/** The shape of a stage 1 or stage 2 table of this driver. */
+/** The shape of a stage 1 or stage 2 table of this driver, or of who else has such features. */
 export function shapeOf(
-  features: DriverFeatures,
+  features: Pick<DriverFeatures, 'pageSizes' | 'vax' | 'oas' | 'fwb'>,
   platform: Platform,
   { stage, nestParent = false, dirty = false }: { stage: 1 | 2; nestParent?: boolean; dirty?: boolean },
 ): UnplacedShape {

@@ -44,6 +44,8 @@ export interface RangeFrame extends Frame {
   /** Bytes of its leaves; of the smallest pages for tables. */
   readonly granule: number;
   readonly leaf: boolean;
+  /** ATCs are left alone (a fault on purpose). */
+  readonly noAtc?: boolean;
 }
 
 const NOTHING: Gather = { start: 0, end: 0, leaf: 0 };
@@ -112,7 +114,7 @@ function sync(domain: number, { start, end, leaf }: Gather): readonly RangeFrame
 }
 
 /** The entries that map pieces of a size from `iova` on, as many as are side by side in one table page. */
-function findEntries(
+export function findEntries(
   state: State,
   driver: DriverState,
   shape: TableShape,
@@ -138,7 +140,12 @@ function findEntries(
 }
 
 /** One store over all that is not clear already. */
-function clear(context: Context, driver: DriverState, slot: number, descriptors: readonly bigint[]): void {
+export function clear(
+  context: Context,
+  driver: DriverState,
+  slot: number,
+  descriptors: readonly bigint[],
+): void {
   const first = descriptors.findIndex((each) => each !== 0n);
   if (first < 0) return;
   const last = descriptors.findLastIndex((each) => each !== 0n);

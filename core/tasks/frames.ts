@@ -2,6 +2,7 @@
 import { dmaApiFrames } from '../dma-api/frames.ts';
 import { driverFrames } from '../driver/frames.ts';
 import { kernelFrames } from '../kernel/frames.ts';
+import { mmFrames } from '../mm/frames.ts';
 import { virtioFrames } from '../virtio-iommu/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
 import { pauseRow } from './cpu.ts';
@@ -22,6 +23,7 @@ export const frameRows: ReadonlyMap<string, FrameRow<Frame>> = new Map(
   Object.entries({
     ...(taskFrames as unknown as Rows),
     ...(dmaApiFrames as unknown as Rows),
+    ...(mmFrames as unknown as Rows),
     ...(driverFrames as unknown as Rows),
     ...(kernelFrames as unknown as Rows),
     ...(vmFrames as unknown as Rows),

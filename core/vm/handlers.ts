@@ -49,6 +49,7 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
     for (const smmu in vm.smmus) delete state.smmus[smmu];
     for (const driver in state.drivers)
       if (state.drivers[driver]?.setup.owner === name) delete state.drivers[driver];
+    for (const mm in state.mms) if (state.mms[mm]?.owner === name) delete state.mms[mm];
     // What the kernel does for it goes on.
     const worker = workerUnit(name);
     state.tasks = state.tasks.filter(({ unit }) => unit === worker || !unit.startsWith(`${name}.`));

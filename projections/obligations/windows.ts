@@ -28,13 +28,15 @@ export interface Windows {
   /** The stores that follow from this entry belong to the window. */
   current: { readonly cause: number; readonly window: Window } | undefined;
   readonly totals: { count: number; longest: number };
+  /** By address space, the change under way: its mmap lock lets there be no other. */
+  readonly mms: Map<string, Window>;
 }
 
 const PAGE = 0x1000n;
 
 /** No window. */
 export function newWindows(): Windows {
-  return { domains: new Map(), current: undefined, totals: { count: 0, longest: 0 } };
+  return { domains: new Map(), current: undefined, totals: { count: 0, longest: 0 }, mms: new Map() };
 }
 
 interface Domain {
@@ -102,6 +104,23 @@ function close({ totals }: Windows, of: OfDomain, window: Window, seq: number): 
   window.open = false;
   window.closed = seq;
   totals.longest = Math.max(totals.longest, seq - window.opened);
+}
+
+/**
+ * A process changes its tables. Its devices may come between the stores and the end of the mm notifier (N1): nothing
+ * is given back before, and it is the process's own race.
+ */
+export function changing(windows: Windows, { mm, va, bytes, seq, cause }: EntryOf<'mm.changing'>): void {
+  const window: Window = { opened: seq, iova: va, bytes, open: true, closed: 0 };
+  windows.current = { cause, window };
+  windows.mms.set(mm, window);
+}
+
+/** From now on it is relied upon. */
+export function settled({ mms }: Windows, { mm, seq }: EntryOf<'mm.settled'>): void {
+  const window = mms.get(mm);
+  if (window !== undefined) Object.assign(window, { open: false, closed: seq });
+  mms.delete(mm);
 }
 
 /** The window that a store opens, where it is one of a lazy unmap. */

@@ -22,7 +22,7 @@ const rooms: Readonly<Record<string, Room>> = {
   memory:      { holds: ['core/memory/'], to: ['base'] },
   config:      { holds: ['core/config.ts'], to: ['memory'] },
   smmu:        { holds: ['core/smmu/', 'core/endpoint/', 'core/cmdqv/'], to: ['base', 'layout', 'memory', 'config'] },
-  kernel:      { holds: ['core/kernel/', 'core/driver/', 'core/dma-api/', 'core/vm/', 'core/vmm/', 'core/kvm/', 'core/virtio-iommu/', 'core/tasks/', 'core/turns.ts', 'core/parts.ts'], to: ['base', 'layout', 'memory', 'config', 'smmu', 'machine'] },
+  kernel:      { holds: ['core/kernel/', 'core/driver/', 'core/dma-api/', 'core/mm/', 'core/vm/', 'core/vmm/', 'core/kvm/', 'core/virtio-iommu/', 'core/tasks/', 'core/turns.ts', 'core/parts.ts'], to: ['base', 'layout', 'memory', 'config', 'smmu', 'machine'] },
   machine:     { holds: ['core/event.ts', 'core/stimulus.ts', 'core/state.ts', 'core/handlers.ts', 'core/deciders.ts', 'core/settings.ts', 'core/working.ts', 'core/fold.ts', 'core/machine.ts'],
                  to: ['base', 'memory', 'config', 'smmu', 'kernel'] },
   live:        { holds: ['core/run.ts', 'core/outcome.ts', 'core/simulation.ts'], to: ['base', 'memory', 'smmu', 'kernel', 'machine'] },

@@ -20,6 +20,6 @@ export const unreached = {
   registers: {},
   choices: {},
   stimuli: {},
-  events: { 'guests give no pages back before they can unmap': ['page.freed'] },
+  events: {},
   'scenario ops': {},
 } as const satisfies Unreached;

@@ -10,6 +10,7 @@ import { openShell } from '../adapters/cli/backwalk.ts';
 import { furtherStories } from './further-stories.ts';
 import { harmStories, type Wanted } from './harm-stories.ts';
 import { protocolStories } from './protocol-stories.ts';
+import { svaStories } from './sva-stories.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const files = readdirSync(here).filter((name) => name.endsWith('.jsonl'));
@@ -31,7 +32,8 @@ describe.each(files)('%s', (file) => {
     expect(summary.checksFailed).toBe(0);
     const check = await shell.backwalk('check', '--json');
     const findings = check.out.map((line) => JSON.parse(line) as Finding);
-    const wanted: Wanted | undefined = harmStories[file] ?? protocolStories[file] ?? furtherStories[file];
+    const wanted: Wanted | undefined =
+      harmStories[file] ?? protocolStories[file] ?? furtherStories[file] ?? svaStories[file];
     if (wanted === undefined) {
       expect(file).toMatch(/^(good|surprise)-/);
       expect(findings.map(({ rule }) => rule)).toEqual(surprises[file] ?? []);

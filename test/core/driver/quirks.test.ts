@@ -122,7 +122,7 @@ describe('quirks', () => {
   });
 
   it('are all tried here, and say what they are', () => {
-    // The last are the DMA API's, and a guest's: test/core/dma-api/flush-queue.test.ts, test/core/vm.
+    // The last are the DMA API's, a process's, and a guest's: test/core/dma-api/flush-queue.test.ts, test/core/mm, test/core/vm.
     const others = [
       'wrong-asid',
       'wrong-vmid',
@@ -131,6 +131,10 @@ describe('quirks', () => {
       'keep-last-leaf',
       'iova-early-free',
       'fq-no-flush',
+      'notifier-silent',
+      'notifier-skip-atc',
+      'notifier-late',
+      'release-silent',
       'second-takes-all',
     ];
     const tried = [...rows.map(({ quirk }) => quirk), ...others];
