@@ -17,7 +17,7 @@ describe('many actors', () => {
   );
 
   it('reach memory, and see guests killed', { timeout: 120_000 }, () => {
-    const all = [24, 26, 35, 43].map((seed) => runActors(seed, 60, seed % 2 === 1));
+    const all = [22, 24, 45, 57].map((seed) => runActors(seed, 60, seed % 2 === 1));
     const sum = (of: (ran: (typeof all)[number]) => number): number => all.reduce((n, ran) => n + of(ran), 0);
     expect(sum(({ accesses }) => accesses)).toBeGreaterThan(300);
     expect(sum(({ killed }) => killed)).toBeGreaterThan(3);
