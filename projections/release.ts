@@ -194,7 +194,9 @@ export function cameTooLate({ releases, findings }: State, discharged: readonly 
     if (found === undefined || finding === undefined) continue;
     releases.waiting.delete(obligation);
     const [store] = [finding.blame];
-    const release = { position: finding.position, actor: finding.actor, what: finding.title };
+    // Behind the kind of finding the title says what was given back.
+    const what = finding.title.replace(/^[a-z-]+: /, '');
+    const release = { position: finding.position, actor: finding.actor, what };
     findings[found.at] = { ...finding, blame: release, after: [store] };
   }
 }
