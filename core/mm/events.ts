@@ -12,7 +12,7 @@ const endpoint = text('endpoint');
 export const mmEvents = {
   /** A process is named for the first time. */
   'mm.made': { mm, name: text(), owner: text(), driver, asid: int(), table: json<Mm['table']>() },
-  /** Valid descriptors of a range are about to change; nobody relies on the change before `mm.settled`. */
+  /** Valid descriptors of a range, or the CDs that lead to them (bytes 0), are about to change; nobody relies on that before `mm.settled`. */
   'mm.changing': { mm, va: iova(), bytes: int() },
   /** All have been told, and what was taken out of the tables can go. */
   'mm.settled': { mm },

@@ -11,7 +11,7 @@ import { pause } from '../tasks/cpu.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { freeFrame } from './change.ts';
 import { type Asked, answerFrame, dropMm } from './made.ts';
-import { findMm, type Mm, mmOf } from './state.ts';
+import { findMm, type Mm, mmKey, mmOf } from './state.ts';
 import { clearRange, populated } from './tables.ts';
 
 export const exitRow: FrameRow<Asked> = {
@@ -33,17 +33,27 @@ function releaseFrames(context: Context, mm: Mm, id: number): readonly Frame[] {
     const target = releasedCd(driver, masterOf(driver, endpoint), domain);
     return { do: 'cd.write', driver: driver.name, endpoint, ssid: mm.pasid, target };
   });
-  return [...cds, { do: 'invs.range', domain: id, iova: 0, size: 0, granule: 0, leaf: false }];
+  const key = mmKey(mm.owner, mm.name);
+  const told = cds.flatMap((cd) => [{ do: 'mm.begin', mm: key }, cd]);
+  return [...told, { do: 'invs.range', domain: id, iova: 0, size: 0, granule: 0, leaf: false }];
 }
 
 interface TeardownFrame extends Frame {
-  readonly do: 'mm.teardown' | 'mm.drop';
+  readonly do: 'mm.begin' | 'mm.teardown' | 'mm.drop';
   readonly mm: string;
 }
+
+/** A CD is about to change: nobody relies on it before the teardown. */
+export const beginRow: FrameRow<TeardownFrame> = {
+  run: ({ state, emit }, { mm: key }) => {
+    emit(`${mmOf(state, key).owner}.mm`, { type: 'mm.changing', mm: key, va: 0n, bytes: 0 });
+  },
+};
 
 /** Pages and tables are cleared and given back; the root stays for as long as a CD may name it. */
 export const teardownRow: FrameRow<TeardownFrame> = {
   run: (context, { mm: key }) => {
+    context.emit(`${mmOf(context.state, key).owner}.mm`, { type: 'mm.settled', mm: key });
     const all = populated(context.state, mmOf(context.state, key)).map(({ va, end }) =>
       clearRange(context, mmOf(context.state, key), va, end),
     );

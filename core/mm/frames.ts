@@ -1,7 +1,7 @@
 /** Every kind of frame that address spaces have. */
 import { bindRow, boundRow, unbindRow, unboundRow } from './bind.ts';
 import { freeRow, mapRow, protectRow, settleRow, unmapRow } from './change.ts';
-import { dropRow, exitRow, teardownRow } from './exit.ts';
+import { beginRow, dropRow, exitRow, teardownRow } from './exit.ts';
 import { notifyRow } from './notify.ts';
 
 // biome-ignore format: a table
@@ -13,6 +13,7 @@ export const mmFrames = {
   'mm.settle':   settleRow,
   'mm.free':     freeRow,
   'mm.exit':     exitRow,
+  'mm.begin':    beginRow,
   'mm.teardown': teardownRow,
   'mm.drop':     dropRow,
   'sva.bind':    bindRow,

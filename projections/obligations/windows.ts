@@ -111,7 +111,7 @@ function close({ totals }: Windows, of: OfDomain, window: Window, seq: number): 
  * is given back before, and it is the process's own race.
  */
 export function changing(windows: Windows, { mm, va, bytes, seq, cause }: EntryOf<'mm.changing'>): void {
-  const window: Window = { opened: seq, iova: va, bytes, open: true, closed: 0 };
+  const window = windows.mms.get(mm) ?? { opened: seq, iova: va, bytes, open: true, closed: 0 };
   windows.current = { cause, window };
   windows.mms.set(mm, window);
 }

@@ -114,7 +114,7 @@ function atcFetched(world: World, order: Order, entry: EntryOf<'command.fetched'
   const words = quad(entry.lo, entry.hi);
   const { unit } = order;
   order.early = order.early.filter(
-    (each) => !(each.tlbi?.synced === true && makesUpFor(words, each.words, unit)),
+    (each) => !(each.tlbi?.synced === true && (makesUpFor(words, each.words, unit) || isPairOf(words, each))),
   );
   const tags = tagsOf(world, unit, words);
   if (tags === undefined) return;
@@ -122,6 +122,32 @@ function atcFetched(world: World, order: Order, entry: EntryOf<'command.fetched'
   const atc: AtcInv = { entry, words, tags, unit, change: order.change, ends: [], tlbi: pending };
   if (order.atcs.length < MOST) order.atcs.push(atc);
   if (pending !== undefined && order.early.length < MOST) order.early.push(atc);
+}
+
+/**
+ * Whether it is the one that goes with the TLB invalidation: then the early one was another CPU's, for a change of
+ * its own (a SubstreamID that is taken away while its process unmaps).
+ */
+function isPairOf(words: readonly number[], { words: early, tlbi }: AtcInv): boolean {
+  const { layout } = commandLayouts.CMD_ATC_INV;
+  const [late, first] = [decode(layout, words), decode(layout, early)];
+  if (late.StreamID !== first.StreamID) return false;
+  if (late.SSV && !(first.SSV && (late.G || late.SubstreamID === first.SubstreamID))) return false;
+  const { start, size } = spanOf(words);
+  return (tlbi?.scopes ?? []).every(
+    (scope) =>
+      scope.kind === 'tlb' &&
+      scope.range !== undefined &&
+      scope.range.start >= start &&
+      scope.range.start < start + size,
+  );
+}
+
+function spanOf(words: readonly number[]): { readonly start: bigint; readonly size: bigint } {
+  const { Size, Address } = decode(commandLayouts.CMD_ATC_INV.layout, words);
+  if (Size >= 52) return { start: 0n, size: 2n ** 64n };
+  const size = 2n ** BigInt(12 + Size);
+  return { start: (BigInt.asUintN(56, BigInt(Address)) / size) * size, size };
 }
 
 /** What TLB entries the endpoint may be answered from are tagged with. */
@@ -136,7 +162,7 @@ const CDS_MAX = 64;
 
 /** Undefined: the stream's STE, as memory has it, does not let the endpoint ask for translations. */
 function tagsOf(world: World, { name, features, bare }: Unit, words: readonly number[]): Tags | undefined {
-  const { StreamID } = decode(commandLayouts.CMD_ATC_INV.layout, words);
+  const { StreamID, SSV, G, SubstreamID } = decode(commandLayouts.CMD_ATC_INV.layout, words);
   const reach = world.reaches.get(name);
   const pa = reach === undefined ? undefined : steAddressOf(reach, StreamID);
   if (pa === undefined) return undefined;
@@ -148,7 +174,10 @@ function tagsOf(world: World, { name, features, bare }: Unit, words: readonly nu
   const view = viewSte(ste, features, isE2h(bare));
   if (view === undefined || view.leafLog2 !== 0 || 2 ** view.cdMax > CDS_MAX) return { vmid };
   const asids = new Set<number>();
-  for (let at = 0; at < 2 ** view.cdMax; at += 1) {
+  // With SSV=1 it is for the answers of one SubstreamID: other CDs are others' business.
+  const only = SSV && !G ? SubstreamID : undefined;
+  if (only !== undefined && only >= 2 ** view.cdMax) return { vmid, asids };
+  for (let at = only ?? 0; at < (only === undefined ? 2 ** view.cdMax : only + 1); at += 1) {
     const cd = world.watch.memory.readWords(view.contexts + at * 64, 16);
     if (CD.fields.V.read(cd)) asids.add(CD.fields.ASID.read(cd));
   }
@@ -157,9 +186,7 @@ function tagsOf(world: World, { name, features, bare }: Unit, words: readonly nu
 
 /** Whether the TLB invalidation is for what the endpoint may ask in the span. Stage 2 by IPA may be for any. */
 function meets(scopes: readonly Scope[], { words, tags }: Pick<AtcInv, 'words' | 'tags'>): boolean {
-  const { Size, Address } = decode(commandLayouts.CMD_ATC_INV.layout, words);
-  const size = Size >= 52 ? 2n ** 64n : 2n ** BigInt(12 + Size);
-  const start = Size >= 52 ? 0n : (BigInt.asUintN(56, BigInt(Address)) / size) * size;
+  const { start, size } = spanOf(words);
   return scopes.some((scope) => {
     if (scope.kind !== 'tlb') return false;
     const { range, stages, vmid, asid } = scope;

@@ -80,6 +80,13 @@ function answered(
   }
 }
 
+/** Whether a device is losing a process. */
+export function isUnbinding({ calls }: Model, process: string, endpoint: string): boolean {
+  return [...calls.values()].some(
+    (call) => call.type === 'sva.unbind' && call.mm === process && call.endpoint === endpoint,
+  );
+}
+
 /** Whether a call may be changing what an access meets. */
 export function isUnsettled({ calls }: Model, process: string, va: number, endpointName: string): boolean {
   return [...calls.values()].some((call) => {

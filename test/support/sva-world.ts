@@ -13,7 +13,7 @@ import { smmuConfig } from '../../core/smmu/profiles.ts';
 import type { State } from '../../core/state.ts';
 import type { Stimulus } from '../../core/stimulus.ts';
 import { host } from './kernel.ts';
-import { follow, isUnsettled, newModel, PAGE, type Rights } from './sva-model.ts';
+import { follow, isUnbinding, isUnsettled, newModel, PAGE, type Rights } from './sva-model.ts';
 
 const BASE = 0x40_0000;
 /** Pages stand on both sides of a border between two tables. */
@@ -158,6 +158,8 @@ export function playSva({ state, kind }: World, actions: readonly Action[]): Pla
     if (bond === undefined || (action.ats && name !== 'acc0')) return;
     // What a device meets while something is under way is anybody's guess.
     const settled = !isUnsettled(model, process, va, name);
+    // Who unbinds has stopped the device.
+    if (isUnbinding(model, process, name)) return;
     const outcome = accessOf(simulation, action, bond.ssid);
     if (!settled) return;
     const found = model.pages.get(`${process} ${va}`);
