@@ -11,6 +11,7 @@ import { portOf } from '../driver/port.ts';
 import { mapReserved, reservedPages } from '../driver/reserved.ts';
 import type { Attachment, DriverState } from '../driver/state.ts';
 import type { PhysicalRun } from '../driver/table-map.ts';
+import { granuleOf } from '../driver/table-shape.ts';
 import { unmapFrames } from '../driver/table-unmap.ts';
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
@@ -18,7 +19,7 @@ import type { State } from '../state.ts';
 import type { Frame } from '../tasks/task.ts';
 import { virtioOps } from '../virtio-iommu/dma-ops.ts';
 import { type DmaDriver, isSmmu } from './drivers.ts';
-import type { DmaDomain } from './state.ts';
+import { type DmaDomain, PAGE_BYTES } from './state.ts';
 
 export type DefaultKind = 'dma' | 'dma-fq' | 'identity' | 'blocked';
 
@@ -32,6 +33,8 @@ export interface DmaRange {
 export interface IommuOps<D> {
   /** Pages of a domain that the allocator has not. */
   reserved(driver: D): readonly { readonly pfn: number; readonly pages: number }[];
+  /** Bytes of the smallest page that it maps: what is mapped is whole ones (linux: the granule of struct iova_domain). */
+  pageBytes(driver: D): number;
   /** What an endpoint is attached to. */
   attached(driver: D, endpoint: string): Attachment;
   /** Bits of a domain's input addresses; undefined where it is not a domain of mappings. */
@@ -73,6 +76,8 @@ export interface IommuOps<D> {
 
 const smmuOps: IommuOps<DriverState> = {
   reserved: reservedPages,
+  pageBytes: ({ features, setup }) =>
+    features === undefined ? PAGE_BYTES : 2 ** granuleOf(features.pageSizes, setup.platform.pageLog2),
   attached: ({ masters }, endpoint) => masters[endpoint]?.attached[0] ?? 'blocked',
   inputBits: (state, { name, domains }, id) => {
     const found = (state.drivers[name]?.domains ?? domains).get(id);

@@ -59,7 +59,11 @@ function ended(context: Context, frame: MapFrame, told: Ended): readonly Frame[]
   return then === undefined ? [] : [changed(then, { told })];
 }
 
-const pageUp = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+/** Bytes as whole pages of the driver's. */
+function pageUp(driver: DmaDriver, bytes: number): number {
+  const page = opsOf(driver).pageBytes(driver);
+  return Math.ceil(bytes / page) * page;
+}
 
 /** Memory, then an IOVA. Who maps is bound, so the group's mutex is free. */
 export const mapRow: FrameRow<MapFrame> = {
@@ -68,13 +72,13 @@ export const mapRow: FrameRow<MapFrame> = {
     const driver = dmaDriverOf(context.state, frame.driver);
     const dma = openDma(context, driver, frame.endpoint);
     if (typeof dma === 'object' && 'errno' in dma) return ended(context, frame, dma);
-    const pa = frame.pa ?? opsOf(driver).take(context, driver, pageUp(frame.bytes));
+    const pa = frame.pa ?? opsOf(driver).take(context, driver, pageUp(driver, frame.bytes));
     if (pa === undefined) return ended(context, frame, { errno: 'ENOMEM' });
     const own = frame.pa === undefined ? { own: true } : {};
     if (dma === 'identity') return ended(context, frame, { iova: BigInt(pa), pa });
     const place: Place = { driver: frame.driver, domain: dma.domain, cpu: frame.cpu };
-    const offset = pa % PAGE_BYTES;
-    const pfn = takePlace(context, driver, place, frame, pageUp(offset + frame.bytes));
+    const offset = pa % opsOf(driver).pageBytes(driver);
+    const pfn = takePlace(context, driver, place, frame, pageUp(driver, offset + frame.bytes));
     if (typeof pfn === 'number')
       return [changed(changed(frame, own), { do: 'dma.fill', pa, pfn, pause: true })];
     giveBack(context, driver, pa, frame.bytes, frame.pa === undefined);
@@ -91,9 +95,10 @@ function takePlace(
 ): number | Errno {
   if (iova === undefined) return takeIova(context, driver, place, bytes) ?? 'ENOMEM';
   const of = dmaDomainOf(context.state, place);
-  const pfn = Math.floor(iova / PAGE_BYTES);
+  const page = opsOf(driver).pageBytes(driver);
+  const pfn = (iova - (iova % page)) / PAGE_BYTES;
   const pages = bytes / PAGE_BYTES;
-  if ((iova - (pa ?? iova)) % PAGE_BYTES !== 0 || pfn + pages - 1 > of.limit) return 'EINVAL';
+  if ((iova - (pa ?? iova)) % page !== 0 || pfn + pages - 1 > of.limit) return 'EINVAL';
   if (isTaken(of, pfn, pages)) return 'EEXIST';
   const about = {
     type: 'iova.taken',
@@ -124,8 +129,8 @@ export const fillRow: FrameRow<MapFrame> = {
     const dma = openDma(context, driver, endpoint);
     if (typeof dma !== 'object' || 'errno' in dma) return ended(context, frame, { errno: 'ENODEV' });
     const place: Place = { driver: name, domain: dma.domain, cpu };
-    const offset = pa % PAGE_BYTES;
-    const whole = pageUp(offset + bytes);
+    const offset = pa % opsOf(driver).pageBytes(driver);
+    const whole = pageUp(driver, offset + bytes);
     const after: Frame[] = [];
     const runs = frame.sg ?? [{ pa: pa - offset, size: whole }];
     const first = BigInt(pfn * PAGE_BYTES);
@@ -182,7 +187,7 @@ function freeFixed({ emit }: Context, { setup }: DmaDriver, place: Place, pfn: n
 }
 
 function giveBack(context: Context, driver: DmaDriver, pa: number, bytes: number, own: boolean): void {
-  if (own) opsOf(driver).giveBack(context, driver, pa, pageUp(bytes));
+  if (own) opsOf(driver).giveBack(context, driver, pa, pageUp(driver, bytes));
 }
 
 export interface UnmapFrame extends Frame {
@@ -220,14 +225,15 @@ export const unmapRow: FrameRow<UnmapFrame> = {
     if ('errno' in dma) return [end(dma)];
     const { domain } = dma;
     const place: Place = { driver: name, domain, cpu };
-    const offset = Number(iova % BigInt(PAGE_BYTES));
+    const page = opsOf(driver).pageBytes(driver);
+    const offset = Number(iova % BigInt(page));
     const pfn = (Number(iova) - offset) / PAGE_BYTES;
     const mapping = dmaDomainOf(context.state, place).maps.get(pfn);
-    if (mapping === undefined || mapping.bytes !== bytes || mapping.pa % PAGE_BYTES !== offset)
+    if (mapping === undefined || mapping.bytes !== bytes || mapping.pa % page !== offset)
       return [end({ domain, errno: 'EINVAL' })];
     const { actor } = driver.setup;
     context.emit(actor, { type: 'dma.unmapping', ...place, endpoint, iova: BigInt(pfn * PAGE_BYTES), bytes });
-    const whole = pageUp(offset + bytes);
+    const whole = pageUp(driver, offset + bytes);
     const lazy = dmaDomainOf(context.state, place).kind === 'dma-fq';
     const cleared = opsOf(driver).unmap(
       context,

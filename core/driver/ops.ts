@@ -97,7 +97,8 @@ export function geometry(
 }
 
 /**
- * Maps physical runs one behind the other; stores only. Runs and address are aligned to the smallest page.
+ * Maps physical runs one behind the other; stores only. What is not aligned to the smallest page is EINVAL (linux:
+ * iommu_map).
  * @param after takes what must be done before the reply: an invalidation, where a table stood in the way, and
  * the rest of the mapping. Without it a unit of the driver does that.
  */
@@ -110,6 +111,9 @@ export function mapPages(
   after?: Frame[],
 ): Errno | undefined {
   if (!prot.read && !prot.write) return 'EINVAL';
+  const page = 2 ** findPaging(context.state, domain).domain.table.granuleLog2;
+  if (Number(iova) % page !== 0 || runs.some(({ pa, size }) => pa % page !== 0 || size % page !== 0))
+    return 'EINVAL';
   const frames: Frame[] = after ?? [];
   const errno = mapRuns(context, domain, Number(iova), runs, prot, frames);
   if (after === undefined && frames.length > 0) {

@@ -12,6 +12,7 @@ const BITS_MAX = 52;
 
 export const virtioOps: IommuOps<VirtioDriver> = {
   reserved: () => [],
+  pageBytes: ({ pageSizes }) => Number(pageSizes & -pageSizes),
   attached: ({ endpoints, domains }, endpoint) => {
     const id = endpoints[endpoint]?.domain;
     if (id === undefined) return 'blocked';
