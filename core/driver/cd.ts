@@ -41,35 +41,32 @@ const MAIR_SIGN = 0xffff_ffff_0000_0000n;
 /** No context. */
 export const emptyCd: Entry = new Array<bigint>(8).fill(0n);
 
+/** What CDs of all stage 1 domains have in common, over whosever tables: TTB0 alone, walks that are coherent. */
+export function walkFields({ stallEnabled }: Master, { asid, table, shared }: Stage1Domain) {
+  return {
+    T0SZ: 64 - table.ias,
+    TG0: granuleName(table.granuleLog2),
+    IR0: 'WB_RA_WA',
+    OR0: 'WB_RA_WA',
+    SH0: 'ISH',
+    EPD1: true,
+    V: true,
+    IPS: sizeCode(table.oas),
+    AA64: true,
+    S: stallEnabled,
+    R: true,
+    A: true,
+    // What broadcasts name by an ASID leaves an address space of its own alone (3.17.5).
+    ASET: shared !== true,
+    ASID: asid,
+    TTB0: table.root,
+  } as const;
+}
+
 /** The CD of a stage 1 domain. */
-export function stage1Cd(
-  master: Master,
-  { asid, table, shared }: Stage1Domain,
-  mair: Behaviours['mair'] = 'plain',
-): Entry {
-  const cd = doublewords(
-    encode(CD, {
-      T0SZ: 64 - table.ias,
-      TG0: granuleName(table.granuleLog2),
-      IR0: 'WB_RA_WA',
-      OR0: 'WB_RA_WA',
-      SH0: 'ISH',
-      EPD1: true,
-      V: true,
-      IPS: sizeCode(table.oas),
-      AA64: true,
-      HA: table.dirty,
-      HD: table.dirty,
-      S: master.stallEnabled,
-      R: true,
-      A: true,
-      // What broadcasts name by an ASID leaves an address space of its own alone (3.17.5).
-      ASET: shared !== true,
-      ASID: asid,
-      TTB0: table.root,
-      MAIR0,
-    }),
-  );
+export function stage1Cd(master: Master, domain: Stage1Domain, mair: Behaviours['mair'] = 'plain'): Entry {
+  const { dirty } = domain.table;
+  const cd = doublewords(encode(CD, { ...walkFields(master, domain), HA: dirty, HD: dirty, MAIR0 }));
   // linux: its attributes are put together as a signed 32-bit number.
   return mair === 'plain' ? cd : cd.map((value, at) => (at === 3 ? value | MAIR_SIGN : value));
 }

@@ -6,7 +6,7 @@ import { present } from '../assert.ts';
 import { encode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
 import { CD } from '../smmu/cd.ts';
-import { stage1Cd } from './cd.ts';
+import { stage1Cd, walkFields } from './cd.ts';
 import { doublewords } from './commands.ts';
 import { type Failure, sharing } from './domains.ts';
 import type { Entry } from './entry-writer.ts';
@@ -14,7 +14,6 @@ import { type DriverFeatures, type Platform, physicalBits } from './features.ts'
 import { freeAsid } from './ids.ts';
 import { portOf } from './port.ts';
 import { behavioursOf } from './releases.ts';
-import { granuleName, sizeCode } from './stage2-fields.ts';
 import type { DriverState, Master, Stage1Domain } from './state.ts';
 import type { TableShape } from './table-shape.ts';
 
@@ -60,31 +59,9 @@ export function cdOf(driver: DriverState, master: Master, domain: Stage1Domain):
 }
 
 /** linux: arm_smmu_make_sva_cd. */
-function svaCd({ features }: DriverState, { stallEnabled }: Master, domain: Stage1Domain): Entry {
-  const { asid, table, shared } = domain;
-  return doublewords(
-    encode(CD, {
-      T0SZ: 64 - table.ias,
-      TG0: granuleName(table.granuleLog2),
-      IR0: 'WB_RA_WA',
-      OR0: 'WB_RA_WA',
-      SH0: 'ISH',
-      EPD1: true,
-      V: true,
-      IPS: sizeCode(table.oas),
-      AA64: true,
-      HA: features?.ha === true,
-      HD: features?.hd === true,
-      S: stallEnabled,
-      R: true,
-      A: true,
-      ASET: shared !== true,
-      ASID: asid,
-      TTB0: table.root,
-      MAIR0,
-      MAIR1,
-    }),
-  );
+function svaCd({ features }: DriverState, master: Master, domain: Stage1Domain): Entry {
+  const updates = { HA: features?.ha === true, HD: features?.hd === true };
+  return doublewords(encode(CD, { ...walkFields(master, domain), ...updates, MAIR0, MAIR1 }));
 }
 
 /**
