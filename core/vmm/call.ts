@@ -58,7 +58,10 @@ interface ReturnedFrame extends Frame {
   readonly then?: Frame;
 }
 
+/** A VMM makes one call at a time, whoever of its threads works for it (QEMU: the big lock). */
 export const callRow: FrameRow<CallFrame> = {
+  ready: ({ tasks }, { vm }) =>
+    !tasks.some(({ frames: [next] }) => next?.do === 'vmm.returned' && next['vm'] === vm),
   run: (context, { vm, fd, name, fields, buffers, then }) => {
     const { profile } = kernelOf(context.state);
     const { code, struct } = present(findRequest(profile, name), `request ${name}`);

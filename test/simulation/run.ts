@@ -1,7 +1,7 @@
 /**
- * Long seeded runs: `npm run simulate -- [--seed N] [--runs N] [--actions N] [--actors N]`. Without a seed,
- * those of `seeds.ts` and then 1000, 1001, ...; `--actors N` runs so many seeds of many actors too (`--actor SEED`
- * one of them), half of them with faults. A run that fails prints the line that runs it again.
+ * Long seeded runs: `npm run simulate -- [--seed N] [--runs N] [--actions N] [--actors N] [--first N]`. Without a
+ * seed, those of `seeds.ts` and then 1000, 1001, ... (`--first` begins elsewhere); `--actors N` runs so many seeds of
+ * many actors too (`--actor SEED` one of them), half of them with faults. A run that fails prints the line that runs it again.
  */
 import { parseArgs } from 'node:util';
 import { runActors } from './actors.ts';
@@ -15,13 +15,15 @@ const { values } = parseArgs({
     actions: { type: 'string', default: '400' },
     actors: { type: 'string', default: '0' },
     actor: { type: 'string' },
+    first: { type: 'string', default: '1000' },
   },
 });
 
 const actions = Number(values.actions);
 const runs = Number(values.runs);
+const first = Number(values.first);
 const named = seeds.map(({ seed }) => seed);
-const counted = Array.from({ length: runs }, (_, index) => 1000 + index);
+const counted = Array.from({ length: runs }, (_, index) => first + index);
 const list = values.seed === undefined ? [...named, ...counted] : [Number(values.seed)];
 
 let failed = 0;
@@ -38,7 +40,7 @@ for (const seed of list) {
 }
 const ofActors =
   values.actor === undefined
-    ? Array.from({ length: Number(values.actors) }, (_, index) => 1000 + index)
+    ? Array.from({ length: Number(values.actors) }, (_, index) => first + index)
     : [Number(values.actor)];
 for (const seed of ofActors) {
   try {

@@ -1,7 +1,7 @@
 /** The life of a VM: made, a device plugged, the guest started, the device taken away, the VMM killed. */
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../core/event.ts';
-import { nextUnit } from '../../../core/run.ts';
+import { nextUnit, readyUnits } from '../../../core/run.ts';
 import { bootHost, type Host, vmConfig } from '../../support/vm.ts';
 
 function withDevice(profile: Parameters<typeof vmConfig>[0]): Host {
@@ -140,6 +140,23 @@ describe('in the middle of a boot', { timeout: 60_000 }, () => {
     },
   );
 
+  it.each(nested)('a device that %s is about to take is taken all the same', (profile) => {
+    for (let turns = 0; turns < 160; turns += 5) {
+      const { host, go } = byTurns();
+      host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig(profile) });
+      host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+      go();
+      host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nvme0', device: { streamId: 24 } });
+      go(turns);
+      host.ask({ type: 'guest.boot', vm: 'vm0' });
+      // The reset of a boot and the plug are calls of one process: each has its own answer.
+      const told = go(undefined, true).flatMap((each) => (each.type === 'vmm.told' ? each.what : []));
+      expect([turns, told]).toEqual([turns, []]);
+      const { masters } = host.state.drivers['vm0.smmu'] ?? {};
+      expect([turns, typeof masters?.['nvme0']?.attached[0]]).toEqual([turns, 'number']);
+    }
+  });
+
   it.each(nested)('a device of %s that goes is let go of by the driver that knows it', (profile) => {
     for (let turns = 0; turns < 120; turns += 25) {
       const { host, go } = byTurns();
@@ -172,13 +189,14 @@ describe('a VM of plain qemu', () => {
   });
 });
 
-/** A host whose turns a test gives; `go` gives so many, or all that there are, and returns their entries. */
-function byTurns(): { readonly host: Host; go(count?: number): readonly Entry[] } {
-  const host = bootHost({ nic0: 8 }, { schedule: 'manual' });
-  const go = (count = 10_000): readonly Entry[] => {
+/** A host whose turns a test gives; `go` gives so many, or all that there are, and returns their entries. Mixed: all units come on. */
+function byTurns(): { readonly host: Host; go(count?: number, mixed?: boolean): readonly Entry[] } {
+  const host = bootHost({ nic0: 8, nvme0: 9 }, { schedule: 'manual' });
+  const go = (count = 10_000, mixed = false): readonly Entry[] => {
     const seen: Entry[] = [];
     for (let left = count; left > 0 && host.state.tasks.length > 0; left -= 1) {
-      host.ask({ type: 'turn', unit: readyOf(host) });
+      const all = mixed ? readyUnits(host.state) : [];
+      host.ask({ type: 'turn', unit: all[left % all.length] ?? readyOf(host) });
       seen.push(...host.entries);
     }
     return seen;
