@@ -124,6 +124,7 @@ export function machineConfig(line: ObjectOf<typeof machineFields>): MachineConf
   const endpoints = (line.endpoints ?? []).map((endpoint) => endpointOf(endpoint, smmus[0]?.name ?? 'smmu0'));
   return (
     ramProblem(ram) ??
+    doorbellProblem(line.doorbell, ram) ??
     smmuProblem(smmus) ??
     endpointProblem(endpoints, smmus) ??
     kernelProblem(line.kernel) ?? {
@@ -242,6 +243,15 @@ function ramProblem(ram: readonly Range[]): MachineProblem | undefined {
       return { field, message: `expected a range of its own, found one that overlaps ram[${other}]` };
   }
   return undefined;
+}
+
+/** Memory would keep what is written, and nobody would be told. */
+function doorbellProblem(doorbell: number | undefined, ram: readonly Range[]): MachineProblem | undefined {
+  if (doorbell === undefined) return undefined;
+  const inRam = ram.some((range) => overlap(range, { base: doorbell, size: 4 }));
+  if (!inRam && doorbell % 4 === 0) return undefined;
+  const message = `expected a multiple of 4 outside of memory, found ${hex(doorbell)}`;
+  return { field: 'doorbell', message };
 }
 
 function smmuProblem(smmus: readonly SmmuConfig[]): MachineProblem | undefined {

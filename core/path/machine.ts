@@ -227,6 +227,9 @@ function past(about: string, ...names: readonly string[]): Watched {
 /** What opens and closes Page Request groups. */
 const GROUP_KEYS = ['page.requested', 'page.responded', 'endpoint.reset'].map((type) => `type:${type}`);
 
+/** What sets where MSIs go. */
+const MSI_KEYS = ['msi.programmed', 'endpoint.reset'].map((type) => `type:${type}`);
+
 function endpointNode(endpoint: EndpointState): PathNode {
   const { name, smmu, streamId, ssidBits, atc } = endpoint.config;
   return group({
@@ -238,6 +241,7 @@ function endpointNode(endpoint: EndpointState): PathNode {
     atcCapacity: () => leaf(atc, NOTHING),
     atc: () => atcNode(endpoint),
     silent: () => setting(`${name}.silent`, endpoint.silent),
+    msi: () => leaf(endpoint.msi ?? 'off', { keys: MSI_KEYS, spans: [] }),
     groups: () => leaf(endpoint.groups, { keys: GROUP_KEYS, spans: [] }),
   });
 }

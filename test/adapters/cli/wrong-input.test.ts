@@ -295,6 +295,10 @@ describe('scenario lines', () => {
       'machine: ram[1]: expected a range of its own, found one that overlaps ram[0]',
     ],
     [
+      { op: 'machine', doorbell: '0x40000042' },
+      'machine: doorbell: expected a multiple of 4 outside of memory, found 0x40000042',
+    ],
+    [
       { op: 'machine', kernel: { profile: 'v6.13' } },
       'machine: kernel.profile: expected a kernel profile such as linux-7.3 (`help kernels` lists them), found "v6.13"',
     ],

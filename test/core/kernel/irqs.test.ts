@@ -3,6 +3,7 @@
  * device. Sources: linux, vfio_set_irqs_validate_and_prepare, vfio_pci_set_msi_trigger, iommufd_sw_msi.
  */
 import { describe, expect, it } from 'vitest';
+import { resolvePath } from '../../../core/path.ts';
 import { type Host, host, type Outcome } from '../../support/kernel.ts';
 import { of } from '../../support/smmu-driver.ts';
 
@@ -61,7 +62,7 @@ describe('a message', () => {
     const made = bound();
     attached(made);
     irqs(made, ON);
-    expect(made.state.endpoints['nic0']?.msi).toBe(0x800_0040n);
+    expect(resolvePath(made.state, 'nic0.msi')).toMatchObject({ value: 0x800_0040n });
     expect(of(made.look(), 'msi.programmed')).toMatchObject([{ endpoint: 'nic0', address: 0x800_0040n }]);
     expect(send(made)).toEqual({ result: 'ok', pa: '0x8090040' });
     expect(of(made.look(), 'msi.received')).toMatchObject([{ endpoint: 'nic0', pa: DOORBELL, data: 7n }]);
