@@ -5,8 +5,8 @@
  */
 
 import type { Errno } from '../kernel/errno.ts';
-import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
+import { isMapping } from './calls.ts';
 import { emitOpened, openDma } from './domain.ts';
 import { dmaDriverOf, findDmaDriver } from './drivers.ts';
 import { type DefaultKind, opsOf } from './iommu.ts';
@@ -49,18 +49,6 @@ export const answerRow: FrameRow<AnswerFrame> = {
     return [];
   },
 };
-
-/** Frames of a device's driver that is between the beginning and the end of a call. */
-const calls: ReadonlySet<string> = new Set(['dma.fill', 'dma.mapped', 'dma.unmapped']);
-
-/** Whether a CPU maps or unmaps for the endpoint: its driver is bound (linux: iommu_group_store_type). */
-function isMapping({ tasks }: State, driver: string, endpoint: string): boolean {
-  return tasks.some(({ frames }) =>
-    frames.some(
-      (frame) => calls.has(frame.do) && frame['driver'] === driver && frame['endpoint'] === endpoint,
-    ),
-  );
-}
 
 export const attachRow: FrameRow<AttachFrame> = {
   run: (context, { driver: name, endpoint, call, to, ssid, what }) => {

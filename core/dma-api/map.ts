@@ -215,6 +215,7 @@ interface UnmappedFrame extends Frame {
 
 /** Clears descriptors; what follows is the invalidation, or a place in the flush queue. */
 export const unmapRow: FrameRow<UnmapFrame> = {
+  ready: (state, { driver, endpoint }) => !groupIsLocked(state, driver, endpoint),
   run: (context, frame) => {
     const { driver: name, endpoint, cpu, iova, bytes } = frame;
     const driver = dmaDriverOf(context.state, name);

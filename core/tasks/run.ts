@@ -23,8 +23,9 @@ function rowOf({ do: name }: Frame): FrameRow<Frame> {
   return present(frameRows.get(name), `frame ${name}`);
 }
 
-function canGoOn(state: State, { frames: [next] }: Task): boolean {
-  return next === undefined || (rowOf(next).ready?.(state, next) ?? true);
+function canGoOn(state: State, task: Task): boolean {
+  const [next] = task.frames;
+  return next === undefined || (rowOf(next).ready?.(state, next, task) ?? true);
 }
 
 /** Units whose oldest task can go on, in the order of the tasks; handlers with a new interrupt come first. */
@@ -59,7 +60,7 @@ export function runTask(context: Context, unit: string): boolean {
     if (next === undefined) break;
     const row = rowOf(next);
     // The first was asked above, and nothing has happened since.
-    if (count > 0 && row.ready?.(context.state, next) === false) break;
+    if (count > 0 && row.ready?.(context.state, next, task) === false) break;
     frames = following(row.run(inTurn, next, task) ?? undefined, frames);
     if (next['pause'] === true || isHeld(context.state, unit)) break;
   }

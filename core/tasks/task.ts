@@ -28,7 +28,7 @@ export type Next = readonly Frame[] | { readonly instead: readonly Frame[] } | u
 /** A kind of frame. */
 export interface FrameRow<A> {
   /** Whether it can run now; always, when absent. */
-  ready?(state: State, frame: A): boolean;
+  ready?(state: State, frame: A, task: Task): boolean;
   /** Runs it, and says what is done next. */
   // biome-ignore lint/suspicious/noConfusingVoidType: most rows leave nothing and say so by not returning
   run(context: Context, frame: A, task: Task): Next | void;

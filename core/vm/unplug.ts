@@ -1,4 +1,5 @@
 /** A device goes: the guest lets go first, where it runs; then the VMM takes it apart. */
+import { isMapping } from '../dma-api/calls.ts';
 import { driverFor } from '../dma-api/drivers.ts';
 import { planAttach } from '../driver/attach.ts';
 import { inGroup } from '../driver/group.ts';
@@ -74,7 +75,12 @@ export const lostRow: FrameRow<OfDevice> = {
   },
 };
 
+/** Its own driver goes first, and ends the calls that it is in (linux: device_release_driver, before the bus lets go). */
 export const letGoRow: FrameRow<OfDevice> = {
+  ready: (state, { vm, endpoint }) => {
+    const driver = driverFor(state, vm, endpoint);
+    return driver === undefined || !isMapping(state, driver.name, endpoint);
+  },
   run: (context, { vm, endpoint }, task) => {
     const { lost } = strategyOf(policiesOf(vmOf(context.state, vm).config).strategy);
     if (lost !== undefined) return lost(context, vm, endpoint, behind(task, 'guest.letgo'));

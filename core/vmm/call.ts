@@ -60,8 +60,8 @@ interface ReturnedFrame extends Frame {
 
 /** A VMM makes one call at a time, whoever of its threads works for it (QEMU: the big lock). */
 export const callRow: FrameRow<CallFrame> = {
-  ready: ({ tasks }, { vm }) =>
-    !tasks.some(({ frames: [next] }) => next?.do === 'vmm.returned' && next['vm'] === vm),
+  ready: ({ tasks }, { vm }, { id: own }) =>
+    !tasks.some(({ id, frames: [next] }) => id !== own && next?.do === 'vmm.returned' && next['vm'] === vm),
   run: (context, { vm, fd, name, fields, buffers, then }) => {
     const { profile } = kernelOf(context.state);
     const { code, struct } = present(findRequest(profile, name), `request ${name}`);
