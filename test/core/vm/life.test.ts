@@ -174,6 +174,38 @@ describe('in the middle of a boot', { timeout: 60_000 }, () => {
   });
 });
 
+describe('a device that goes under its driver', () => {
+  it('is let go of when the unmap that is under way has ended', () => {
+    const { host, go } = byTurns();
+    host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig('qemu-accel', { cpus: 2 }) });
+    host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16 } });
+    host.ask({ type: 'guest.boot', vm: 'vm0' });
+    go();
+    const about = { vm: 'vm0', endpoint: 'nic0', bytes: 4096, cpu: 1 } as const;
+    host.ask({ type: 'guest.map', ...about });
+    const mapped = go().find((each) => each.type === 'dma.mapped');
+    const iova = mapped?.type === 'dma.mapped' ? (mapped.iova ?? 0n) : 0n;
+    host.ask({ type: 'guest.unmap', ...about, iova });
+    host.ask({ type: 'turn', unit: 'vm0.cpu1' });
+    host.ask({ type: 'vm.unplug', vm: 'vm0', endpoint: 'nic0' });
+    // All others come first: the unplug still waits for the CPU that unmaps.
+    const entries: Entry[] = [];
+    for (let left = 2000; left > 0; left -= 1) {
+      const unit = readyUnits(host.state).find((each) => each !== 'vm0.cpu1');
+      if (unit === undefined) break;
+      host.ask({ type: 'turn', unit });
+      entries.push(...host.entries);
+    }
+    entries.push(...go());
+    const ended = entries.findIndex((each) => each.type === 'dma.unmapped' && each.errno === undefined);
+    const gone = entries.findIndex(
+      (each) => each.type === 'master.attached' && each.driver === 'vm0.smmu' && each.to === 'blocked',
+    );
+    expect(ended).toBeGreaterThan(0);
+    expect(gone).toBeGreaterThan(ended);
+  });
+});
+
 describe('a VM of plain qemu', () => {
   it('emulates its devices, and refuses those of the host with the reason', () => {
     const host = withDevice('qemu');
