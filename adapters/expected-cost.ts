@@ -2,6 +2,7 @@
 
 import { driverFor } from '../core/dma-api/drivers.ts';
 import { isFull } from '../core/dma-api/flush-queue.ts';
+import { opsOf } from '../core/dma-api/iommu.ts';
 import type { DmaDomain } from '../core/dma-api/state.ts';
 import type { DriverState } from '../core/driver/state.ts';
 import type { State } from '../core/state.ts';
@@ -42,7 +43,7 @@ export function expectedOf(state: State, raw: Raw): Expected | undefined {
   const found = caseOf(raw, served);
   if (design === undefined || found === undefined || formulas[found][design] === undefined) return undefined;
   const sizes = sizesOf(raw, served);
-  // A queue that fills up is polled for room as well; several submissions of an own queue are waited for by their last.
+  // A queue that fills up is polled for room as well.
   const { cmdqLog2 = 0 } = served.guest?.features ?? {};
   const commands = found === 'unmap' && design !== 'virtio' ? commandsFor(sizes.n, sizes.ril) + 1 : 0;
   return commands > 2 ** cmdqLog2 ? undefined : { case: found, design, sizes };
@@ -56,8 +57,7 @@ function servedBy(state: State, { vm, endpoint }: Raw): Served | undefined {
   if (driver === undefined) return undefined;
   const guest = state.drivers[driver.name];
   const master = guest?.masters[device.endpoint];
-  const attached =
-    master?.attached[0] ?? owner.virtio?.driver?.endpoints[device.endpoint]?.domain ?? 'blocked';
+  const attached = opsOf(driver).attached(driver, device.endpoint);
   const { tlbiOnMap: onMap } = driver.setup.platform;
   return {
     owner,

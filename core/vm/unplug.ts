@@ -11,7 +11,6 @@ import type { FrameRow } from '../tasks/task.ts';
 import { close } from '../vmm/call.ts';
 import { policiesOf } from '../vmm/profiles.ts';
 import { strategyOf } from '../vmm/strategies.ts';
-
 import { behind, type OfDevice } from './of-device.ts';
 import { vmmUnit } from './state.ts';
 import { endpointOf, findVm, vmOf } from './vm.ts';
