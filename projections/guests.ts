@@ -19,6 +19,8 @@ export interface Guest {
   readonly watch: Watch;
   /** Its commands pass the VMM, each of them. */
   judged: boolean;
+  /** Its VMM gives hardware the STEs of the guest. */
+  readonly installs: boolean;
   windows: readonly Window[];
 }
 
@@ -29,8 +31,9 @@ const CONSUMERS: ReadonlySet<VmmPolicies['strategy']> = new Set(['trap-emulate',
 
 /** A VM begins; its memory comes next. */
 export function vmMade({ guests, watch }: State, { vm, config }: EntryOf<'vm.made'>): void {
-  const judged = CONSUMERS.has(policiesOf(config).strategy);
-  guests.set(vm, { watch: newWatch([], watch.clock), judged, windows: [] });
+  const { strategy } = policiesOf(config);
+  const judged = CONSUMERS.has(strategy);
+  guests.set(vm, { watch: newWatch([], watch.clock), judged, installs: strategy === 'nested', windows: [] });
 }
 
 /** Its memory lies elsewhere, or there is more of it, or less. */

@@ -11,8 +11,10 @@ import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
 import { mapAround } from './obligations/around.ts';
 import { accessEnded } from './obligations/fills.ts';
+import { judgeNestedAttributes } from './obligations/nested-attributes.ts';
 import { judgeNestedUse } from './obligations/nested-use.ts';
 import { isDeferred } from './obligations/obligation.ts';
+import { judgeSplitUse } from './obligations/split-use.ts';
 import { judgeUse } from './obligations/use.ts';
 import { putOff } from './put-off.ts';
 import { releaseOf } from './release.ts';
@@ -39,7 +41,9 @@ export function checkAccess(
   }
   const request = requestOf(state, entry);
   // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
-  if (asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true) {
+  const translated = asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true;
+  const split = translated ? judgeSplitUse(shadow, entry, request) : undefined;
+  if (translated && split === undefined) {
     const found = judgeTranslated(shadow, state.teller, entry, request, asked.line);
     const owner = entry.type === 'access.completed' ? (ownersOf(state, entry.pa) ?? []) : [];
     if (found === undefined) return;
@@ -47,8 +51,9 @@ export function checkAccess(
     state.findings.push({ ...finding, notes: [...finding.notes, ...owner] });
     return;
   }
-  const own = judgeUse(shadow, entry, request);
-  const nested = own ?? judgeNestedUse(shadow, entry, request);
+  const own = split ?? judgeUse(shadow, entry, request);
+  const nested =
+    own ?? judgeNestedUse(shadow, entry, request) ?? judgeNestedAttributes(shadow, entry, request);
   accessEnded(shadow.fills);
   const stale = nested ?? judgeVirtual(state, shadow, entry, request);
   if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
@@ -64,7 +69,8 @@ export function checkAccess(
   const [obligation] = stale.guilty;
   const tell = (): Finding =>
     stale.survived === undefined ? blamed(state, told, shadow, obligation, entry.streamId) : told;
-  if (!putOff(state, shadow, obligation, tell)) findings.push(tell());
+  // What was paid already is not put off until it is.
+  if (obligation.done || !putOff(state, shadow, obligation, tell)) findings.push(tell());
 }
 
 /** Who gave the memory back and who got it; undefined where the log says nothing of owners. */

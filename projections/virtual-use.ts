@@ -1,16 +1,22 @@
 /**
  * I8 across layers: hardware serves the device of a guest as the STE said that its VMM last read. An STE that the guest
  * has changed since, without CMD_CFGI_STE, is as stale as one in a cache of the SMMU that the guest sees (IHI 0070
- * 3.21.3, 4.3.1). What the guest's tables say now is asked of its SMMU, in guest addresses.
+ * 3.21.3, 4.3.1); with it, the VMM has not done what the command asks. What the guest's tables say now is asked of its
+ * SMMU, in guest addresses.
  */
 import type { EntryOf } from '../core/event.ts';
+import type { Words } from '../core/layout/field.ts';
+import { mask } from '../core/layout/layout.ts';
 import { addressIn } from '../core/memory/space.ts';
+import { STE } from '../core/smmu/ste.ts';
 import type { Request } from '../core/smmu/translate.ts';
 import type { State } from './invalidation-state.ts';
 import { type AccessEntry, showAnswer } from './obligations/answers.ts';
 import { isUnderWay } from './obligations/commands.ts';
 import { configObligations } from './obligations/ledger.ts';
+import type { Obligation } from './obligations/obligation.ts';
 import { type Fresh, freshAnswer, isOn, type Shadow } from './obligations/shadow.ts';
+import { steAddress } from './obligations/streams.ts';
 import type { Stale } from './obligations/use.ts';
 import { deviceAt } from './swallowed.ts';
 
@@ -26,10 +32,11 @@ export function judgeVirtual(
   const guest = device === undefined ? undefined : state.shadows.get(device.smmu);
   if (device === undefined || guest === undefined || !isOn(guest)) return undefined;
   const { streamId, vm } = device;
-  const owed = configObligations(guest.ledger, streamId, access.substreamId ?? 0).find(
-    ({ structure, changes: [first] }) => structure === 'STE' && first.seq < access.seq,
-  );
-  if (owed === undefined || isUnderWay(guest.commands, owed)) return undefined;
+  const owed =
+    configObligations(guest.ledger, streamId, access.substreamId ?? 0).find(
+      ({ structure, changes: [first] }) => structure === 'STE' && first.seq < access.seq,
+    ) ?? paidInVain(state, shadow, access.streamId, guest, streamId);
+  if (owed === undefined || (!owed.done && isUnderWay(guest.commands, owed))) return undefined;
   const fresh = freshAnswer(guest, { ...request, streamId });
   if (access.type === 'access.completed' ? isAt(state, vm, access.pa, fresh) : !isRefusedBySte(access, fresh))
     return undefined;
@@ -44,6 +51,38 @@ export function judgeVirtual(
     survived: undefined,
     shadow: guest,
   };
+}
+
+/** What the guest has paid for an STE that hardware does not have: its VMM reads STEs for hardware, and did not. */
+function paidInVain(
+  { guests }: State,
+  shadow: Shadow,
+  sid: number,
+  guest: Shadow,
+  virtualSid: number,
+): Obligation | undefined {
+  if (guests.get(guest.space ?? '')?.installs !== true) return undefined;
+  const [at, wanted] = [steAddress(shadow.streams, sid), steAddress(guest.streams, virtualSid)];
+  const paid = wanted === undefined ? undefined : guest.ledger.past.get(wanted);
+  if (at === undefined || wanted === undefined || paid?.structure !== 'STE') return undefined;
+  const has = shadow.watch.memory.readWords(at, 16);
+  const asked = guest.watch.memory.readWords(wanted, 16);
+  return isInstalled(has, asked) ? undefined : paid;
+}
+
+const CONFIGS = { S1: 'NESTED', BYPASS: 'S2' } as const;
+/** Fields of a guest that hardware gets as they are. */
+const S1 = mask(STE, ['S1Fmt', 'S1ContextPtr', 'S1CDMax', 'S1DSS']);
+
+/** Whether hardware has the STE that the guest asks for, behind the stage 2 of its VM. */
+function isInstalled(has: Words, asked: Words): boolean {
+  const { V, Config } = STE.fields;
+  const config = Config.read(asked);
+  const wanted = V.read(asked) ? CONFIGS[config as keyof typeof CONFIGS] : undefined;
+  const is = V.read(has) ? Config.read(has) : 'ABORT';
+  if (wanted === undefined) return is === 'ABORT';
+  if (wanted !== is) return false;
+  return wanted !== 'NESTED' || S1.every((bits, at) => (((has[at] ?? 0) ^ (asked[at] ?? 0)) & bits) === 0);
 }
 
 /** Whether the STE that hardware has lets nothing through, and the guest's does: what stage 2 refuses is the host's. */

@@ -15,8 +15,14 @@ export const attributeBits = {
   APTable1: 1 << 6,  // of a table: no writes below
   PXNTable: 1 << 7,
   UXNTable: 1 << 8,
+  // What the CD said at the fill (5.4.1): an entry goes on with it until it is invalidated.
+  WXN:      1 << 17,
+  PAN:      1 << 18,
+  EPAN:     1 << 19,
+  CLEAN:    1 << 20,  // a writable-clean leaf, and dirty state was not managed: read-only
 } as const;
-const { AP1, AP2, PXN, UXN, DBM, APTable0, APTable1, PXNTable, UXNTable } = attributeBits;
+const { AP1, AP2, PXN, UXN, DBM, APTable0, APTable1, PXNTable, UXNTable, WXN, PAN, EPAN, CLEAN } =
+  attributeBits;
 /** MAIR index and shareability of a leaf, above the permission bits. */
 const ATTR_INDEX_SHIFT = 12;
 const SH_SHIFT = 15;
@@ -43,12 +49,32 @@ export function leafAttributes(above: number, hi: number, lo: number): number {
   return out;
 }
 
-export interface PermissionContext {
-  /** EL2 has no privilege levels: only the privileged column counts. */
-  readonly el2: boolean;
+/** What a CD says of permissions, as an entry keeps it. */
+export interface PermissionControls {
   readonly wxn: boolean;
   readonly pan: boolean;
   readonly epan: boolean;
+  readonly hd: boolean;
+}
+
+/** The attributes of a leaf together with what the CD it was reached by says of permissions. */
+export function controlled(attributes: number, { wxn, pan, epan, hd }: PermissionControls): number {
+  let out = attributes;
+  if (wxn) out |= WXN;
+  if (pan) out |= PAN;
+  if (pan && epan) out |= EPAN;
+  if (!hd && isClean(attributes)) out |= CLEAN;
+  return out;
+}
+
+/** The attributes of the leaf alone. */
+export function uncontrolled(attributes: number): number {
+  return attributes & ~(WXN | PAN | EPAN | CLEAN);
+}
+
+export interface PermissionContext {
+  /** EL2 has no privilege levels: only the privileged column counts. */
+  readonly el2: boolean;
   /** Dirty state is managed: a writable-clean leaf counts as writable (Arm ARM D8.5). */
   readonly hd: boolean;
 }
@@ -63,11 +89,11 @@ export interface PermissionAccess {
 export function permits(attributes: number, access: PermissionAccess, context: PermissionContext): boolean {
   const privileged = access.privileged || context.el2;
   const unprivileged = (attributes & AP1) !== 0;
-  const writable = (attributes & AP2) === 0 || (context.hd && (attributes & DBM) !== 0);
+  const writable = (attributes & AP2) === 0 || (context.hd && (attributes & (DBM | CLEAN)) === DBM);
   if (access.exec && !access.write)
     return mayExecute(attributes, privileged, unprivileged, writable, context);
   if (!privileged) return unprivileged && (!access.write || writable);
-  if (context.pan && !context.el2 && (unprivileged || (context.epan && (attributes & UXN) === 0)))
+  if (attributes & PAN && !context.el2 && (unprivileged || (attributes & EPAN && (attributes & UXN) === 0)))
     return false;
   return !access.write || writable;
 }
@@ -79,9 +105,10 @@ function mayExecute(
   writable: boolean,
   context: PermissionContext,
 ): boolean {
-  if (context.el2) return (attributes & UXN) === 0 && !(context.wxn && writable);
-  if (!privileged) return (attributes & UXN) === 0 && !(context.wxn && unprivileged && writable);
-  return (attributes & PXN) === 0 && !(unprivileged && writable) && !(context.wxn && writable);
+  const wxn = (attributes & WXN) !== 0;
+  if (context.el2) return (attributes & UXN) === 0 && !(wxn && writable);
+  if (!privileged) return (attributes & UXN) === 0 && !(wxn && unprivileged && writable);
+  return (attributes & PXN) === 0 && !(unprivileged && writable) && !(wxn && writable);
 }
 
 /** Whether a write finds the leaf writable-clean: it has to be marked dirty in memory first. */
@@ -106,5 +133,7 @@ export function showAttributes(attributes: number): string {
   if (attributes & PXN) parts.push('PXN');
   if (attributes & UXN) parts.push('UXN');
   if (attributes & DBM) parts.push('DBM');
+  if (attributes & WXN) parts.push('WXN');
+  if (attributes & PAN) parts.push('PAN');
   return parts.join(' ');
 }

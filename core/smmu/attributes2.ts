@@ -8,8 +8,11 @@ export const attribute2Bits = {
   READ:  1 << 0,  // S2AP[0]
   WRITE: 1 << 1,  // S2AP[1]
   DBM:   1 << 4,
+  // What the STE said at the fill (5.2.1): an entry goes on with it until it is invalidated.
+  CLEAN: 1 << 18,  // a writable-clean leaf, and dirty state was not managed: read-only
+  NOPTW: 1 << 19,  // Device memory, and S2PTW=0
 } as const;
-const { READ, WRITE, DBM } = attribute2Bits;
+const { READ, WRITE, DBM, CLEAN, NOPTW } = attribute2Bits;
 const XN_SHIFT = 2;
 const MEM_ATTR_SHIFT = 12;
 const SH_SHIFT = 16;
@@ -22,6 +25,20 @@ export function leafAttributes2(hi: number, lo: number): number {
   return ap | (xn << XN_SHIFT) | dbm | (((lo >>> 2) & 15) << MEM_ATTR_SHIFT) | (((lo >>> 8) & 3) << SH_SHIFT);
 }
 
+/** The attributes of a leaf together with what the STE it was reached by says of it. */
+export function controlled2(
+  attributes: number,
+  { ptw, fwb, hd }: { readonly ptw: boolean; readonly fwb: boolean; readonly hd: boolean },
+): number {
+  const clean = !hd && isClean2(attributes) ? CLEAN : 0;
+  return attributes | clean | (!ptw && isDevice2(attributes, fwb) ? NOPTW : 0);
+}
+
+/** Whether the entry refuses CDs and stage 1 tables, where the stream has them (S2PTW). */
+export function refusesTables(attributes: number, fwb: boolean): boolean {
+  return (attributes & NOPTW) === 0 && isDevice2(attributes, fwb);
+}
+
 export interface Access2 {
   readonly write: boolean;
   readonly exec: boolean;
@@ -30,7 +47,7 @@ export interface Access2 {
 
 /** Whether stage 2 allows the access. @param hd writable-clean leaves count as writable. */
 export function permits2(attributes: number, access: Access2, hd: boolean, xnx: boolean): boolean {
-  if (access.write) return (attributes & WRITE) !== 0 || (hd && (attributes & DBM) !== 0);
+  if (access.write) return (attributes & WRITE) !== 0 || (hd && (attributes & (DBM | CLEAN)) === DBM);
   if (!access.exec) return (attributes & READ) !== 0;
   const xn = (attributes >>> XN_SHIFT) & 3;
   // Without XNX, bit 54 alone decides.

@@ -5,7 +5,7 @@
  */
 import type { Context } from '../machine.ts';
 import { pow2 } from '../pow2.ts';
-import { attributeBits, isClean, permits } from './attributes.ts';
+import { attributeBits, controlled, isClean, permits, uncontrolled } from './attributes.ts';
 import type { Cd } from './cd.ts';
 import { effectiveIps, type Half, halfOf, isEl2 } from './cd-rules.ts';
 import type { Regime } from './events.ts';
@@ -14,7 +14,7 @@ import type { Features } from './features.ts';
 import { type Granule, granuleByName, granules, spanLog2, startLevel } from './granule.ts';
 import { ACCESS_FLAG, checksAccessFlag, marksDirty, type Updates, updateDescriptor } from './httu.ts';
 import { contextKey } from './keys.ts';
-import type { SmmuState } from './state.ts';
+import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
 import { type Leaf, type Resolve, tableBase, type WalkContext, type Walked, walkTables } from './walker.ts';
 
@@ -135,16 +135,25 @@ export function rangeProblem(
   return e0pd && !privileged ? `E0PD${upper ? 1 : 0}=1` : undefined;
 }
 
-/** Whether stage 1 allows the access. */
-export function allows1(
-  { walk, cd, epan }: Stage1,
-  attributes: number,
-  access: Access1,
-  updates: Updates,
-): boolean {
+/** Whether stage 1 allows the access; the attributes say what the CD said when the leaf was read. */
+export function allows1({ walk }: Stage1, attributes: number, access: Access1, updates: Updates): boolean {
   const el2 = walk.regime === 'EL2';
   const hd = walk.hd && updates.dirty !== 'refuse';
-  return permits(attributes, access, { el2, wxn: cd.WXN, pan: cd.PAN, epan, hd });
+  return permits(attributes, access, { el2, hd });
+}
+
+function controls({ cd, epan, walk }: Stage1, attributes: number): number {
+  return controlled(attributes, { wxn: cd.WXN, pan: cd.PAN, epan, hd: walk.hd });
+}
+
+/** A global entry stands for every ASID: each CD adds its own controls. Others keep those of their fill (5.4.1). */
+export function heldAttributes(stage1: Stage1, { attributes, global }: TlbEntry): number {
+  return global ? controls(stage1, uncontrolled(attributes)) : attributes;
+}
+
+function withControls(stage1: Stage1, leaf: Leaf): Leaf {
+  const attributes = controls(stage1, leaf.attributes);
+  return attributes === leaf.attributes ? leaf : { ...leaf, attributes };
 }
 
 export type Reached =
@@ -168,7 +177,7 @@ export function reachLeaf(
   const input = Number(BigInt.asUintN(walk.inputBits, iova));
   const walked: Walked = walkTables(context, smmu, walk, input, page, updates, resolve);
   if (!walked.ok) return walked;
-  const { leaf } = walked;
+  const leaf = withControls(stage1, walked.leaf);
   if (!leaf.accessFlag && checksAccessFlag(smmu, walk))
     return { ok: false, fault: { record: 'F_ACCESS', why: `AF=0 at level ${leaf.level}` } };
   if (!allows1(stage1, leaf.attributes, access, updates))
@@ -178,7 +187,7 @@ export function reachLeaf(
       refused: leaf,
     };
   const dirty = marksDirty(walk, isClean(leaf.attributes), access.write, updates);
-  if (!dirty && (leaf.accessFlag || !walk.ha || !updates.af)) return walked;
+  if (!dirty && (leaf.accessFlag || !walk.ha || !updates.af)) return { ok: true, leaf };
   const lo = (dirty ? (leaf.lo | ACCESS_FLAG) & ~(1 << 7) : leaf.lo | ACCESS_FLAG) >>> 0;
   const { descriptorPa: pa, descriptorAddress: address } = leaf;
   const fault = updateDescriptor(

@@ -4,7 +4,7 @@
  */
 import type { Context } from '../machine.ts';
 import { below, pow2 } from '../pow2.ts';
-import { attribute2Bits, isClean2, isDevice2, permits2 } from './attributes2.ts';
+import { attribute2Bits, controlled2, isClean2, permits2, refusesTables } from './attributes2.ts';
 import type { Fault, FaultClass } from './fault.ts';
 import type { Features } from './features.ts';
 import { fillTlb, takesFills } from './fills.ts';
@@ -29,6 +29,7 @@ export interface Stage2 {
   readonly walk: WalkContext;
   /** STE.S2PTW: a CD or a stage 1 table in Device memory is F_PERMISSION. */
   readonly ptw: boolean;
+  readonly nested: boolean;
   readonly fwb: boolean;
   readonly xnx: boolean;
 }
@@ -96,7 +97,8 @@ export function stage2Of(ste: Ste, features: Features): Stage2 {
       haft: ste.S2HA && ste.S2HAFT && features.httu === 3,
       primary: contextKey('EL1', 2, ste.S2VMID, 0, false),
     },
-    ptw: ste.S2PTW && ste.Config === 'NESTED',
+    ptw: ste.S2PTW,
+    nested: ste.Config === 'NESTED',
     fwb: ste.S2FWB && features.fwb,
     xnx: features.xnx,
   };
@@ -127,7 +129,7 @@ export function translateStage2(
   }
   const walked = walkTables(context, smmu, walk, ipa, page, updates);
   if (!walked.ok) return { ok: false, fault: about(walked.fault, ipa, access), fill: 0 };
-  const { leaf } = walked;
+  const leaf = withControls(stage2, walked.leaf);
   if (!leaf.accessFlag && checksAccessFlag(smmu, walk))
     return refused('F_ACCESS', `AF=0 at level ${leaf.level}`, ipa, access);
   const why = refusal(stage2, leaf.attributes, access, updates);
@@ -164,10 +166,15 @@ function about(fault: Fault, ipa: number, access: Access2): Fault {
 
 /** Why stage 2 refuses the access, or undefined. */
 function refusal(stage2: Stage2, attributes: number, access: Access2, updates: Updates): string | undefined {
-  if (stage2.ptw && access.class !== 'IN' && isDevice2(attributes, stage2.fwb))
+  if (stage2.nested && access.class !== 'IN' && refusesTables(attributes, stage2.fwb))
     return 'S2PTW=1 and Device memory';
   const hd = stage2.walk.hd && updates.dirty !== 'refuse';
   return permits2(attributes, access, hd, stage2.xnx) ? undefined : 'not permitted by stage 2';
+}
+
+function withControls({ ptw, fwb, walk: { hd } }: Stage2, leaf: Leaf): Leaf {
+  const attributes = controlled2(leaf.attributes, { ptw, fwb, hd });
+  return attributes === leaf.attributes ? leaf : { ...leaf, attributes };
 }
 
 /** Sets AF, and S2AP[1] when the leaf is to be dirty; one store (3.13). */

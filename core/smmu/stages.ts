@@ -14,7 +14,7 @@ import { fillTlb, takesFills } from './fills.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
 import { descriptorOf, leafEntry } from './leaf-entry.ts';
-import { allows1, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
+import { allows1, heldAttributes, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
 import { type Access2, type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
@@ -126,7 +126,8 @@ function fromCombined(
   { walk: walk2, xnx }: Stage2,
   held: TlbEntry,
 ): Output | Denied | undefined {
-  const { attributes, attributes2 = 0, sizeLog2, id } = held;
+  const { attributes2 = 0, sizeLog2, id } = held;
+  const attributes = heldAttributes(stage1, held);
   const { updates, write } = asked;
   const within = Number(BigInt.asUintN(sizeLog2, asked.iova));
   if (!allows1(stage1, attributes, asked, updates)) return deny({ record: 'F_PERMISSION', why: REFUSED }, id);
@@ -164,7 +165,8 @@ function fromStage1(
   stage2: Stage2 | undefined,
   held: TlbEntry,
 ): Output | Denied | undefined {
-  const { attributes, sizeLog2, id } = held;
+  const { sizeLog2, id } = held;
+  const attributes = heldAttributes(stage1, held);
   if (!allows1(stage1, attributes, asked, asked.updates))
     return deny({ record: 'F_PERMISSION', why: REFUSED }, id);
   if (marksDirty(stage1.walk, isClean(attributes), asked.write, asked.updates)) return undefined;

@@ -33,16 +33,25 @@ function isSameEnd(was: string, is: string, canWait: boolean): boolean {
   return was === is || (is === 'stall' && !canWait);
 }
 
-/** Faults that CD.R lets be recorded. */
-const RECORDED_BY_CD = /^F_(TRANSLATION|ADDR_SIZE|ACCESS|PERMISSION)/;
+/** Faults that CD.R and STE.S2R let be recorded. */
+const RECORDED_BY_R = /^F_(TRANSLATION|ADDR_SIZE|ACCESS|PERMISSION)/;
 
-/** Whether the fault is recorded as the CD in memory says: R is held with the cached one. */
-export function isRecordedAlike(access: AccessEntry, { ste, cd }: Basis, fresh: Fresh): boolean {
-  if (fresh.kind !== 'refused' || access.type === 'access.completed' || cd?.cache !== 'cd') return true;
-  if (!RECORDED_BY_CD.test(access.reason) || ste?.cache !== 'ste') return true;
-  // Behind stage 2 it may be STE.S2R that decides.
-  if (STE.fields.Config.read(structureWords(ste.words)) !== 'S1') return true;
-  return CD.fields.R.read(structureWords(cd.words)) === (fresh.fault !== undefined);
+/** Whether the fault is recorded as the STE and CD in memory say: R and S2R are held with the cached ones. */
+export function isRecordedAlike(access: AccessEntry, basis: Basis, fresh: Fresh): boolean {
+  if (fresh.kind !== 'refused' || access.type === 'access.completed') return true;
+  if (!RECORDED_BY_R.test(access.reason)) return true;
+  const recorded = recordsFaults(basis);
+  return recorded === undefined || recorded === (fresh.fault !== undefined);
+}
+
+/** Undefined: where both stages translate, it depends on the stage of the fault. */
+function recordsFaults({ ste, cd }: Basis): boolean | undefined {
+  if (ste?.cache !== 'ste') return undefined;
+  const words = structureWords(ste.words);
+  const config = STE.fields.Config.read(words);
+  if (config === 'S2') return STE.fields.S2R.read(words);
+  if (config === 'S1' && cd?.cache === 'cd') return CD.fields.R.read(structureWords(cd.words));
+  return undefined;
 }
 
 /** The record's name, or nothing for a refusal without one. */

@@ -199,16 +199,10 @@ function contextCulprits(
 ): readonly Culprit[] {
   const { entry } = fill;
   if (entry.stage === 2) return [];
-  const target: Target = { ...entry, cache: entry.leaf ? 'tlb' : 'walk' };
   const found: Culprit[] = [];
   const blame = (structure: 'CD' | 'STE', where: number, change: Change | undefined): void => {
     if (change === undefined || change.seq <= entry.seq) return;
-    const obligation: Obligation = {
-      ...obligationOf('table', where, target, change, entry.vmid, undefined),
-      kind: 'tags',
-      structure,
-    };
-    found.push({ change, readAt: entry.seq, obligation, stale: 'tlb', fill });
+    found.push(contextCulprit(fill, structure, where, change));
   };
   if (cd !== undefined) for (let at = 0; at < 64; at += 8) blame('CD', cd.pa, stores.get(cd.pa + at));
   const ste = steAddress(streams, streamId);
@@ -216,6 +210,20 @@ function contextCulprits(
   const owed = (ledger.config.get(streamId) ?? []).find(({ where }) => where === ste) ?? ledger.past.get(ste);
   if (owed !== undefined) blame('STE', ste, changeAfter(owed, entry.seq));
   return found;
+}
+
+/** The entry was made before its CD or STE was changed. */
+export function contextCulprit(
+  fill: TlbFill,
+  structure: 'CD' | 'STE',
+  where: number,
+  change: Change,
+): Culprit {
+  const { entry } = fill;
+  const target: Target = { ...entry, cache: entry.leaf ? 'tlb' : 'walk' };
+  const owed = obligationOf('table', where, target, change, entry.vmid, undefined);
+  const obligation: Obligation = { ...owed, kind: 'tags', structure };
+  return { change, readAt: entry.seq, obligation, stale: 'tlb', fill };
 }
 
 function ofVmid(shadow: Shadow, vmid: number): readonly Culprit[] {
@@ -250,7 +258,7 @@ function obligationOf(
 }
 
 /** N1: software has queued what will remove the entry, and its CMD_SYNC is still to come. */
-function isQueued({ commands }: Shadow, { targets }: Obligation): boolean {
+export function isQueued({ commands }: Shadow, { targets }: Obligation): boolean {
   for (const list of [commands.inFlight, commands.pending])
     for (const { scopes } of list.values())
       if (targets.every((target) => covers(scopes, target))) return true;

@@ -138,7 +138,7 @@ function drop({ tables, byTag }: Roots, root: Root): void {
   tables.roots.delete(root.key);
 }
 
-/** CD fields that TLB entries hold changed while its trees stay: everything under the ASID is owed. */
+/** Fields of a CD or STE that TLB entries hold changed while its trees stay: all under the ASID or VMID is owed. */
 export function oweContext(
   ledger: Ledger,
   root: Root,
@@ -147,7 +147,8 @@ export function oweContext(
   upper: Obligation,
   attributes: boolean,
 ): void {
-  const owed = { kind: 'tags', structure: 'CD', where, targets: wholeContext(root), upper } as const;
+  const structure = root.stage === 1 ? 'CD' : 'STE';
+  const owed = { kind: 'tags', structure, where, targets: wholeContext(root), upper } as const;
   owe(ledger, attributes ? { ...owed, attributes } : owed, change);
 }
 

@@ -1,17 +1,22 @@
 /** The stage 2 tables that STEs lead to (IHI 0070 5.2, S2TTB and what goes with it): one tree for a VMID. */
 import type { Words } from '../../core/layout/field.ts';
-import { decode } from '../../core/layout/layout.ts';
+import { decode, mask } from '../../core/layout/layout.ts';
 import type { Features } from '../../core/smmu/features.ts';
 import { stage2Of } from '../../core/smmu/stage2.ts';
 import { STE } from '../../core/smmu/ste.ts';
 import type { Change, Obligation } from './obligation.ts';
-import { acquire, type Roots, releaseRoot } from './roots.ts';
+import { acquire, oweContext, type Roots, releaseRoot } from './roots.ts';
 import type { TreeView } from './structures.ts';
 import type { Root } from './tables.ts';
+
+/** What TLB entries hold of an STE beside the tables that it names (5.2.1). */
+const HELD = mask(STE, ['S2PTW', 'S2IR0', 'S2OR0', 'S2SH0', 'S2PS', 'S2HA', 'S2HD', 'S2HAFT', 'S2FWB']);
 
 interface View {
   readonly vmid: number;
   readonly nested: boolean;
+  readonly held: readonly number[];
+  readonly fwb: boolean;
   readonly tree: TreeView;
 }
 
@@ -33,6 +38,8 @@ export function viewStage2(words: Words, features: Features): View | undefined {
   return {
     vmid: ste.S2VMID,
     nested: config === 'NESTED',
+    held: Array.from(HELD, (bits, at) => (words[at] ?? 0) & bits),
+    fwb: ste.S2FWB,
     tree: {
       asid: 0,
       aset: false,
@@ -72,6 +79,21 @@ export function changeSecond(
     users.set(streamId, { view, root });
   }
   if (before === undefined) return;
-  if (users.get(streamId)?.root !== before.root) before.root.nested.delete(streamId);
+  const after = users.get(streamId);
+  if (after?.root === before.root && upper !== undefined && view !== undefined)
+    oweHeld(roots, before, view, change, upper);
+  if (after?.root !== before.root) before.root.nested.delete(streamId);
   releaseRoot(roots, before.root, change, upper);
+}
+
+/** Fields that entries hold changed while the tables stay: everything under the VMID is owed. */
+function oweHeld(
+  { ledger }: Roots,
+  { view: before, root }: SecondUser,
+  after: View,
+  change: Change,
+  upper: Obligation,
+): void {
+  if (before.held.every((word, at) => word === after.held[at])) return;
+  oweContext(ledger, root, change.pa - (change.pa % 64), change, upper, before.fwb !== after.fwb);
 }

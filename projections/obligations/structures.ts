@@ -88,11 +88,19 @@ const CD_IGNORED = mask(CD, ['IMPDEF']);
 /** Fields that name a tree; a change of them gives another root. */
 const CD_ROOT = mask(CD, ['V', 'ASID', 'T0SZ', 'TG0', 'EPD0', 'T1SZ', 'TG1', 'EPD1', 'TTB0', 'TTB1']);
 
-const CD_MAIR = mask(CD, ['MAIR0', 'MAIR1']);
+const CD_MAIR = mask(CD, ['MAIR0', 'MAIR1', 'AMAIR0', 'AMAIR1']);
 
 /** Whether the two CDs give a memory type to the indices of descriptors that is not the same (5.4, MAIR). */
 export function hasOtherMair(before: Words, after: Words): boolean {
   return CD_MAIR.some((bits, at) => (((before[at] ?? 0) ^ (after[at] ?? 0)) & bits) !== 0);
+}
+
+/** What an STE says of the attributes of accesses that stage 1 does not translate (5.2). */
+const STE_ATTRIBUTES = mask(STE, ['MTCFG', 'MemAttr', 'SHCFG']);
+
+/** Whether accesses that stage 1 does not translate get other attributes by one STE than by the other. */
+export function hasOtherAttributes(before: Words, after: Words): boolean {
+  return STE_ATTRIBUTES.some((bits, at) => (((before[at] ?? 0) ^ (after[at] ?? 0)) & bits) !== 0);
 }
 
 /** What differs between two CDs as hardware sees them: a CD with V=0 says nothing else. */

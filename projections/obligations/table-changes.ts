@@ -32,6 +32,7 @@ import {
   type Tables,
   unlink,
 } from './tables.ts';
+import { nonZeroUnits } from './watch.ts';
 
 /**
  * Obligations made for the leaves and tables below one descriptor that is taken away. A subtree with
@@ -55,7 +56,7 @@ export function tableChanged(
   const place = { table, index, descriptor: old, attributes: changesAttributes(old, now, table.reading) };
   if (kind !== undefined) {
     for (const reach of reachesOf(table)) oweAt(tables, place, kind, reach, change);
-    const why = needsBreak(old, now, table.reading, tables.bbml);
+    const why = needsBreak(old, now, table.reading, tables.bbml) ?? movesOutput(tables, place, old, now);
     if (why !== undefined) noteUnbroken(tables, place, why, change);
   } else if (old.kind === 'invalid' && now.kind !== 'invalid') noteRemade(tables, place, now, change);
 
@@ -70,6 +71,30 @@ export function tableChanged(
   const link = table.children.get(index);
   if (now.kind === 'table') linkChild(tables, table, index, now, change);
   if (link !== undefined) unlink(tables, link);
+}
+
+/**
+ * A block took the place of a table, or a table of a block: BBML says that the size may change, not that the
+ * output may (IHI 0070 3.21.1). Bounded by the entries of one table.
+ */
+function movesOutput(
+  tables: Tables,
+  { table, index }: Place,
+  old: Descriptor,
+  now: Descriptor,
+): string | undefined {
+  if (old.kind === now.kind || old.kind === 'invalid' || now.kind === 'invalid') return undefined;
+  const { reading, level } = table;
+  const block = old.kind === 'leaf' ? old : now;
+  const start = old.kind === 'table' ? (table.children.get(index)?.table.pa ?? 0) : now.output;
+  const pieceLog2 = spanLog2(reading.granule, level + 1);
+  const end = start + 8 * 2 ** reading.granule.stride;
+  for (const [at, words] of nonZeroUnits(tables.watch.memory, start, end, 8)) {
+    const piece = readDescriptor(words, level + 1, reading);
+    if (piece.kind === 'leaf' && piece.output !== block.output + at * 2 ** pieceLog2)
+      return 'the output address changes, with the size';
+  }
+  return undefined;
 }
 
 /** What a change of a valid descriptor makes owed, or undefined: nothing. */

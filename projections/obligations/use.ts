@@ -20,6 +20,7 @@ import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, isOver, type Obligation } from './obligation.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
+import { hasOtherAttributes, structureWords } from './structures.ts';
 import type { Root } from './tables.ts';
 
 export interface Stale extends Basis {
@@ -47,10 +48,17 @@ export function judgeUse(
   const cdClean = isCdClean(shadow, basis.cd);
   if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
-  if (isSameAnswer(shadow, access, fresh) && (cdClean || isRecordedAlike(access, basis, fresh))) {
+  if (
+    isSameAnswer(shadow, access, fresh) &&
+    ((steClean && cdClean) || isRecordedAlike(access, basis, fresh))
+  ) {
+    const now = `${showAnswer(fresh)}${ATTRIBUTES}`;
+    if (!steClean && access.type === 'access.completed' && givesOldAttributes(shadow, basis)) {
+      const left = whoLeft(shadow, access, basis, 'ste');
+      return left === 'allowed' || left === undefined ? left : { ...basis, ...left, stale: 'ste', now };
+    }
     const held = oldAttributes(shadow, access, basis.tlb);
-    if (held !== undefined)
-      return { ...basis, ...held, stale: 'tlb', now: `${showAnswer(fresh)}${ATTRIBUTES}` };
+    if (held !== undefined) return { ...basis, ...held, stale: 'tlb', now };
     if (basis.tlb !== undefined) {
       basis.tlb.verified = shadow.streams.contexts.lastChange;
       basis.tlb.verifiedStream = access.streamId;
@@ -175,7 +183,14 @@ function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
 
 const SAME_EVERYWHERE = 'nG=1 in the leaf, or the same leaf in the tables of every ASID of the VMID';
 
-const ATTRIBUTES = ', with the memory type and shareability that stand there now';
+export const ATTRIBUTES = ', with the memory type and shareability that stand there now';
+
+/** Where stage 1 does not translate, it is the STE that says what the access is like (5.2, MTCFG, SHCFG). */
+function givesOldAttributes({ bare, watch, streams }: Shadow, { ste, cd }: Basis): boolean {
+  if (ste?.cache !== 'ste' || cd !== undefined || !bare.features.attrTypesOvr) return false;
+  const pa = steAddress(streams, ste.streamId);
+  return pa !== undefined && hasOtherAttributes(structureWords(ste.words), watch.memory.readWords(pa, 16));
+}
 
 /** The entry leads where it should, with a memory type or shareability of before (8.3). */
 function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | undefined): Left | undefined {

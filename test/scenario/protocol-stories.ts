@@ -5,6 +5,8 @@ interface Wanted {
   readonly verdict: 'protocol' | 'excess' | 'could-be-used';
   readonly needed: RegExp;
   readonly blamed: RegExp;
+  /** What is told after it, of the same cause. */
+  readonly last?: readonly string[];
 }
 
 const protocol = (rule: string, blamed: RegExp, needed: RegExp): Wanted => ({
@@ -17,7 +19,7 @@ const protocol = (rule: string, blamed: RegExp, needed: RegExp): Wanted => ({
 // biome-ignore format: a table
 export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-b01-retry-without-change.jsonl':           protocol('I11', /CMD_RESUME StreamID=0x8 STAG=0 Ac=1/, /a valid descriptor/),
-  'bad-b04-cfgi-of-all-streams-ignored.jsonl':   protocol('I8', /CMD_CFGI_STE_RANGE consumed without a look at the STE of StreamID 0x10/, /read and installed before/),
+  'bad-b04-cfgi-of-all-streams-ignored.jsonl':   { ...protocol('I8', /CMD_CFGI_STE_RANGE consumed without a look at the STE of StreamID 0x10/, /read and installed before/), last: ['used-stale'] },
   'bad-b06-end-taken-as-last-byte.jsonl':         { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
   'bad-b15-atc-before-tlb.jsonl':                 protocol('I5', /CMD_ATC_INV before CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV; CMD_SYNC$/),
   'bad-b15-atc-in-the-batch.jsonl':               protocol('I5', /CMD_ATC_INV with no CMD_SYNC after CMD_TLBI_NH_VA/, /^CMD_TLBI_NH_VA; CMD_SYNC; CMD_ATC_INV/),

@@ -4,7 +4,7 @@
  * The random comparison with another walker stands in walk-reference.test.ts.
  */
 import { describe, expect, it } from 'vitest';
-import { attributeBits, type PermissionAccess, permits } from '../../../core/smmu/attributes.ts';
+import { attributeBits, controlled, type PermissionAccess, permits } from '../../../core/smmu/attributes.ts';
 import { CD } from '../../../core/smmu/cd.ts';
 import { granules, startLevel } from '../../../core/smmu/granule.ts';
 import type { Stimulus } from '../../../core/stimulus.ts';
@@ -229,9 +229,10 @@ describe('permissions (7.6), by AP[2:1]', () => {
     const { AP1, AP2, PXN, UXN } = attributeBits;
     const attributes =
       (AP[1] === '1' ? AP1 : 0) | (AP[0] === '1' ? AP2 : 0) | (has('PXN') ? PXN : 0) | (has('UXN') ? UXN : 0);
-    const cdContext = { el2: has('el2'), wxn: has('wxn'), pan: has('pan'), epan: has('epan'), hd: has('hd') };
+    const hd = has('hd');
+    const held = controlled(attributes, { wxn: has('wxn'), pan: has('pan'), epan: has('epan'), hd });
     const may = (access: PermissionAccess, letter: string): string =>
-      permits(attributes, access, cdContext) ? letter : '-';
+      permits(held, access, { el2: has('el2'), hd }) ? letter : '-';
     const column = (privileged: boolean): string =>
       may({ write: false, exec: false, privileged }, 'r') +
       may({ write: true, exec: false, privileged }, 'w') +
