@@ -25,4 +25,10 @@ export const capabilityUse: LogRule = {
     declaredErrata(world),
     promises(world),
   ],
+  guests: (world) => [
+    misuses(world, 'I10'),
+    lackingCommands(world),
+    lackingStructures(world),
+    lackingRegisters(world),
+  ],
 };

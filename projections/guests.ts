@@ -31,9 +31,13 @@ const CONSUMERS: ReadonlySet<VmmPolicies['strategy']> = new Set(['trap-emulate',
 
 /** A VM begins; its memory comes next. */
 export function vmMade({ guests, watch }: State, { vm, config }: EntryOf<'vm.made'>): void {
-  const { strategy } = policiesOf(config);
-  const judged = CONSUMERS.has(strategy);
-  guests.set(vm, { watch: newWatch([], watch.clock), judged, installs: strategy === 'nested', windows: [] });
+  const installs = policiesOf(config).strategy === 'nested';
+  guests.set(vm, { watch: newWatch([], watch.clock), judged: isConsumer(config), installs, windows: [] });
+}
+
+/** Whether the VMM works the guest's Command queue off itself. */
+export function isConsumer(config: EntryOf<'vm.made'>['config']): boolean {
+  return CONSUMERS.has(policiesOf(config).strategy);
 }
 
 /** Its memory lies elsewhere, or there is more of it, or less. */
@@ -41,16 +45,20 @@ export function vmBacked({ guests, watch }: State, { vm, windows }: EntryOf<'vm.
   const guest = guests.get(vm);
   if (guest === undefined) return;
   guest.windows = windows;
-  if (!guest.judged) return;
+  if (guest.judged) guest.watch.memory = guestMemory(watch.memory, windows);
+}
+
+/** A copy of what the windows show of the machine's memory. */
+export function guestMemory(of: Memory, windows: readonly Window[]): Memory {
   const memory = new Memory(windows.map(({ base, bytes }) => ({ base, size: bytes })));
   for (const { base, bytes, pa } of windows) {
-    for (const [line] of watch.memory.lines.range(Math.floor(pa / LINE), Math.ceil((pa + bytes) / LINE))) {
+    for (const [line] of of.lines.range(Math.floor(pa / LINE), Math.ceil((pa + bytes) / LINE))) {
       const from = Math.max(pa, line * LINE);
       const until = Math.min(pa + bytes, (line + 1) * LINE);
-      for (let at = from; at < until; at += 8) memory.write64(base + at - pa, watch.memory.read64(at));
+      for (let at = from; at < until; at += 8) memory.write64(base + at - pa, of.read64(at));
     }
   }
-  guest.watch.memory = memory;
+  return memory;
 }
 
 const LINE = 512;

@@ -13,4 +13,5 @@ export const honestCompletion: LogRule = {
   name: 'honest-completion',
   finds: 'invalidations that were lost while their issuer was told, or took it, that all is done',
   start: (world) => [lostCommands(world), ownWaits(world), queueOwners(world)],
+  guests: (world) => [lostCommands(world)],
 };

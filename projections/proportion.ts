@@ -29,12 +29,23 @@ export const proportion: LogRule = {
   rule: 'I12',
   name: 'proportion',
   finds: 'a command for each page, the same command again and again, all where little changed',
-  start: (world) => {
-    const told: Finding[] = [];
-    const all = new Map([...world.units].map(([name, unit]) => [name, newWork(unit)] as const));
-    return [{ told: () => told, handlers: handlersOf(world, told, all) }];
-  },
+  start: (world) => [begin(world)],
+  guests: (world) => [begin(world)],
 };
+
+function begin(world: World): RuleRun {
+  const told: Finding[] = [];
+  const all = new Map([...world.units].map(([name, unit]) => [name, newWork(unit)] as const));
+  const used = (smmu: string): void => usedBy(all.get(smmu));
+  return { told: () => told, handlers: handlersOf(world, told, all), used };
+}
+
+/** A device was served: what was sent before was of use. */
+function usedBy(work: Work | undefined): void {
+  if (work === undefined) return;
+  if (work.since.size > 0) work.since.clear();
+  work.run = undefined;
+}
 
 interface Work {
   readonly unit: Unit;
@@ -68,12 +79,7 @@ function handlersOf(world: World, told: Finding[], all: ReadonlyMap<string, Work
       work.changes += bytes / 8;
     }
   };
-  const used = ({ smmu }: { readonly smmu: string }): void => {
-    const work = all.get(smmu);
-    if (work === undefined) return;
-    if (work.since.size > 0) work.since.clear();
-    work.run = undefined;
-  };
+  const used = ({ smmu }: { readonly smmu: string }): void => usedBy(all.get(smmu));
   return {
     'memory.written': ({ pa, actor }) => changed(pa, 8, actor),
     'memory.loaded': ({ pa, bytes, actor }) => changed(pa, bytes.length, actor),

@@ -26,6 +26,13 @@ export const queueIntegrity: LogRule = {
     setUp(world),
     progress(world),
   ],
+  guests: (world) => [
+    misuses(world, 'I7'),
+    commandSlots(world),
+    recordQueues(world),
+    setUp(world),
+    progress(world),
+  ],
 };
 
 const ENABLES: readonly (readonly [bit: bigint, queue: QueueName])[] = [

@@ -22,4 +22,5 @@ export const visibility: LogRule = {
     globalBypass(world),
     unreadVstes(world),
   ],
+  guests: (world) => [lateContents(world), tornUpdates(world), atcOrder(world)],
 };

@@ -81,10 +81,10 @@ export function deed({ seq, actor }: Pick<Entry, 'seq' | 'actor'>, what: string)
 
 /** A write of a register, which the SMMU states, as the deed of who wrote it. */
 export function byWriter(
-  { stimulus, machine }: World,
+  { stimulus, machine, software }: World,
   { seq, cause }: Pick<Entry, 'seq' | 'cause'>,
   what: string,
 ): Deed {
   if (stimulus?.type === 'mmio.write' && stimulus.seq === cause) return { seq, actor: stimulus.actor, what };
-  return { seq, actor: machine.kernel == null ? 'software' : 'kernel', what };
+  return { seq, actor: software ?? (machine.kernel == null ? 'software' : 'kernel'), what };
 }

@@ -34,6 +34,8 @@ export interface World {
   readonly idReads: Map<string, number>;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
+  /** Whose driver writes registers, where no stimulus of the outside does. */
+  readonly software?: string;
   at(seq: number): Position;
 }
 
@@ -44,6 +46,8 @@ export interface RuleRun {
   readonly handlers: RuleHandlers;
   /** What is found so far; may be asked at any time, and changes nothing. */
   told(): readonly Finding[];
+  /** A device behind the SMMU of that name was served elsewhere. */
+  used?(smmu: string): void;
 }
 
 export interface LogRule {
@@ -54,20 +58,25 @@ export interface LogRule {
   readonly finds: string;
   /** Its parts, begun on one log. */
   start(world: World): readonly RuleRun[];
+  /** Those of them that hold for the driver of a guest, begun on the world of its VM. */
+  guests?(world: World): readonly RuleRun[];
 }
 
 /** What the architecture does not allow, no rule takes for granted. */
 const isErratum = (choice: string): boolean => choice.startsWith('erratum');
 
 /** A machine after reset. */
-export function newWorld(machine: MachineConfig, branch: string): World {
+export function newWorld(
+  machine: MachineConfig,
+  branch: string,
+  watch: Watch = newWatch(machine.ram),
+): World {
   const units = machine.smmus.map((config): readonly [string, Unit] => {
     const choices = Object.fromEntries(Object.entries(config.choices).filter(([name]) => !isErratum(name)));
     const none = { ...config, choices, caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
     const bare = initialSmmu(none, resetRegisters(config));
     return [config.name, { name: config.name, features: new Features(config.idr), bare, rings: {} }];
   });
-  const watch = newWatch(machine.ram);
   return {
     machine,
     watch,

@@ -41,5 +41,11 @@ export const furtherStories: Readonly<Record<string, Further>> = {
   'bad-vm-guest-sends-no-tlbi.jsonl':           { ...stale('I3', /^store \[0x[0-9a-f]+\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_NH_VA VMID=1 ASID=1 Address=0xffffc000/), first: ['could-be-used'] },
   'bad-unmap-raced-and-not-flushed.jsonl':      { ...stale('I3', /^store \[0x[0-9a-f]+\] 0x41000f47 -> 0x0$/, /^CMD_TLBI_EL2_VA ASID=1 Address=0xffffc000/), last: ['could-be-used'] },
   'bad-vm-vste-changed-without-cfgi.jsonl':     { ...stale('I8', /^store \[0x40100400\] 0x4030000b -> 0x1$/, /^CMD_CFGI_STE StreamID=0x10 Leaf=1; CMD_SYNC$/), twin: false, elsewhere: true },
+  'bad-cd-wxn-set-without-tlbi.jsonl':          stale('I3', /^store \[0x20000\] 0x56205c0000010 -> 0x56215c0000010$/, /^CMD_TLBI_NH_ASID VMID=0 ASID=5; CMD_SYNC$/),
+  'bad-s2ps-lowered-without-tlbi.jsonl':        stale('I3', /^store \[0x10210\] 0x40d005800000003 -> 0x408005800000003$/, /^CMD_TLBI_S12_VMALL VMID=3; CMD_SYNC$/),
+  'bad-ste-shareability-changed-without-cfgi.jsonl': { ...stale('I8', /^store \[0x10208\] 0x300000000000 -> 0x200000000000$/, /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/), twin: false },
+  'bad-s2r-set-without-cfgi.jsonl':             { ...stale('I8', /^store \[0x10210\] 0xd005800000003 -> 0x40d005800000003$/, /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/), twin: false },
+  'bad-nested-mair-changed-without-tlbi.jsonl': { ...stale('I3', /^store \[0x20018\] 0xff -> 0x44$/, /^CMD_TLBI_NH_ASID VMID=3 ASID=5; CMD_SYNC$/), twin: false },
+  'bad-split-ats-stage-2-not-flushed.jsonl':    stale('I3', /^store \[0x203000\] 0x10007ff -> 0x0$/, /^CMD_TLBI_S2_IPA VMID=3 Address=0x5000000 Leaf=1; CMD_SYNC$/),
   'bad-vm-tlbi-queued-then-swallowed.jsonl':    { ...stale('I3', /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000 of vm0.smmu consumed, and nothing/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/), twin: 'N1' },
 };

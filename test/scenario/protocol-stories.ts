@@ -2,7 +2,7 @@
 
 interface Wanted {
   readonly rule: string;
-  readonly verdict: 'protocol' | 'excess' | 'could-be-used';
+  readonly verdict: 'protocol' | 'excess' | 'could-be-used' | 'remade-dirty';
   readonly needed: RegExp;
   readonly blamed: RegExp;
   /** What is told after it, of the same cause. */
@@ -69,4 +69,10 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i11-stall-never-answered.jsonl':           protocol('I11', /freed the record of the stall/, /CMD_RESUME StreamID=0x8 STAG=0/),
   'bad-i11-success-without-page.jsonl':           protocol('I11', /Resp=SUCCESS, and 0x4000/, /the page mapped before/),
   'bad-i12-same-command-again.jsonl':             { ...protocol('I12', /CMD_TLBI_NH_VA/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
+  'bad-block-joined-elsewhere.jsonl':            { ...protocol('I3', /^store \[0x102008\] 0x105003 -> 0x2200f41$/, /^CMD_TLBI_NH_VA VMID=0 ASID=5 Address=0x200000 Leaf=0/), verdict: 'remade-dirty' },
+  'bad-vm-prod-beyond-full.jsonl':               protocol('I7', /^CMDQ_PROD = 0x17$/, /no further apart than the queue is long/),
+  'bad-vm-prod-before-command.jsonl':            protocol('I5', /^CMDQ_PROD passed slot 0x6, where zeros stood$/, /the command in memory first/),
+  'bad-vm-ste-torn.jsonl':                       protocol('I5', /^store \[0x40100408\] 0x100000000000 -> 0x100000000004$/, /one store of 64 bits/),
+  'bad-vm-range-without-ril.jsonl':              protocol('I10', /^CMD_TLBI_NH_VA with TG=4KB SCALE=0 NUM=1: one page of 4 KiB$/, /one command for each page/),
+  'bad-vm-same-invalidation-again.jsonl':        { ...protocol('I12', /^CMD_TLBI_NH_VA$/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
 };

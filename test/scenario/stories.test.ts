@@ -17,8 +17,11 @@ const files = readdirSync(here).filter((name) => name.endsWith('.jsonl'));
 
 /** Rules that the surprises of real software break; the others break none. */
 const surprises: Readonly<Record<string, readonly string[]>> = {
+  'surprise-bad-ste-is-cerror-ill.jsonl': ['I10', 'I10'],
+  'surprise-bad-ste-leaves-the-stream-aborting.jsonl': ['I10', 'I10'],
   'surprise-batch-error-loses-what-came-before.jsonl': ['I6'],
   'surprise-host-cerror-is-success-for-the-guest.jsonl': ['I10'],
+  'surprise-vm-where-vmms-differ.jsonl': ['I10'],
 };
 
 describe.each(files)('%s', (file) => {

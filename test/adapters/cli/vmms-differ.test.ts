@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { openShell } from './backwalk.ts';
 
 const shell = openShell();
-const story = readFileSync('test/scenario/good-vm-where-vmms-differ.jsonl', 'utf8');
+const story = readFileSync('test/scenario/surprise-vm-where-vmms-differ.jsonl', 'utf8');
 const vmms = { qemu: 'qemu-accel', openvmm: 'openvmm', ch: 'cloud-hypervisor' } as const;
 
 interface Step {
