@@ -41,6 +41,9 @@ const ENABLES: readonly (readonly [bit: bigint, queue: QueueName])[] = [
   [2n, 'PRIQ'],
 ];
 
+/** Registers that say where queues and the stream table stand. */
+const PLACED = /^((E?CMDQ\d*|EVENTQ|PRIQ)_(BASE|PROD|CONS)|STRTAB_BASE(_CFG)?)$/;
+
 /** How queues are placed: their bases, and writes that come while they run. */
 function setUp(world: World): RuleRun {
   const told: Finding[] = [];
@@ -55,9 +58,9 @@ function setUp(world: World): RuleRun {
           if ((entry.value & ~entry.old & bit) !== 0n) checkBase(world, told, unit, queue, entry);
       },
       'write.ignored': (entry) => {
-        const queue = /^(E?CMDQ\d*|EVENTQ|PRIQ)_(BASE|PROD|CONS)$/.exec(entry.register);
+        const placed = PLACED.test(entry.register);
         const unit = world.units.get(entry.smmu);
-        if (queue === null || unit === undefined || !entry.why.startsWith('guarded')) return;
+        if (!placed || unit === undefined || !entry.why.startsWith('guarded')) return;
         const held = regValue(unit.bare, entry.register as 'CMDQ_BASE');
         if (entry.value !== held) told.push(ignored(world, entry, held));
       },
@@ -72,7 +75,9 @@ function ignored(world: World, entry: EntryOf<'write.ignored'>, held: bigint): F
     title: `write-while-enabled: ${smmu}.${register}`,
     actor: smmu,
     blame: byWriter(world, entry, `${register} = ${hex(value)} was ignored: ${why}`),
-    needed: 'the queue disabled in CR0, and CR0ACK to show it, before it is moved',
+    needed: register.startsWith('STRTAB')
+      ? 'SMMUEN=0 in CR0, and CR0ACK to show it, before the stream table is moved (IHI 0070 6.3.24)'
+      : 'the queue disabled in CR0, and CR0ACK to show it, before it is moved',
     notes: [`${register} still holds ${hex(held)}`],
   });
 }

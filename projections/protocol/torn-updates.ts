@@ -60,6 +60,12 @@ const isSame = (kind: 'STE' | 'CD', a: Words, b: Words): boolean =>
 const isValid = (kind: 'STE' | 'CD', words: Words): boolean =>
   kind === 'STE' ? STE.fields.V.read(words) : CD.fields.V.read(words);
 
+/** An STE that aborts lets nothing through, as one that is not valid (5.2, Config). */
+function isUsed(kind: 'STE' | 'CD', words: Words): boolean {
+  if (!isValid(kind, words)) return false;
+  return kind === 'CD' || steConfig({ Config: STE.fields.Config.read(words) }) !== 'ABORT';
+}
+
 /** A run over all SMMUs. */
 export function tornUpdates(world: World): RuleRun {
   const torn: Torn = { world, told: [], open: new Map(), gaps: new Map() };
@@ -131,7 +137,7 @@ function between({ kind, first, steps }: Update): Step | undefined {
   return steps
     .slice(0, -1)
     .find(
-      ({ words }) => isValid(kind, words) && !isSame(kind, words, first) && !isSame(kind, words, last.words),
+      ({ words }) => isUsed(kind, words) && !isSame(kind, words, first) && !isSame(kind, words, last.words),
     );
 }
 

@@ -75,4 +75,6 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-vm-ste-torn.jsonl':                       protocol('I5', /^store \[0x40100408\] 0x100000000000 -> 0x100000000004$/, /one store of 64 bits/),
   'bad-vm-range-without-ril.jsonl':              protocol('I10', /^CMD_TLBI_NH_VA with TG=4KB SCALE=0 NUM=1: one page of 4 KiB$/, /one command for each page/),
   'bad-vm-same-invalidation-again.jsonl':        { ...protocol('I12', /^CMD_TLBI_NH_VA$/, /CMD_TLBI_NH_VA once/), verdict: 'excess' },
+  'bad-strtab-moved-while-on.jsonl':             protocol('I7', /^STRTAB_BASE = 0x50000 was ignored: guarded by SMMUEN$/, /^SMMUEN=0 in CR0/),
+  'bad-ste-two-bases-in-turn.jsonl':             protocol('I5', /^store \[0x10200\] 0x2000b -> 0x2400b$/, /one store of 64 bits/),
 };
