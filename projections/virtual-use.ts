@@ -38,7 +38,8 @@ export function judgeVirtual(
     ) ?? paidInVain(state, shadow, access.streamId, guest, streamId);
   if (owed === undefined || (!owed.done && isUnderWay(guest.commands, owed))) return undefined;
   const fresh = freshAnswer(guest, { ...request, streamId });
-  if (access.type === 'access.completed' ? isAt(state, vm, access.pa, fresh) : !isRefusedBySte(access, fresh))
+  if (access.type === 'access.completed' && isAt(state, vm, access.pa, fresh)) return undefined;
+  if (access.type === 'access.terminated' && !isRefusedByOld(shadow, access, request, fresh))
     return undefined;
   return {
     ste: undefined,
@@ -85,9 +86,17 @@ function isInstalled(has: Words, asked: Words): boolean {
   return wanted !== 'NESTED' || S1.every((bits, at) => (((has[at] ?? 0) ^ (asked[at] ?? 0)) & bits) === 0);
 }
 
-/** Whether the STE that hardware has lets nothing through, and the guest's does: what stage 2 refuses is the host's. */
-function isRefusedBySte({ reason }: EntryOf<'access.terminated'>, fresh: Fresh): boolean {
-  return fresh.kind === 'ok' && /^(STE\.Config|C_BAD_STE)/.test(reason);
+/** Whether the STE that hardware has refuses what the guest's lets through: what stage 2 refuses is the host's. */
+function isRefusedByOld(
+  shadow: Shadow,
+  { reason }: EntryOf<'access.terminated'>,
+  request: Request,
+  fresh: Fresh,
+): boolean {
+  if (fresh.kind !== 'ok') return false;
+  if (/^(STE\.Config|C_BAD_STE)/.test(reason)) return true;
+  const own = freshAnswer(shadow, request);
+  return own.kind === 'refused' && own.fault?.s2 !== true;
 }
 
 /** Whether the guest's tables lead to that memory of the machine. */

@@ -47,5 +47,6 @@ export const furtherStories: Readonly<Record<string, Further>> = {
   'bad-s2r-set-without-cfgi.jsonl':             { ...stale('I8', /^store \[0x10210\] 0xd005800000003 -> 0x40d005800000003$/, /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/), twin: false },
   'bad-nested-mair-changed-without-tlbi.jsonl': { ...stale('I3', /^store \[0x20018\] 0xff -> 0x44$/, /^CMD_TLBI_NH_ASID VMID=3 ASID=5; CMD_SYNC$/), twin: false },
   'bad-split-ats-stage-2-not-flushed.jsonl':    stale('I3', /^store \[0x203000\] 0x10007ff -> 0x0$/, /^CMD_TLBI_S2_IPA VMID=3 Address=0x5000000 Leaf=1; CMD_SYNC$/),
+  'bad-vm-cfgi-ste-swallowed.jsonl':            { ...stale('I8', /^CMD_CFGI_STE StreamID=0x10 Leaf=1 of vm0.smmu consumed, and nothing/, /^CMD_CFGI_STE StreamID=0x10 Leaf=1; CMD_SYNC$/), first: ['protocol'], twin: false, elsewhere: true },
   'bad-vm-tlbi-queued-then-swallowed.jsonl':    { ...stale('I3', /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000 of vm0.smmu consumed, and nothing/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/), twin: 'N1' },
 };
