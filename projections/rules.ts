@@ -39,7 +39,7 @@ export const rules: readonly Rule[] = [
   { id: 'I8', name: 'configuration-coherence', verdicts: ['used-stale', 'protocol'],       section: '3.21.3, 4.3',     projection: invalidations, also: protocol, aliases: ['stale-translation'], title: 'the configuration used is one that stood in memory since the last completed CMD_CFGI_*' },
   { id: 'I9', name: 'ats-contract',            verdicts: ['used-stale', 'protocol'],       section: '3.9, 4.5.1',      projection: invalidations, title: 'what an endpoint holds is invalidated with CMD_ATC_INV, after the TLBs and while it answers' },
   { id: 'I10', name: 'capability-use',         verdicts: ['protocol'],                     section: '6.3.1 to 6.3.6, 3.17', projection: protocol, title: 'software uses what the ID registers offer, and what they offer works' },
-  { id: 'I11', name: 'fault-fidelity',         verdicts: ['protocol'],                     section: '7.3, 3.12, 8.1',  projection: protocol, title: 'each terminated access gives its event record or none; each stall and page request one answer' },
+  { id: 'I11', name: 'fault-fidelity',         verdicts: ['protocol'],                     section: '7.3, 3.4.1, 3.12, 8.1', projection: protocol, title: 'each terminated access gives its event record or none, and a walk begins at its base; each stall and page request one answer' },
   { id: 'I12', name: 'proportion',             verdicts: ['excess'],                       section: '4.4, 4.4.1.1',    projection: protocol, title: 'invalidation is bounded by what was asked, and no wider than a stated policy' },
 ];
 

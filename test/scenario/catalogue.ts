@@ -57,7 +57,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B38', title: 'no wake-up event when a queue has room' },
   { id: 'B39', title: 'stall settings that the SMMU forbids' },
   { id: 'B40', title: 'commands a guest-owned queue cannot run' },
-  { id: 'B41', title: 'the wrong one of TTB0 and TTB1', untold: 'no rule judges a walk; tests hold it against an independent walker' },
+  { id: 'B41', title: 'the wrong one of TTB0 and TTB1' },
   { id: 'B42', title: 'the loser of a race for a block unmaps nothing' },
   { id: 'B43', title: 'an errno taken for an unmapped size', untold: 'a size that a function returns is no event of the log' },
   { id: 'B44', title: 'pages of a range counted in 32 bits' },
