@@ -61,7 +61,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B42', title: 'the loser of a race for a block unmaps nothing' },
   { id: 'B43', title: 'an errno taken for an unmapped size', untold: 'a size that a function returns is no event of the log' },
   { id: 'B44', title: 'pages of a range counted in 32 bits' },
-  { id: 'B45', title: 'unmap takes a mapping made while it ran', untold: 'the search of the model goes forward, and no quirk turns it back' },
+  { id: 'B45', title: 'unmap takes a mapping made while it ran' },
   { id: 'B46', title: 'SMMUEN=0 under devices that still do DMA' },
   { id: 'B47', title: "one VM's time-out is told to the next VM" },
   { id: 'B48', title: 'a command for each page of a huge range' },
