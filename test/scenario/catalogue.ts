@@ -59,7 +59,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B40', title: 'commands a guest-owned queue cannot run' },
   { id: 'B41', title: 'the wrong one of TTB0 and TTB1' },
   { id: 'B42', title: 'the loser of a race for a block unmaps nothing' },
-  { id: 'B43', title: 'an errno taken for an unmapped size', untold: 'a size that a function returns is no event of the log' },
+  { id: 'B43', title: 'an errno taken for an unmapped size' },
   { id: 'B44', title: 'pages of a range counted in 32 bits' },
   { id: 'B45', title: 'unmap takes a mapping made while it ran' },
   { id: 'B46', title: 'SMMUEN=0 under devices that still do DMA' },

@@ -3,6 +3,8 @@
 interface Wanted {
   readonly rule: string;
   readonly verdict: 'protocol' | 'excess' | 'could-be-used';
+  /** What is told after it, of the same cause. */
+  readonly last?: readonly string[];
   readonly needed: RegExp;
   readonly blamed: RegExp;
 }
@@ -46,6 +48,8 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-b40-queue-of-a-guest-takes-all.jsonl':    protocol('I10', /CMD_CFGI_STE: a queue of a guest does not take CMD_CFGI_STE, CERROR_ILL/, /the main Command queue/),
   'bad-b41-lower-address-walks-ttb1.jsonl':       protocol('I11', /a walk for 0x1000 read \[0x120000\] of TTB1: EPD0=1/, /F_TRANSLATION, and no walk/),
   'bad-b41-upper-address-faults.jsonl':           protocol('I11', /F_TRANSLATION for 0xffff000000001000, and no walk: TTB1/, /a walk from TTB1: \[0x120000\] first/),
+  // The caller did not come to its flush: what it had cleared is still in the TLB.
+  'bad-b43-errno-taken-for-a-size.jsonl':         { ...protocol('I3', /answered 0xfffffffffffffffe for 0x2000 bytes at 0x10001000/, /^0 where nothing is mapped: the caller stops/), last: ['used-stale'] },
   'bad-b45-mapping-made-meanwhile-removed.jsonl': protocol('I3', /IOMMU_IOAS_UNMAP removed \[0x100000, 0x1fffff\], where it had passed/, /goes on behind 0x2fffff: what was mapped there since stays/),
   'bad-b46-smmu-off-under-dma.jsonl':              protocol('I8', /CR0.SMMUEN 1 -> 0/, /GBPA.ABORT=1 before SMMUEN=0/),
   'bad-b47-time-out-of-another.jsonl':            protocol('I6', /VCMDQ2 enabled for another owner/, /a CMD_SYNC behind what the last owner left in VCMDQ2/),
