@@ -2,7 +2,7 @@
  * The rules of invalidation, in one fold. They read only the log. Each change of a structure that
  * hardware may have cached makes obligations; only commands that cover them, performed after the change
  * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
- * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
+ * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts`, `entry-of-another.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
  */
 import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';

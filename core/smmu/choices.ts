@@ -46,6 +46,7 @@ export const choices = {
   erratumRangePages:  { default: false, spec: '4.4.1.1', meaning: 'the granules of a range are counted in 32 bits: a range of 2^32 or more loses them (QEMU before 5.2)' },
   erratumAsidOfVmid:  { default: false, spec: '4.4.2.2', meaning: 'an invalidation by ASID looks for entries of VMID 0 alone (QEMU while nesting was made)' },
   erratumBlockPieces: { default: false, spec: '4.4.1', meaning: 'a block is kept in pieces of pages, and an invalidation by address drops the piece it names: the entry stays (Qualcomm SMMU-500)' },
+  erratumTagIgnored: { default: 'none', spec: '3.17', meaning: 'a part of the tag that look-ups do not compare, so that they find entries of another context: "address" (the walk cache, bits above 47: gem5 before 2019), or "ASID", "VMID", "StreamWorld" (the TLB too)' },
   erratumAtcByteOrder: { default: false, spec: '4.5.1', meaning: 'endpoints read the address of an Invalidate Request in the other byte order, and answer (Intel IPU E2000 before C0)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 

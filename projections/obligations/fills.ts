@@ -9,6 +9,7 @@ import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
 import type { Output } from './obligation.ts';
 import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
+import { type Stray, strayBelow } from './stray.ts';
 
 /** A descriptor as a walk read it, and those above it. */
 export interface PathNode {
@@ -32,6 +33,8 @@ export interface TlbFill {
   readonly oldest: number;
   /** It was made while an STE, CD or level 1 descriptor was dirty: its context may be of before the change. */
   readonly doubtful: boolean;
+  /** An entry of another context that it rests on. */
+  readonly stray: Stray | undefined;
   /** The last configuration change and stream for which its context was found right. */
   verified: number;
   verifiedStream: number;
@@ -50,6 +53,8 @@ export interface Fills {
   readonly guest: OutputIndex<TlbFill>;
   /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
   readonly dropped: Map<number, PathNode>;
+  /** Entries that gave way since the last access: the walk under way may have begun from them. */
+  readonly evicted: Map<number, TlbFill>;
   /** Entries that gave way to one in their place since the last access, as when a leaf is marked dirty on the way. */
   readonly successors: Map<number, number>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -74,6 +79,7 @@ export function newFills(): Fills {
     through: new Map(),
     guest: newOutputs(),
     dropped: new Map(),
+    evicted: new Map(),
     successors: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -133,12 +139,30 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: 
   const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
   for (const head of others) noteThrough(fills, head, entry.seq);
   const output = { pa: entry.pa, sizeLog2: entry.leaf ? entry.sizeLog2 : entry.granuleLog2 };
-  const fill: TlbFill = { entry, path, others, output, oldest, doubtful, verified: 0, verifiedStream: -1 };
+  const stray = strayBelow(entry, restsOf(fills, entry));
+  const fill: TlbFill = {
+    entry,
+    path,
+    others,
+    output,
+    oldest,
+    doubtful,
+    stray,
+    verified: 0,
+    verifiedStream: -1,
+  };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
   if (fills.leaving !== undefined) fills.successors.set(fills.leaving, entry.seq);
   fills.leaving = undefined;
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
+}
+
+/** The table its walk went on from, and the stage 2 entries of its addresses. */
+function restsOf({ tlb, evicted }: Fills, { parent, rests = [] }: EntryOf<'tlb.filled'>): readonly TlbFill[] {
+  const above = parent === 0 ? undefined : (tlb.get(parent) ?? evicted.get(parent));
+  const second = rests.flatMap((seq) => tlb.get(seq) ?? []);
+  return above === undefined ? second : [above, ...second];
 }
 
 /** The chain is short: the levels of stage 2. */
@@ -217,6 +241,7 @@ export function accessEnded(fills: Fills): void {
   fills.walk2 = undefined;
   fills.aborted = undefined;
   fills.dropped.clear();
+  fills.evicted.clear();
   fills.successors.clear();
 }
 
@@ -226,8 +251,12 @@ export function filledBy({ tlb, successors }: Fills, seq: number): TlbFill | und
 }
 
 /** A cache lets an entry go for the one that is to come in its place. */
-export function replacing(fills: Fills, { why, removed: [seq] }: EntryOf<'cache.evicted'>): void {
-  fills.leaving = why === 'replaced' ? seq : undefined;
+export function replacing(fills: Fills, { why, removed: going }: EntryOf<'cache.evicted'>): void {
+  fills.leaving = why === 'replaced' ? going[0] : undefined;
+  for (const seq of going) {
+    const fill = fills.tlb.get(seq);
+    if (fill !== undefined) fills.evicted.set(seq, fill);
+  }
 }
 
 /** A configuration cache took a structure; what stood in its place goes. */

@@ -30,7 +30,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B11', title: '"every ASID" looks for one that does not exist' },
   { id: 'B12', title: 'one vSID for two StreamIDs, the first alone is invalidated', untold: 'an endpoint of the model has one StreamID' },
   { id: 'B13', title: 'CMD_CFGI_STE reaches the wrong function' },
-  { id: 'B14', title: 'upper and lower addresses alias in the walk cache', untold: 'keys of the model hold all address bits, and no erratum drops some' },
+  { id: 'B14', title: 'upper and lower addresses alias in the walk cache' },
   { id: 'B15', title: 'ATC invalidated before the TLB is clean' },
   { id: 'B16', title: 'STE visible before the CD it points to' },
   { id: 'B17', title: 'an STE goes through V=0 without need' },

@@ -198,6 +198,13 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^nothing: /,
     blamed: /^CMD_CFGI_STE StreamID=0x28 /,
   },
+  // The walk that went on from the wrong table.
+  'bad-b14-halves-alias-in-the-walk-cache.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^nothing: a look-up compares all of the tag, .* is for 0x40200000, not 0xffff000040200000$/,
+    blamed: /^look-up of the walk cache took an entry that is for 0x40200000, not 0xffff000040200000$/,
+  },
   // The free is to blame, whatever comes later.
   'bad-b21-table-page-freed-before-flush.jsonl': {
     rule: 'I2',
