@@ -32,6 +32,7 @@ import {
   configFilled,
   descriptorFetched,
   descriptorUpdated,
+  portFilled,
   removed,
   replacing,
   tlbFilled,
@@ -279,6 +280,7 @@ const handlers: ProjectionHandlers<State> = {
     state.watch.clock.hardwareTick = entry.tick;
     withShadow(state, entry.smmu, ({ fills, ledger }) => tlbFilled(fills, entry, ledger.config.size > 0));
   },
+  'port.filled': (state, entry) => withShadow(state, entry.smmu, ({ fills }) => portFilled(fills, entry)),
   'cache.invalidated': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
   'cache.evicted': (state, entry) =>

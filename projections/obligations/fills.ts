@@ -7,6 +7,7 @@ import type { Memory } from '../../core/memory/memory.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
 import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
+import { limits } from '../../core/smmu/state.ts';
 import type { Output } from './obligation.ts';
 import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
 import { type Stray, strayBelow } from './stray.ts';
@@ -44,6 +45,8 @@ export type ConfigFill = EntryOf<'config.filled'>;
 export interface Fills {
   readonly tlb: Map<number, TlbFill>;
   readonly config: Map<number, ConfigFill>;
+  /** What TLBs beside devices were filled under, whatever has become of it in the caches behind. */
+  readonly kept: Map<number, ConfigFill>;
   readonly tlbPlaces: Map<number, Map<number, number>>;
   readonly walkPlaces: Map<number, Map<number, number>>;
   readonly configPlaces: Map<string, number>;
@@ -73,6 +76,7 @@ export function newFills(): Fills {
   return {
     tlb: new Map(),
     config: new Map(),
+    kept: new Map(),
     tlbPlaces: new Map(),
     walkPlaces: new Map(),
     configPlaces: new Map(),
@@ -271,6 +275,28 @@ export function configFilled(fills: Fills, entry: ConfigFill): void {
   fills.config.set(entry.seq, entry);
   const through = entry.tlb2 === undefined ? undefined : pathOfFill(fills, entry.tlb2);
   if (through !== undefined) fills.configPaths.set(entry.seq, through);
+}
+
+/** Twice what such TLBs have entries: those of the last fills are among these. */
+const KEPT_MAX = 2 * limits.ports;
+
+/** A TLB beside a device goes on with this configuration. */
+export function portFilled({ config, kept }: Fills, { ste, cd }: EntryOf<'port.filled'>): void {
+  for (const seq of [ste, cd]) {
+    const fill = config.get(seq) ?? kept.get(seq);
+    if (fill === undefined) continue;
+    kept.delete(seq);
+    kept.set(seq, fill);
+  }
+  for (const seq of kept.keys()) {
+    if (kept.size <= KEPT_MAX) return;
+    kept.delete(seq);
+  }
+}
+
+/** The structure that an access names: of the caches, or of a TLB beside the device. */
+export function configOf({ config, kept }: Fills, seq: number): ConfigFill | undefined {
+  return config.get(seq) ?? kept.get(seq);
 }
 
 function configPlace(cache: string, streamId: number, substreamId: number): string {

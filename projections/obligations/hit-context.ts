@@ -14,7 +14,7 @@ import { isE2h } from '../../core/smmu/regs.ts';
 import { regimeOf, stage1Of } from '../../core/smmu/stage1.ts';
 import { stage2Of } from '../../core/smmu/stage2.ts';
 import { STE, type Ste } from '../../core/smmu/ste.ts';
-import type { ConfigFill, PathNode, TlbFill } from './fills.ts';
+import { type ConfigFill, configOf, type PathNode, type TlbFill } from './fills.ts';
 import { looking, type Shadow } from './shadow.ts';
 import { isWithin, type Stray } from './stray.ts';
 import { structureWords } from './structures.ts';
@@ -98,7 +98,7 @@ function wantedBy(shadow: Shadow, asked: Asked): Wanted | undefined {
   const ste = steOf(shadow, asked);
   if (ste === undefined) return undefined;
   const e2h = isE2h(bare);
-  const cdFill = fills.config.get(asked.cd);
+  const cdFill = configOf(fills, asked.cd);
   const known = cdFill === undefined ? undefined : wants.get(cdFill);
   if (known !== undefined && known.ste === ste && known.e2h === e2h) return known.wanted;
   const cd = cdFill === undefined ? readCd(shadow, asked, ste) : decode(CD, structureWords(cdFill.words));
@@ -117,7 +117,7 @@ function wantedBy(shadow: Shadow, asked: Asked): Wanted | undefined {
 }
 
 function steOf(shadow: Shadow, asked: Asked): Ste | undefined {
-  const fill = shadow.fills.config.get(asked.ste);
+  const fill = configOf(shadow.fills, asked.ste);
   if (fill === undefined) return readSte(shadow, asked);
   const known = stes.get(fill);
   if (known !== undefined) return known;

@@ -41,7 +41,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B22', title: 'table pages recycled while pointers are cached' },
   { id: 'B23', title: '"all streams" is an empty range' },
   { id: 'B24', title: 'CD.R is not kept with a cached CD' },
-  { id: 'B25', title: 'CFGI stops short of the TLB beside the device', untold: 'the model has no TLB that is asked before the STE' },
+  { id: 'B25', title: 'CFGI stops short of the TLB beside the device' },
   { id: 'B26', title: 'ATS users miscounted, ATC_INV skipped' },
   { id: 'B27', title: 'a device reads ATC_INV in the other byte order' },
   { id: 'B28', title: 'ATC_INV to a device in reset' },

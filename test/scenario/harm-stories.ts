@@ -224,6 +224,12 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^nothing: /,
     blamed: /^CMD_CFGI_STE_RANGE /,
   },
+  'bad-b25-cfgi-stops-short-of-the-port.jsonl': {
+    rule: 'I8',
+    verdict: 'used-stale',
+    needed: /^nothing: /,
+    blamed: /^CMD_CFGI_STE StreamID=0x12 .* covers the entry and is complete, the entry stayed$/,
+  },
   'bad-b26-one-stream-of-two.jsonl': {
     rule: 'I9',
     verdict: 'used-stale',
