@@ -28,7 +28,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B09', title: 'a contiguous group is cleared whole, flushed in part' },
   { id: 'B10', title: 'hardware drops one page of a block' },
   { id: 'B11', title: '"every ASID" looks for one that does not exist' },
-  { id: 'B12', title: 'one vSID for two StreamIDs, the first alone is invalidated', untold: 'an endpoint of the model has one StreamID' },
+  { id: 'B12', title: 'one vSID for two StreamIDs, the first alone is invalidated' },
   { id: 'B13', title: 'CMD_CFGI_STE reaches the wrong function' },
   { id: 'B14', title: 'upper and lower addresses alias in the walk cache' },
   { id: 'B15', title: 'ATC invalidated before the TLB is clean' },

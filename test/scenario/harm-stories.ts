@@ -192,6 +192,21 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^nothing: /,
     blamed: /^CMD_TLBI_NH_VAA /,
   },
+  // The mapping of the virtual StreamID, not the guest, which did all it must.
+  'bad-b12-first-of-two-streams.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_ATC_INV StreamID=0x101 .*Address=0x4000; CMD_SYNC$/,
+    blamed: /^vDEVICE 0x8 of nic0 stands for StreamID 0x100 alone, not for 0x101$/,
+    nearest: /^a command for 0x8, which was sent to the first stream of nic0 alone$/,
+  },
+  'bad-b12-cd-of-the-second-stream.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_CD StreamID=9 SubstreamID=1 Leaf=1; CMD_SYNC$/,
+    blamed: /^vDEVICE 0x10 of nic0 stands for StreamID 0x8 alone, not for 0x9$/,
+    nearest: /^a command for 0x10, which was sent to the first stream of nic0 alone$/,
+  },
   'bad-b13-device-number-cut-off.jsonl': {
     rule: 'I8',
     verdict: 'used-stale',
