@@ -41,6 +41,8 @@ export interface EmulatorWays {
   readonly eventqFull?: 'abt-err';
   /** A CMD_SYNC sends its message although IDR0.MSI is 0; or no signal at all, whatever IDR0.MSI and SEV say. */
   readonly syncMsi?: 'always' | 'never';
+  /** Its TLB answers the VMM alone, and no command empties it. */
+  readonly tlb?: 'kept';
 }
 
 export interface EndpointConfig {

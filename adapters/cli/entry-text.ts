@@ -72,6 +72,7 @@ const words: Words = {
   'msi.send':         (e) => `EventID ${e.data ?? 0}`,
   'msi.programmed':   (e) => `messages of ${e.endpoint} ${e.address === undefined ? 'are off' : `go to ${hex(e.address)}`}`,
   'msi.received':     (e) => `[${hex(e.pa)}] EventID ${e.data} from ${e.endpoint}`,
+  'msi.routed':       (e) => `messages of ${e.endpoint} to ${hex(e.iova)} go to ${e.vm} [${hex(e.gpa)}] via ${e.via}`,
   'request.withheld': (e) => `${e.request} iova=${hex(e.iova)}: ${e.why}`,
   'ioctl.begun':      (e) => `${e.name} fd=${e.fd} by ${e.process} size=${e.size}`,
   'ioctl.completed':  (e) => `${e.name} ${e.errno ?? `ret=${e.ret ?? 0}`} for ${e.process} @${e.ioctl}`,

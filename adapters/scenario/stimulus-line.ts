@@ -135,7 +135,13 @@ const ways: Ways = {
   'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
   'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
   'vm.end': ({ type: op, vm }) => ({ op, vm }),
-  'guest.irq': ({ type: op, vm, endpoint, on }) => ({ op, vm, endpoint, on }),
+  'guest.irq': ({ type: op, vm, endpoint, on, iova }) => ({
+    op,
+    vm,
+    endpoint,
+    on,
+    ...defined({ iova: iova === undefined ? iova : hex(iova) }),
+  }),
   'msi.send': ({ type: op, endpoint, data }) => ({ op, endpoint, ...defined({ data }) }),
   'vm.slot': ({ type: op, vm, gpa, bytes, present }) => ({ op, vm, gpa, bytes, present }),
   'kvm.tlbi': ({ type: op, vm, operation, asid, va, tg, num, scale, ttl }) => ({

@@ -4,8 +4,10 @@
  * block is never split: a part of it stays as it is. A table under a range that is unmapped whole is cut off,
  * invalidated, and only then given back.
  */
+
 import { changed } from '../changed.ts';
 import type { Context } from '../machine.ts';
+import { pow2 } from '../pow2.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { addressOf, isLeaf, LAST_LEVEL } from './descriptors.ts';
@@ -126,8 +128,8 @@ export function findEntries(
   for (let level = shape.startLevel; level <= LAST_LEVEL; level += 1) {
     const index = indexAt(shape, level, iova);
     const slot = table + index * 8;
-    if (2 ** levelLog2(shape, level) === bytes) {
-      const perPage = 2 ** shape.bits;
+    if (pow2(levelLog2(shape, level)) === bytes) {
+      const perPage = pow2(shape.bits);
       const room = Math.min(tableBytes(shape, level) / 8 - index, perPage - (index % perPage));
       return { slot, level, descriptors: loadDoublewords(state, driver, slot, Math.min(count, room)) };
     }
@@ -183,7 +185,7 @@ export function cutTable(
   const shape = findPaging(context.state, domain).domain.table;
   const pa = addressOf(portOf(driver).load64(context.state, slot, driver), shape);
   storeDoublewords(context, driver, slot, [0n]);
-  const granule = 2 ** shape.granuleLog2;
+  const granule = pow2(shape.granuleLog2);
   const leaf = driver.quirks['leaf-only'] === true;
   const flush: RangeFrame = { do: 'invs.range', domain, iova, size, granule, leaf };
   const free: TableFrame = { do: 'table.free', driver: driver.name, domain, level: level + 1, pa };

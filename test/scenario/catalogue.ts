@@ -21,7 +21,7 @@ export const bugs: readonly Bug[] = [
   { id: 'B02', title: 'no flush of stage 2 tables shared with the CPU' },
   { id: 'B03', title: 'Leaf=1 leaves leaf entries in the walk cache' },
   { id: 'B04', title: 'a VMM ignores the CFGI of all streams' },
-  { id: 'B05', title: 'a VMM keeps MSI doorbells it translated', untold: 'VMMs of the model translate no doorbells' },
+  { id: 'B05', title: 'a VMM keeps MSI doorbells it translated' },
   { id: 'B06', title: 'end of a range taken as its last byte' },
   { id: 'B07', title: 'TTL=3 misses block entries' },
   { id: 'B08', title: 'a crooked range drops its first page alone' },

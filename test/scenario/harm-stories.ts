@@ -304,6 +304,13 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_NH_VA .*Leaf=0; CMD_SYNC$/,
     blamed: /0x102000/,
   },
+  // Hardware is clean; the VMM's own cache is not.
+  'bad-b05-kept-doorbell.jsonl': {
+    rule: 'I1',
+    verdict: 'used-stale',
+    needed: /^nothing: /,
+    blamed: /^used a translation that it kept, past CMD_TLBI_NH_VA ASID=1 .*Address=0xffff0000 of its guest/,
+  },
   'bad-b10-block-in-pieces.jsonl': {
     rule: 'I1',
     verdict: 'used-stale',
