@@ -42,7 +42,9 @@ export function keepAnswer(shadow: Shadow, entry: EntryOf<'atc.filled'>): void {
     }
   }
   const [ste, cd] = [fills.config.get(entry.ste), fills.config.get(entry.cd)];
-  atcFilled(atcs, entry, { ste, cd, fills: used, walk, stray: strayOf(shadow, entry) });
+  const found = strayOf(shadow, entry);
+  const stray = found?.through === 0 ? { ...found, through: entry.seq } : found;
+  atcFilled(atcs, entry, { ste, cd, fills: used, walk, stray });
 }
 
 /** The endpoint answered a CMD_ATC_INV. What the TLB may still give again has to go once more. */

@@ -5,7 +5,7 @@ import { hex } from './tell.ts';
 /** An entry of another context that served an access. */
 export interface Stray {
   readonly fill: TlbFill;
-  /** seq of the entry that a walk made after it went on from there; 0: the access itself hit it. */
+  /** seq of the entry that a walk made after it went on from there, or of the answer that an ATC keeps; 0: the access itself hit it. */
   readonly through: number;
   /** What differs: `ASID 0x5, not 0x6`. */
   readonly why: string;

@@ -58,3 +58,27 @@ describe.each([
       expect(findings.length > 0).toBe(serves.length > 0);
   });
 });
+
+it('is told at the Translated access, and blames the answer that the ATC keeps (3.9)', () => {
+  const { machine, entries } = runScenario(
+    'bad-asid-not-compared.jsonl',
+    ({ expect: _, ...line }: Line) => {
+      if (line['op'] === 'machine')
+        return {
+          ...line,
+          endpoints: (line['endpoints'] as Line[]).map((each) => ({ ...each, ats: true, atc: 8 })),
+        };
+      // STE.EATS=1.
+      const stes = ['0x10200', '0x10240'].includes(String(line['pa']));
+      if (stes) return { ...line, u64: (line['u64'] as string[]).with(1, '0x100010000000') };
+      if (line['op'] !== 'dma' || line['endpoint'] !== 'nic1') return line;
+      return { op: 'ats.translate', endpoint: 'nic1', iova: line['iova'], bytes: 4096, access: 'read' };
+    },
+    [{ op: 'dma', endpoint: 'nic1', iova: '0x4000', bytes: 8, access: 'read', translated: true }],
+  );
+  const [found, ...more] = checkHistory(entries, machine, 'main');
+  expect(more).toEqual([]);
+  expect(`${found?.rule} ${found?.verdict}`).toBe('I4 used-stale');
+  const kept = entries.find(({ type }) => type === 'atc.filled');
+  expect(found?.blame.position).toBe(`main@${kept?.seq}`);
+});
