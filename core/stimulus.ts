@@ -120,6 +120,8 @@ export const stimuli = {
   ioctl: {
     fd: text(),
     process: optional(text()),
+    /** Another thread than the one that makes all other calls. */
+    thread: optional(int()),
     code: id(),
     arg: optional(u64()),
     bytes: optional(bytes()),

@@ -1,6 +1,6 @@
 /**
- * The rules of protocol in one pass: order, completion, queues, capabilities, faults, proportion (I5, I6, I7, I10,
- * I11, I12 of the catalogue). Each is a file of its own beside this one; they share one view of the machine.
+ * The rules of protocol in one pass: what an unmapping takes, order, completion, queues, capabilities, faults,
+ * proportion (I3 in part, I5, I6, I7, I10, I11, I12 of the catalogue). Each is a file of its own beside this one; they share one view of the machine.
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry, EntryType } from '../core/event.ts';
@@ -12,9 +12,11 @@ import type { Projection } from './projection.ts';
 import { proportion } from './proportion.ts';
 import { type LogRule, newWorld, type World, worldHandlers } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
+import { unmapping } from './unmapping.ts';
 import { visibility } from './visibility.ts';
 
 export const protocolRules: readonly LogRule[] = [
+  unmapping,
   visibility,
   honestCompletion,
   queueIntegrity,

@@ -275,9 +275,9 @@ function shown(value: unknown): unknown {
 }
 
 function ioctlLine(stimulus: StimulusOf<'ioctl'>, { kernel }: State): ScenarioLine | undefined {
-  const { type: op, fd, process, code, arg, bytes, buffers } = stimulus;
+  const { type: op, fd, process, thread, code, arg, bytes, buffers } = stimulus;
   const request = kernel && requestOf(kernel.profile, code);
-  const about = { op, fd, ...defined({ process }) } as const;
+  const about = { op, fd, ...defined({ process, thread }) } as const;
   const name = request && findRequest(kernel.profile, request.name)?.code === code ? request.name : undefined;
   const call = name === undefined ? { code: hex(code) } : { name };
   if (arg !== undefined) return bytes === undefined ? { ...about, ...call, arg: hex(arg) } : undefined;

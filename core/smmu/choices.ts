@@ -49,6 +49,7 @@ export const choices = {
   erratumBlockPieces: { default: false, spec: '4.4.1', meaning: 'a block is kept in pieces of pages, and an invalidation by address drops the piece it names: the entry stays (Qualcomm SMMU-500)' },
   erratumPortTlb:    { default: false, spec: '4.3.1', meaning: 'CMD_CFGI_* stops short of the TLBs beside the devices, where there are any (portTlb) (gem5 before 2019)' },
   erratumTagIgnored: { default: 'none', spec: '3.17', meaning: 'a part of the tag that look-ups do not compare, so that they find entries of another context: "address" (the walk cache, bits above 47: gem5 before 2019), or "ASID", "VMID", "StreamWorld" (the TLB too)' },
+  erratumTableByZeros: { default: false, spec: '3.4.1', meaning: 'zeros above TxSZ select a table, TTB0 before TTB1 and neither where its EPD is set: upper addresses fault, lower ones go to TTB1 where EPD0=1 (QEMU before 8.1)' },
   erratumAtcByteOrder: { default: false, spec: '4.5.1', meaning: 'endpoints read the address of an Invalidate Request in the other byte order, and answer (Intel IPU E2000 before C0)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 
