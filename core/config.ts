@@ -55,6 +55,8 @@ export interface EndpointConfig {
   readonly atc: Capacity;
   /** Its accesses may stall (3.12); true when absent. */
   readonly stall?: boolean;
+  /** It is a further StreamID of that endpoint's device, which is one device to the kernel. */
+  readonly of?: string;
   /** IOMMU group: endpoints of one name are attached together; alone in one when absent. */
   readonly group?: string;
   /** It is a PCI virtual function. */

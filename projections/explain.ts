@@ -138,7 +138,11 @@ function showConfigFill({ cache, streamId, substreamId, pa }: ConfigFill): strin
   return `{${cache.toUpperCase()} ${who} read from ${hex(pa)}}`;
 }
 
-function restsOn(at: Positions, { shadow, tlb, ste, cd }: StaleUse): readonly Step[] {
+/** The entry that was used and what it rests on, latest first. */
+export function restsOn(
+  at: Positions,
+  { shadow, tlb, ste, cd }: Pick<StaleUse, 'shadow' | 'tlb' | 'ste' | 'cd'>,
+): readonly Step[] {
   const steps: Step[] = [];
   const actor = shadow.name;
   if (tlb !== undefined) {

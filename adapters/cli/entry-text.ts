@@ -50,6 +50,7 @@ const words: Words = {
   'broadcast.received': (e) => `${e.operation} ${fieldsText(e, 'operation')}`,
   'config.filled':    (e) => `${e.cache} sid=${hex(e.streamId)} ssid=${hex(e.substreamId)} from [${hex(e.pa)}]`,
   'tlb.filled':       (e) => `${e.cache} ${hex(e.va)}/${sizeText(e.sizeLog2)} -> ${hex(e.pa)} asid=${hex(e.asid)} vmid=${hex(e.vmid)} S${e.stage} L${e.level}`,
+  'port.filled':      (e) => `${e.endpoint} ${hex(e.va)}/${sizeText(e.sizeLog2)} sid=${hex(e.streamId)} of @${e.tlb}, STE @${e.ste}`,
   'cache.invalidated': (e) => `${e.cache} ${e.removed.length} removed: ${e.removed.join(' ')}`,
   'cache.evicted':    (e) => `${e.cache} ${e.removed.length} removed (${e.why}): ${e.removed.join(' ')}`,
   'structure.fetched': (e) => `${e.structure} sid=${hex(e.streamId)} ssid=${hex(e.substreamId)} [${hex(e.pa)}]`,

@@ -44,13 +44,7 @@ const cdOf = new WeakMap<
 /** The STE of a stream, from the cache or the stream table (T3, T4). */
 export function findSte(context: Context, smmu: SmmuState, streamId: number): Found<Ste> {
   const cached = smmu.caches.ste.find(streamId, 0);
-  if (cached !== undefined) {
-    const known = steOf.get(cached);
-    if (known !== undefined) return known;
-    const found = legalSte(decode(STE, wordsOf(cached.words)), cached.id, smmu);
-    steOf.set(cached, found);
-    return found;
-  }
+  if (cached !== undefined) return cachedSte(smmu, cached);
   const at = steAddress(context, smmu, streamId);
   if (!at.ok) return at;
   const pa = at.held.value;
@@ -58,6 +52,15 @@ export function findSte(context: Context, smmu: SmmuState, streamId: number): Fo
   if (words === undefined) return fail('F_STE_FETCH', 'the read of the STE aborted', pa);
   const fill = fillConfig(context, smmu, { cache: 'ste', streamId, substreamId: 0, span: 1, pa, words });
   return legalSte(decode(STE, wordsOf(words)), fill, smmu);
+}
+
+/** The STE as it was cached. */
+export function cachedSte(smmu: SmmuState, cached: ConfigEntry): Found<Ste> {
+  const known = steOf.get(cached);
+  if (known !== undefined) return known;
+  const found = legalSte(decode(STE, wordsOf(cached.words)), cached.id, smmu);
+  steOf.set(cached, found);
+  return found;
 }
 
 function legalSte(ste: Ste, fill: number, smmu: SmmuState): Found<Ste> {
@@ -168,15 +171,7 @@ export function findCd(
   updates: Updates = ordinary,
 ): Found<Cd> {
   const cached = smmu.caches.cd.find(streamId, index);
-  if (cached !== undefined) {
-    const known = cdOf.get(cached);
-    // A CD can be legal through one STE and ILLEGAL through another (5.4.1).
-    const e2h = isE2h(smmu);
-    if (known?.ste === ste && known.e2h === e2h) return known.found;
-    const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
-    cdOf.set(cached, { ste, e2h, found });
-    return found;
-  }
+  if (cached !== undefined) return cachedCd(smmu, cached, ste);
   const reader: CdReader = { context, smmu, streamId, ste, updates };
   const at = cdAddress(reader, index);
   if (!at.ok) return at;
@@ -192,6 +187,16 @@ export function findCd(
     ...about,
   });
   return legalCd(decode(CD, wordsOf(words)), ste, fill, smmu);
+}
+
+/** The CD as it was cached. It can be legal through one STE and ILLEGAL through another (5.4.1). */
+export function cachedCd(smmu: SmmuState, cached: ConfigEntry, ste: Ste): Found<Cd> {
+  const known = cdOf.get(cached);
+  const e2h = isE2h(smmu);
+  if (known?.ste === ste && known.e2h === e2h) return known.found;
+  const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
+  cdOf.set(cached, { ste, e2h, found });
+  return found;
 }
 
 /** Who reads CDs, and what hardware may do to stage 2 descriptors on the way. */

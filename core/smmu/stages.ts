@@ -14,11 +14,12 @@ import { fillTlb, takesFills } from './fills.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
 import { descriptorOf, leafEntry } from './leaf-entry.ts';
+import { findEntry } from './look-up.ts';
 import { allows1, rangeProblem, reachLeaf, type Stage1, stage1ByZeros, stage1Of } from './stage1.ts';
 import { type Access2, type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { findEntry, type Leaf, type Resolve } from './walker.ts';
+import type { Leaf, Resolve } from './walker.ts';
 
 /** An access whose configuration is known. */
 export interface Asked {
@@ -113,12 +114,12 @@ export function onlyStage2(context: Context, smmu: SmmuState, asked: Asked, stag
 
 /** The entry that serves the page: the smallest span first, the ASID's own before a global one. */
 function lookUp(smmu: SmmuState, stage1: Stage1, combined: boolean, page: number): TlbEntry | undefined {
-  const cache = smmu.caches.tlb;
-  if (cache.size === 0) return undefined;
+  if (smmu.caches.tlb.size === 0) return undefined;
   const own = combined ? stage1.combined : stage1.walk.primary;
   const globals = combined ? stage1.combinedGlobals : stage1.globals;
   for (const sizeLog2 of smmu.spans) {
-    const found = findEntry(cache, own, page, sizeLog2) ?? findEntry(cache, globals, page, sizeLog2);
+    const found =
+      findEntry(smmu, 'tlb', own, page, sizeLog2) ?? findEntry(smmu, 'tlb', globals, page, sizeLog2);
     if (found !== undefined) return found;
   }
   return undefined;
