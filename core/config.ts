@@ -41,6 +41,8 @@ export interface EmulatorWays {
   readonly eventqFull?: 'abt-err';
   /** A CMD_SYNC sends its message although IDR0.MSI is 0; or no signal at all, whatever IDR0.MSI and SEV say. */
   readonly syncMsi?: 'always' | 'never';
+  /** Its TLB answers the VMM alone, and no command empties it. */
+  readonly tlb?: 'kept';
 }
 
 export interface EndpointConfig {
@@ -53,6 +55,8 @@ export interface EndpointConfig {
   readonly atc: Capacity;
   /** Its accesses may stall (3.12); true when absent. */
   readonly stall?: boolean;
+  /** It is a further StreamID of that endpoint's device, which is one device to the kernel. */
+  readonly of?: string;
   /** IOMMU group: endpoints of one name are attached together; alone in one when absent. */
   readonly group?: string;
   /** It is a PCI virtual function. */

@@ -7,6 +7,7 @@ import type { Capacity } from './config.ts';
 import { isQuirk, type QuirkName } from './driver/quirks.ts';
 import type { DriverState } from './driver/state.ts';
 import { aboutEndpoint, emptyAtc, findEndpoint } from './endpoint/atc.ts';
+import { furtherOf } from './endpoint/further.ts';
 import type { EndpointState } from './endpoint/state.ts';
 import { switchOf } from './kernel/kernel.ts';
 import { isSwitchValue, type SwitchName, switches } from './kernel/switches.ts';
@@ -41,9 +42,12 @@ export const setEndpoint: Decider<'endpoint.set'> = (context: Context, { endpoin
   const found = findEndpoint(context.state, name);
   if (found === undefined) return;
   const { reset, ...switches } = set;
-  if (reset === true) resetFunction(context, found.smmu, found.endpoint);
-  for (const [each, value] of Object.entries(switches)) putSwitch(context, name, each, value);
-  settleEndpoint(context, name);
+  for (const endpoint of [found.endpoint, ...furtherOf(context.state, name)]) {
+    if (reset === true) resetFunction(context, found.smmu, endpoint);
+    for (const [each, value] of Object.entries(switches))
+      putSwitch(context, endpoint.config.name, each, value);
+    settleEndpoint(context, endpoint.config.name);
+  }
 };
 
 function putSwitch(context: Context, endpoint: string, name: string, value: boolean): void {

@@ -120,6 +120,8 @@ export const stimuli = {
   ioctl: {
     fd: text(),
     process: optional(text()),
+    /** Another thread than the one that makes all other calls. */
+    thread: optional(int()),
     code: id(),
     arg: optional(u64()),
     bytes: optional(bytes()),
@@ -150,8 +152,14 @@ export const stimuli = {
   },
   /** A generation of KVM's VMIDs ends. */
   'kvm.rollover': { ...origin },
-  /** The guest turns the MSIs of a device on or off. */
-  'guest.irq': { vm: text(), endpoint: text('endpoint'), on: flag(), ...origin },
+  /** The guest turns the MSIs of a device on or off; `iova` is the address that it writes into the vector. */
+  'guest.irq': {
+    vm: text(),
+    endpoint: text('endpoint'),
+    on: flag(),
+    iova: optional(iova()),
+    ...origin,
+  },
   /** Power-on; `platform` is what the guest's firmware and CPUs are, where it differs. */
   'guest.boot': {
     vm: text(),

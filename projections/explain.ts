@@ -54,18 +54,21 @@ export function explainUse(teller: Teller, use: StaleUse): Finding {
   const [primary] = guilty;
   const change = changeAfter(primary, use.readAt) ?? primary.changes[0];
   const at = positions(teller);
-  const actor = access.endpoint;
-  const sid = `SID ${hex(access.streamId)}`;
+  const { endpoint } = access;
+  const actor = isByVmm(use) ? access.actor : endpoint;
+  const by = isByVmm(use)
+    ? `in a translation by ${actor} for ${endpoint}`
+    : `in DMA ${access.access} by ${actor}`;
   return {
     rule: use.rule ?? (use.stale !== 'tlb' ? 'I8' : survived === undefined ? 'I3' : 'I1'),
     verdict: 'used-stale',
     position: at(access.seq),
-    title: `${classes[use.stale]} in DMA ${access.access} by ${actor} (${sid})`,
+    title: `${classes[use.stale]} ${by} (SID ${hex(access.streamId)})`,
     actor,
     consequence: consequenceOf(use),
     access: tellAccess(at, use),
     ...entryPart(at, use),
-    blame: survived === undefined ? tellChange(at, change) : tellSurvivor(at, shadow, survived),
+    blame: survived === undefined ? tellChange(at, change) : tellSurvivor(at, use, survived),
     after: laterStores(at, primary, change, survived),
     missing: missingOf(teller, use),
     obligations: guilty.map((each) => tellOwed(at, shadow, each)),
@@ -135,7 +138,11 @@ function showConfigFill({ cache, streamId, substreamId, pa }: ConfigFill): strin
   return `{${cache.toUpperCase()} ${who} read from ${hex(pa)}}`;
 }
 
-function restsOn(at: Positions, { shadow, tlb, ste, cd }: StaleUse): readonly Step[] {
+/** The entry that was used and what it rests on, latest first. */
+export function restsOn(
+  at: Positions,
+  { shadow, tlb, ste, cd }: Pick<StaleUse, 'shadow' | 'tlb' | 'ste' | 'cd'>,
+): readonly Step[] {
   const steps: Step[] = [];
   const actor = shadow.name;
   if (tlb !== undefined) {
@@ -179,10 +186,20 @@ function laterStores(
   return changes.filter((change) => change.seq >= from).map((change) => tellChange(at, change));
 }
 
-function tellSurvivor(at: Positions, { name }: Shadow, command: Invalidation): Blame {
+/** A VMM asks the SMMU that it emulates, for a device of its guest: what that SMMU caches is a cache of the VMM. */
+function isByVmm({ access, shadow }: Pick<StaleUse, 'access' | 'shadow'>): boolean {
+  return shadow.space !== undefined && access.actor !== access.endpoint;
+}
+
+function tellSurvivor(at: Positions, use: StaleUse, command: Invalidation): Blame {
+  const { shadow, access } = use;
+  if (isByVmm(use)) {
+    const what = `used a translation that it kept, past ${showCommand(command)} of its guest`;
+    return { position: at(access.seq), actor: access.actor, what };
+  }
   const position = at(command.performed);
   const what = `${showCommand(command)} covers the entry and is complete, the entry stayed`;
-  return { position, actor: name, what };
+  return { position, actor: shadow.name, what };
 }
 
 /** What would have discharged the obligation, and the command that came closest. */

@@ -1,12 +1,15 @@
 /** What the rules of invalidation know together, folded once: memory, SMMUs, and what was found. */
-import type { Entry } from '../core/event.ts';
+import { changed } from '../core/changed.ts';
+import type { Entry, EntryOf } from '../core/event.ts';
+import { wide, wordAt } from '../core/layout/words.ts';
 import type { Window as MemoryWindow } from '../core/memory/space.ts';
 import type { StalledRequest } from '../core/smmu/events.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
+import type { Images } from './first-of-streams.ts';
 import type { Guest } from './guests.ts';
 import type { Change, Task } from './obligations/obligation.ts';
-import type { Shadow, Told } from './obligations/shadow.ts';
+import { noteStore, type Shadow, type Told } from './obligations/shadow.ts';
 import type { Watch } from './obligations/watch.ts';
 import { type Windows, windowOf } from './obligations/windows.ts';
 import type { PutOff } from './put-off.ts';
@@ -20,6 +23,8 @@ export interface State {
   /** Memory of VMs, and the devices that they have, by endpoint. */
   readonly guests: Map<string, Guest>;
   readonly devices: Map<string, { readonly vm: string; readonly smmu: string; readonly streamId: number }>;
+  /** Devices with several StreamIDs, and the virtual ones that stand for them. */
+  readonly images: Images;
   /** Endpoints whose accesses can wait. */
   readonly stallers: Set<string>;
   /** What is told when a task ends with an invalidation still owed. */
@@ -76,4 +81,25 @@ export function originOf(
     ...(cpu === undefined ? {} : { cpu }),
     ...(pc === undefined ? {} : { pc }),
   };
+}
+
+/** Doublewords of a load that something cached may rest on. */
+export function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
+  const { pa, bytes } = entry;
+  const watching = [...state.shadows.values()].filter(
+    ({ space, walkedPages }) => space === undefined && walkedPages.size > 0,
+  );
+  if (watching.length === 0) return;
+  const { memory } = state.watch;
+  for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {
+    const low = wordAt(bytes, at);
+    const high = wordAt(bytes, at + 4);
+    if (memory.read32(pa + at) === low && memory.read32(pa + at + 4) === high) continue;
+    const before = memory.read64(pa + at);
+    const value = wide(high, low);
+    for (const shadow of watching)
+      noteStore(shadow, pa + at, () =>
+        changed(originOf(state, entry), { pa: pa + at, before, after: value }),
+      );
+  }
 }

@@ -2,19 +2,20 @@
  * The rules of invalidation, in one fold. They read only the log. Each change of a structure that
  * hardware may have cached makes obligations; only commands that cover them, performed after the change
  * and completed by a CMD_SYNC, discharge them (IHI 0070 3.21, 4.3, 4.4). Where each rule is told:
- * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts` (I4), `stale-atc.ts` (I9), `release.ts` (I2).
+ * `stale-use.ts` (I1, I3, I8), `remade.ts` (I3), `shared-tags.ts`, `entry-of-another.ts`, `first-of-streams.ts` (I4),
+ * `stale-atc.ts` (I9), `release.ts` (I2).
  */
 import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';
-import type { Entry, EntryOf } from '../core/event.ts';
-import { wide, wordAt } from '../core/layout/words.ts';
+import type { Entry } from '../core/event.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
 import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
+import { newImages, vdeviceGone, vdeviceMade } from './first-of-streams.ts';
 import { loadedInGuests, smmuMade, storedInGuests, vmBacked, vmEnded, vmMade } from './guests.ts';
-import { originOf, type State, withShadow } from './invalidation-state.ts';
+import { noteLoad, originOf, type State, withShadow } from './invalidation-state.ts';
 import { iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
 import {
@@ -32,6 +33,7 @@ import {
   configFilled,
   descriptorFetched,
   descriptorUpdated,
+  portFilled,
   removed,
   replacing,
   tlbFilled,
@@ -110,6 +112,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     shadows,
     guests: new Map(),
     devices: new Map(),
+    images: newImages(machine),
     stallers,
     putOff: [],
     tasks: new Map(),
@@ -279,6 +282,7 @@ const handlers: ProjectionHandlers<State> = {
     state.watch.clock.hardwareTick = entry.tick;
     withShadow(state, entry.smmu, ({ fills, ledger }) => tlbFilled(fills, entry, ledger.config.size > 0));
   },
+  'port.filled': (state, entry) => withShadow(state, entry.smmu, ({ fills }) => portFilled(fills, entry)),
   'cache.invalidated': (state, entry) =>
     withShadow(state, entry.smmu, ({ fills }) => removed(fills, entry.removed)),
   'cache.evicted': (state, entry) =>
@@ -287,6 +291,8 @@ const handlers: ProjectionHandlers<State> = {
       removed(fills, entry.removed);
     }),
 
+  'object.reserved': vdeviceMade,
+  'object.removed': vdeviceGone,
   'domain.made': domainMade,
   'domain.freed': domainFreed,
   'vm.made': vmMade,
@@ -317,27 +323,6 @@ const handlers: ProjectionHandlers<State> = {
   'access.stalled': checkStalled,
   'stall.ended': stallEnded,
 };
-
-/** Doublewords of a load that something cached may rest on. */
-function noteLoad(state: State, entry: EntryOf<'memory.loaded'>): void {
-  const { pa, bytes } = entry;
-  const watching = [...state.shadows.values()].filter(
-    ({ space, walkedPages }) => space === undefined && walkedPages.size > 0,
-  );
-  if (watching.length === 0) return;
-  const { memory } = state.watch;
-  for (let at = (8 - (pa % 8)) % 8; at + 8 <= bytes.length; at += 8) {
-    const low = wordAt(bytes, at);
-    const high = wordAt(bytes, at + 4);
-    if (memory.read32(pa + at) === low && memory.read32(pa + at + 4) === high) continue;
-    const before = memory.read64(pa + at);
-    const value = wide(high, low);
-    for (const shadow of watching)
-      noteStore(shadow, pa + at, () =>
-        changed(originOf(state, entry), { pa: pa + at, before, after: value }),
-      );
-  }
-}
 
 function judgeAsked(
   { endpoints, teller, findings }: State,

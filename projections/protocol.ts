@@ -1,6 +1,6 @@
 /**
- * The rules of protocol in one pass: order, completion, queues, capabilities, faults, proportion (I5, I6, I7, I10,
- * I11, I12 of the catalogue). Each is a file of its own beside this one; they share one view of the machine.
+ * The rules of protocol in one pass: what an unmapping takes, order, completion, queues, capabilities, faults,
+ * proportion (I3 in part, I5, I6, I7, I10, I11, I12 of the catalogue). Each is a file of its own beside this one; they share one view of the machine.
  */
 import type { MachineConfig } from '../core/config.ts';
 import type { Entry } from '../core/event.ts';
@@ -13,9 +13,11 @@ import { proportion } from './proportion.ts';
 import { guestWorlds, takesOf } from './protocol/guest-worlds.ts';
 import { type LogRule, newWorld } from './protocol/world.ts';
 import { queueIntegrity } from './queue-integrity.ts';
+import { unmapping } from './unmapping.ts';
 import { visibility } from './visibility.ts';
 
 export const protocolRules: readonly LogRule[] = [
+  unmapping,
   visibility,
   honestCompletion,
   queueIntegrity,

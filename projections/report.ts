@@ -99,15 +99,15 @@ function titleOf({ title, verdict }: Finding): string {
 
 function broken(finding: Finding): readonly string[] {
   const { access: used, blame, after } = finding;
-  return section(used === undefined ? titleOf(finding) : 'Mapping was broken:', [
-    ...told(blame),
-    ...after.flatMap(told),
-  ]);
+  // Nothing changed: its look-up is the matter.
+  const taken = finding.title.startsWith('entry-of-another')
+    ? 'Wrong entry was taken:'
+    : 'Mapping was broken:';
+  return section(used === undefined ? titleOf(finding) : taken, [...told(blame), ...after.flatMap(told)]);
 }
 
 /** Nothing is owed: what was done is the matter, or what it was done for. */
-const isDeed = ({ obligations, access: used }: Finding): boolean =>
-  obligations.length === 0 && used === undefined;
+const isDeed = ({ obligations }: Finding): boolean => obligations.length === 0;
 
 function told(blame: Blame): readonly string[] {
   const place = [

@@ -19,6 +19,7 @@ import { atcMismatch } from './obligations/atc-scope.ts';
 import { type AtcHeld, atcFilled, atcRemoved, coveredBy } from './obligations/atcs.ts';
 import { answered } from './obligations/commands.ts';
 import { filledBy } from './obligations/fills.ts';
+import { strayOf } from './obligations/hit-context.ts';
 import { configObligations, tlbObligations } from './obligations/ledger.ts';
 import { showCommand } from './obligations/nearest.ts';
 import { cdCulprits, cleanedBy, culpritsOf } from './obligations/nested-use.ts';
@@ -41,7 +42,9 @@ export function keepAnswer(shadow: Shadow, entry: EntryOf<'atc.filled'>): void {
     }
   }
   const [ste, cd] = [fills.config.get(entry.ste), fills.config.get(entry.cd)];
-  atcFilled(atcs, entry, { ste, cd, fills: used, walk });
+  const found = strayOf(shadow, entry);
+  const stray = found?.through === 0 ? { ...found, through: entry.seq } : found;
+  atcFilled(atcs, entry, { ste, cd, fills: used, walk, stray });
 }
 
 /** The endpoint answered a CMD_ATC_INV. What the TLB may still give again has to go once more. */

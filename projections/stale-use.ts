@@ -6,6 +6,7 @@
  */
 import type { EntryOf } from '../core/event.ts';
 import type { Request } from '../core/smmu/translate.ts';
+import { judgeContext } from './entry-of-another.ts';
 import { type AccessEntry, explainUse, positions } from './explain.ts';
 import type { Finding } from './finding.ts';
 import type { State } from './invalidation-state.ts';
@@ -40,6 +41,13 @@ export function checkAccess(
     return;
   }
   const request = requestOf(state, entry);
+  const line = asked?.type === 'dma' && asked.seq === entry.cause ? asked.line : undefined;
+  const another = judgeContext(shadow, state.teller, entry, request, line);
+  if (another !== undefined) {
+    accessEnded(shadow.fills);
+    state.findings.push(another);
+    return;
+  }
   // A Translated transaction rests on an answer of before: what the ATC held is judged, or nothing.
   const translated = asked?.type === 'dma' && asked.seq === entry.cause && asked.translated === true;
   const split = translated ? judgeSplitUse(shadow, entry, request) : undefined;
@@ -58,11 +66,10 @@ export function checkAccess(
   const stale = nested ?? judgeVirtual(state, shadow, entry, request);
   if (stale === undefined || stale === 'allowed' || stale.guilty.every(isDeferred)) return;
   if (isQueuedByGuest(state, shadow, stale.guilty[0], entry.streamId)) return;
-  const { stimulus, findings, teller } = state;
+  const { findings, teller } = state;
   const tags = stale.stale === 'tlb' ? stale.tlb?.entry : undefined;
   const map =
     tags === undefined || findings.length >= MAPS_MAX ? undefined : mapAround(shadow, request, tags);
-  const line = stimulus?.type === 'dma' && stimulus.seq === entry.cause ? stimulus.line : undefined;
   const owner = entry.type === 'access.completed' ? ownersOf(state, entry.pa) : [];
   const meanwhile = owner === undefined ? {} : { meanwhile: owner };
   const told = explainUse(teller, { shadow, ...stale, access: entry, line, map, ...meanwhile });

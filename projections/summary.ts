@@ -10,7 +10,8 @@ export function summaryOf({ title, rule, verdict, blame, missing, obligations }:
   const structure = obligations[0]?.structure.replace('stage 2', 'S2').replace(' descriptor', '');
   const what = [kind, rule, verdict, ...(structure === undefined ? [] : [structure])].join(' ');
   const lost =
-    missing.commands[0]?.command.replace('CMD_', '') ?? (verdict === 'used-stale' ? OUTLIVED : undefined);
+    missing.commands[0]?.command.replace('CMD_', '') ??
+    (verdict === 'used-stale' && obligations.length > 0 ? OUTLIVED : undefined);
   const end = [lost, wayOf(missing.nearest.why)].flatMap((part) => part ?? []).join(' ');
   return `${what} by ${steady(blame.actor)}${end === '' ? '' : `: ${end}`}`;
 }

@@ -7,8 +7,9 @@
 import type { Scope } from '../core/smmu/invalidate.ts';
 import { type Positions, positions } from './explain.ts';
 import type { Blame, Finding } from './finding.ts';
+import { blameImage } from './first-of-streams.ts';
 import type { State } from './invalidation-state.ts';
-import { atcMismatch } from './obligations/atc-scope.ts';
+import { type AtcTags, atcMismatch } from './obligations/atc-scope.ts';
 import { completedAfter } from './obligations/commands.ts';
 import { showCommand } from './obligations/nearest.ts';
 import {
@@ -30,9 +31,9 @@ export interface Swallowed {
 }
 
 /** The device of a guest, by the StreamID that hardware knows. */
-export function deviceAt({ endpoints, devices }: State, { name }: Shadow, streamId: number) {
+export function deviceAt({ endpoints, devices, images }: State, { name }: Shadow, streamId: number) {
   const endpoint = endpoints.get(`${name}:${streamId}`);
-  return endpoint === undefined ? undefined : devices.get(endpoint);
+  return endpoint === undefined ? undefined : devices.get(images.deviceOf.get(endpoint) ?? endpoint);
 }
 
 /**
@@ -128,6 +129,12 @@ export function blamed(
   const at = positions(state.teller);
   const unissued = unissuedFor(shadow, obligation);
   if (unissued !== undefined) return blameAnswer(finding, at, unissued);
+  const image = blameImage(state, finding, endpointAt(state, shadow, streamId), streamId, (other) =>
+    obligation.stage2 === undefined && !obligation.targets.every(isTlb)
+      ? completedAfter(shadow.commands, lastChange(obligation).seq, forStream(obligation, other))
+      : undefined,
+  );
+  if (image !== undefined) return image;
   const device = deviceAt(state, shadow, streamId);
   const swallowed = device === undefined ? undefined : swallowedBy(state, obligation, device);
   return swallowed === undefined ? finding : blameVmm(finding, at, swallowed);
@@ -136,21 +143,42 @@ export function blamed(
 /** The same of an ATC: what is below it comes first, then the CMD_ATC_INV of the guest (4.5.1). */
 export function blamedAtc(state: State, shadow: Shadow, { finding, held, cause }: StaleAtc): Finding {
   const { entry } = held;
+  const { change, obligation, cleaned } = cause;
+  const image = blameImage(state, finding, entry.endpoint, entry.streamId, (other) =>
+    obligation?.stage2 === undefined
+      ? atcInvalidatedAfter(shadow, change.seq, { ...entry, streamId: other })
+      : undefined,
+  );
+  if (image !== undefined) return image;
   const device = deviceAt(state, shadow, entry.streamId);
   if (device === undefined) return finding;
   const at = positions(state.teller);
-  const { change, obligation, cleaned } = cause;
   const below =
     cleaned !== undefined || obligation === undefined ? undefined : swallowedBy(state, obligation, device);
   if (below !== undefined) return blameVmm(finding, at, below);
   const guest = state.shadows.get(device.smmu);
-  const command = guest?.commands.recent.find(
-    ({ atc, performed, synced }) =>
-      atc !== undefined &&
-      synced !== 0 &&
-      performed > change.seq &&
-      atcMismatch(atc, { ...entry, streamId: device.streamId }) === undefined,
-  );
+  const command =
+    guest === undefined
+      ? undefined
+      : atcInvalidatedAfter(guest, change.seq, { ...entry, streamId: device.streamId });
   if (command === undefined) return finding;
   return blameVmm(finding, at, { vm: device.vm, smmu: device.smmu, command });
+}
+
+/** The CMD_ATC_INV for such an entry that was complete after the change. */
+function atcInvalidatedAfter({ commands }: Shadow, seq: number, entry: AtcTags): Invalidation | undefined {
+  return commands.recent.find(
+    ({ atc, performed, synced }) =>
+      atc !== undefined && synced !== 0 && performed > seq && atcMismatch(atc, entry) === undefined,
+  );
+}
+
+function endpointAt({ endpoints }: State, { name }: Shadow, streamId: number): string {
+  return endpoints.get(`${name}:${streamId}`) ?? '';
+}
+
+/** Whether scopes would pay what is owed if it were of another stream. */
+function forStream({ targets }: Obligation, streamId: number): (scopes: readonly Scope[]) => boolean {
+  const moved = targets.map((target) => (isTlb(target) ? target : { ...target, streamId }));
+  return (scopes) => moved.every((target) => covers(scopes, target));
 }

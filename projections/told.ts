@@ -81,11 +81,12 @@ function numberOf(value: string | number | boolean): bigint {
 }
 
 /**
- * Where what is owed began: a command that comes later than this discharges it. Where memory was reused, that is
- * not what is to blame.
+ * Where what is owed began: a command that comes later than this discharges it. Where memory was reused, or tags do
+ * not agree, that is not what is to blame.
  */
-export function owedSince({ verdict, blame, obligations: [first] }: Finding): Position {
-  return verdict === 'could-be-used' && first !== undefined ? first.since : blame.position;
+export function owedSince({ rule, verdict, blame, obligations: [first] }: Finding): Position {
+  const elsewhere = verdict === 'could-be-used' || rule === 'I4';
+  return elsewhere && first !== undefined ? first.since : blame.position;
 }
 
 function smallestPart(finding: Finding): Pick<Finding, 'smallest'> {

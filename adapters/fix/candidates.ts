@@ -177,7 +177,9 @@ function switchedOff(finding: Finding, source: Source): readonly Candidate[] {
   }
   const errata = branch.machine.smmus.flatMap(({ name, choices: chosen }) =>
     Object.entries(choices)
-      .filter(([choice, row]) => choice.startsWith('erratum') && chosen[choice] === !row.default)
+      .filter(
+        ([choice, row]) => choice.startsWith('erratum') && (chosen[choice] ?? row.default) !== row.default,
+      )
       .map(([choice, row]) =>
         setting(branch, endOfStep(source, 1), `${name}.choices.${choice}`, row.default),
       ),

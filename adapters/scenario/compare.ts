@@ -13,7 +13,7 @@ export function plain(value: unknown, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each, name)]));
 }
 
-const HEX_FIELDS: readonly string[] = ['pa', 'iova', 'va', 'value'];
+const HEX_FIELDS: readonly string[] = ['pa', 'gpa', 'iova', 'va', 'value'];
 
 function numeric(value: unknown): bigint | undefined {
   if (typeof value === 'boolean') return value ? 1n : 0n;

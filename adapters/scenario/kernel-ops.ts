@@ -71,7 +71,7 @@ export const kernelOps: { readonly [O in KernelOp]: Act<O> } = {
     const about = {
       type: 'ioctl' as const,
       fd: line.fd,
-      ...defined({ process: line.process }),
+      ...defined({ process: line.process, thread: line.thread }),
       code: request.code,
     };
     if (line.hex !== undefined) {

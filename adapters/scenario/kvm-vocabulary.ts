@@ -25,8 +25,8 @@ export const kvmRows = {
     },
   },
   'guest.irq': {
-    summary: 'The guest turns MSIs of a device on or off; the VMM asks VFIO for those of a device of the host', outcome: '{}, or {errno}; {pending}',
-    fields: { vm: ofVm, endpoint, on: { kind: flag, optional: true, doc: 'they are on afterwards; true when left out' } },
+    summary: 'The guest turns MSIs of a device on or off; the VMM asks VFIO for those of a device of the host', outcome: '{}, {gpa} where there is a route, or {errno}; {pending}',
+    fields: { vm: ofVm, endpoint, on: { kind: flag, optional: true, doc: 'they are on afterwards; true when left out' }, iova: { kind: iova, optional: true, doc: 'address that the guest writes into the vector, its doorbell in its own tables; the VMM makes KVM\'s route of it' } },
   },
   'kvm.tlbi': {
     summary: 'A vCPU broadcasts a TLBI, with the VMID that KVM has given the VM', outcome: '{}',

@@ -62,6 +62,7 @@ const endpointFields = {
   name:     { kind: name, doc: 'of the endpoint' },
   smmu:     { kind: name, optional: true, doc: 'the SMMU it stands behind; the first when left out' },
   streamId: { kind: count(0, 0xffff_ffff), doc: 'StreamID of its accesses' },
+  of:       { kind: name, optional: true, doc: 'a further StreamID of that endpoint, with which it is one device to the kernel; an ATC for each' },
   ats:      { kind: flag, optional: true, doc: 'ATS enabled' },
   pri:      { kind: flag, optional: true, doc: 'PRI enabled' },
   ssidBits: { kind: count(0, 20), optional: true, doc: 'SubstreamID bits' },
@@ -200,7 +201,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     atc = 0,
     ...rest
   } = given;
-  const { streamId, stall, group, virtualFunction, pasidExec, pasidPriv, dmaBits } = rest;
+  const { streamId, of, stall, group, virtualFunction, pasidExec, pasidPriv, dmaBits } = rest;
   return {
     name: called,
     smmu: behind,
@@ -209,6 +210,7 @@ function endpointOf(given: ObjectOf<typeof endpointFields>, smmu: string): Endpo
     pri,
     ssidBits,
     atc,
+    ...(of === undefined ? {} : { of }),
     ...(stall === undefined ? {} : { stall }),
     ...(group === undefined ? {} : { group }),
     ...(virtualFunction === undefined ? {} : { virtualFunction }),
@@ -319,6 +321,21 @@ function endpointProblem(
         message: `expected a StreamID of its own, found ${hex(streamId)} that endpoints[${other}] has`,
       };
     }
+    const unfit = furtherProblem(endpoints, at);
+    if (unfit !== undefined) return { field: `${field}.of`, message: unfit };
   }
   return undefined;
+}
+
+/** A further StreamID is of a device of the same SMMU that stands before it, and says nothing of the device itself. */
+function furtherProblem(endpoints: readonly EndpointConfig[], at: number): string | undefined {
+  const { of, smmu, group } = endpoints[at] ?? {};
+  if (of === undefined) return undefined;
+  const fit = endpoints
+    .slice(0, at)
+    .filter((each) => each.smmu === smmu && each.of === undefined)
+    .map((each) => each.name);
+  if (!fit.includes(of))
+    return `expected an endpoint before it behind ${smmu} (${fit.join(', ') || 'there is none'}), found "${of}"`;
+  return group === undefined ? undefined : `expected no group of its own, found "${group}"`;
 }

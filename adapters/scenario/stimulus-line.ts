@@ -135,7 +135,13 @@ const ways: Ways = {
   'vm.plug': ({ type: op, vm, endpoint, device }) => ({ op, vm, endpoint, ...device }),
   'vm.unplug': ({ type: op, vm, endpoint }) => ({ op, vm, endpoint }),
   'vm.end': ({ type: op, vm }) => ({ op, vm }),
-  'guest.irq': ({ type: op, vm, endpoint, on }) => ({ op, vm, endpoint, on }),
+  'guest.irq': ({ type: op, vm, endpoint, on, iova }) => ({
+    op,
+    vm,
+    endpoint,
+    on,
+    ...defined({ iova: iova === undefined ? iova : hex(iova) }),
+  }),
   'msi.send': ({ type: op, endpoint, data }) => ({ op, endpoint, ...defined({ data }) }),
   'vm.slot': ({ type: op, vm, gpa, bytes, present }) => ({ op, vm, gpa, bytes, present }),
   'kvm.tlbi': ({ type: op, vm, operation, asid, va, tg, num, scale, ttl }) => ({
@@ -269,9 +275,9 @@ function shown(value: unknown): unknown {
 }
 
 function ioctlLine(stimulus: StimulusOf<'ioctl'>, { kernel }: State): ScenarioLine | undefined {
-  const { type: op, fd, process, code, arg, bytes, buffers } = stimulus;
+  const { type: op, fd, process, thread, code, arg, bytes, buffers } = stimulus;
   const request = kernel && requestOf(kernel.profile, code);
-  const about = { op, fd, ...defined({ process }) } as const;
+  const about = { op, fd, ...defined({ process, thread }) } as const;
   const name = request && findRequest(kernel.profile, request.name)?.code === code ? request.name : undefined;
   const call = name === undefined ? { code: hex(code) } : { name };
   if (arg !== undefined) return bytes === undefined ? { ...about, ...call, arg: hex(arg) } : undefined;

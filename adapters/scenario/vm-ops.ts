@@ -74,9 +74,9 @@ export const vmOps: { readonly [O in VmOp]: Act<O> } = {
     pluggedIn(context, type, vm, endpoint);
     return dispatch(context, { type, vm, endpoint });
   },
-  'guest.irq': ({ op: type, vm, endpoint, on = true }, context) => {
+  'guest.irq': ({ op: type, vm, endpoint, on = true, iova }, context) => {
     pluggedIn(context, type, vm, endpoint);
-    return dispatch(context, { type, vm, endpoint, on });
+    return dispatch(context, { type, vm, endpoint, on, ...defined({ iova }) });
   },
   'vm.slot': ({ op: type, vm, gpa, bytes, present }, context) => {
     const { slots } = vmIn(context, type, vm);

@@ -166,6 +166,7 @@ export const vocabulary = {
     oneOf: ['name', 'code'],
     fields: {
       fd, process: { ...process, doc: 'who calls; who opened the file when left out' },
+      thread: { kind: count(1, 64), optional: true, doc: 'another thread than that of all other calls: its IOMMU_IOAS_MAP may come between the turns of an IOMMU_IOAS_UNMAP' },
       name: { kind: text, optional: true, doc: 'as in IOMMU_IOAS_MAP' },
       code: { kind: count(0, 0xffff_ffff), optional: true, doc: 'request code' },
       arg: { kind: anything, optional: true, doc: 'fields of the struct and `tail` (hex) behind it; or a number, passed as it is' },

@@ -230,21 +230,25 @@ export const unmapRow: FrameRow<UnmapFrame> = {
     const offset = Number(iova % BigInt(page));
     const pfn = (Number(iova) - offset) / PAGE_BYTES;
     const mapping = dmaDomainOf(context.state, place).maps.get(pfn);
-    if (mapping === undefined || mapping.bytes !== bytes || mapping.pa % page !== offset)
+    const more = driver.quirks['unmap-as-told'] === true && bytes > (mapping?.bytes ?? bytes);
+    if (mapping === undefined || (mapping.bytes !== bytes && !more) || mapping.pa % page !== offset)
       return [end({ domain, errno: 'EINVAL' })];
     const { actor } = driver.setup;
-    context.emit(actor, { type: 'dma.unmapping', ...place, endpoint, iova: BigInt(pfn * PAGE_BYTES), bytes });
-    const whole = pageUp(driver, offset + bytes);
+    // What was mapped goes: IOVAs and memory, whatever the tables lose.
+    const held = mapping.bytes;
+    const about = { endpoint, iova: BigInt(pfn * PAGE_BYTES), bytes: held };
+    context.emit(actor, { type: 'dma.unmapping', ...place, ...about });
     const lazy = dmaDomainOf(context.state, place).kind === 'dma-fq';
     const cleared = opsOf(driver).unmap(
       context,
       driver,
       { endpoint, domain, iova: pfn * PAGE_BYTES },
-      whole,
+      pageUp(driver, offset + bytes),
       lazy,
     );
-    const range = changed(place, { pfn, bytes: whole });
-    const last = end({ domain, ...(lazy ? { lazy } : {}) }, mapping.own ? mapping.pa : undefined);
+    const range = changed(place, { pfn, bytes: pageUp(driver, offset + held) });
+    const told = { domain, ...(lazy ? { lazy } : {}) };
+    const last = changed(end(told, mapping.own ? mapping.pa : undefined), { bytes: held });
     if (lazy)
       return [
         ...paused(cleared),

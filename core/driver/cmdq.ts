@@ -8,6 +8,7 @@
 import { present } from '../assert.ts';
 import { changed } from '../changed.ts';
 import type { Context } from '../machine.ts';
+import { pow2 } from '../pow2.ts';
 import type { State } from '../state.ts';
 import { isCpuUnit, pause } from '../tasks/cpu.ts';
 import type { Frame, FrameRow, Task } from '../tasks/task.ts';
@@ -203,7 +204,7 @@ function waitFor({ name }: DriverState, sync: boolean, index: number): readonly 
 /** Stores commands into slots from a pointer on. */
 function storeCommands(context: Context, driver: DriverState, index: number, all: readonly Cmd[]): void {
   const queue = cmdqOf(driver);
-  const size = 2 ** queue.sizeLog2;
+  const size = pow2(queue.sizeLog2);
   const first = index % size;
   const before = all.slice(0, size - first);
   const port = portOf(driver);
@@ -225,7 +226,7 @@ function isDone(state: State, driver: DriverState, index: number): boolean {
   const port = portOf(driver);
   if (driver.features?.msiPolling === true)
     return (port.load64(state, slotOf(queue, index), driver) & 0xffff_ffffn) === 0n;
-  const span = 2 ** (queue.sizeLog2 + 1);
+  const span = pow2(queue.sizeLog2 + 1);
   const cons = Number(port.peek(state, driver, 'CMDQ_CONS') & 0xf_ffffn) % span;
   const passed = (cons - index + span) % span;
   return passed > 0 && passed <= span / 2;
@@ -240,13 +241,13 @@ function roomFor(state: State, driver: DriverState, count: number): boolean {
 }
 
 function hasRoom({ sizeLog2, prod, cons }: DriverQueue, count: number): boolean {
-  const span = 2 ** (sizeLog2 + 1);
-  return 2 ** sizeLog2 - ((prod - cons + span) % span) >= count;
+  const span = pow2(sizeLog2 + 1);
+  return pow2(sizeLog2) - ((prod - cons + span) % span) >= count;
 }
 
 function refreshCons(context: Context, driver: DriverState): void {
   const cons = Number(portOf(driver).read(context, driver, 'CMDQ_CONS') & 0xf_ffffn);
-  moved(context, driver, cmdqOf(driver).prod, cons % 2 ** (cmdqOf(driver).sizeLog2 + 1));
+  moved(context, driver, cmdqOf(driver).prod, cons % pow2(cmdqOf(driver).sizeLog2 + 1));
 }
 
 function moved({ emit }: Context, { name, setup }: DriverState, prod: number, cons: number): void {
@@ -258,10 +259,10 @@ function cmdqOf({ queues }: DriverState): DriverQueue {
 }
 
 function slotOf({ pa, sizeLog2 }: DriverQueue, index: number): number {
-  return pa + (index % 2 ** sizeLog2) * ENTRY_BYTES;
+  return pa + (index % pow2(sizeLog2)) * ENTRY_BYTES;
 }
 
 /** The pointer moved on by `count`. */
 function next({ sizeLog2 }: DriverQueue, index: number, count: number): number {
-  return (index + count) % 2 ** (sizeLog2 + 1);
+  return (index + count) % pow2(sizeLog2 + 1);
 }

@@ -1,6 +1,6 @@
 /** What drivers state about themselves; their stores, register writes and commands are events of those. */
 import type { Errno } from '../kernel/errno.ts';
-import { flag, id, int, json, optional, pa, seq, text } from '../schema.ts';
+import { flag, id, int, iova, json, optional, pa, seq, text, u64 } from '../schema.ts';
 import type { DriverFeatures } from './features.ts';
 import type { SecondQueue } from './second-queue.ts';
 import type {
@@ -72,6 +72,8 @@ export const driverEvents = {
     ats: flag(),
     vmaster: optional(json<Vmaster>()),
   },
+  /** An unmapping met an address where nothing is mapped: bytes that its helper was asked to remove from there on, and what it answered. */
+  'unmap.stopped': { driver, domain, iova: iova(), asked: int(), answered: u64() },
   /** A SubstreamID is free again. */
   'pasid.removed': { driver, endpoint: text('endpoint'), ssid: id() },
 

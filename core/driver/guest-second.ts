@@ -62,6 +62,7 @@ function writeSoftware(
 
 export const guestSecond: SecondPort = {
   offer: (state, { setup }) => offerOf(state, setup.owner, setup.port.smmu),
+  // STATUS is that of whoever serves the queue. The QEMU of 2025 keeps one of its own, which says yes to any CONFIG.
   peek: (state, { setup }, { kind, page, index }, register) => {
     if (kind === 'software')
       return state.memory.read32(inSpace(state, setup.owner, page + offsetOf(register)));

@@ -26,6 +26,7 @@ export const driverHandlers: Pick<Handlers, keyof typeof driverEvents> = {
     of(state, driver).running = true;
   },
   'driver.told': nothing,
+  'unmap.stopped': nothing,
 
   'queue.placed': (state, { driver, queue, pa, sizeLog2 }) => {
     of(state, driver).queues[queue] = { pa, sizeLog2, prod: 0, cons: 0 };

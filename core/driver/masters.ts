@@ -4,6 +4,7 @@
  */
 import { present } from '../assert.ts';
 import type { EndpointConfig } from '../config.ts';
+import { streamsOf } from '../endpoint/further.ts';
 import type { Context } from '../machine.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { planAttach, type Target } from './attach.ts';
@@ -36,10 +37,12 @@ export const probeRow: FrameRow<ProbeFrame> = {
       .endpoints(context.state, driver)
       .find((each) => each.name === endpoint);
     const config = present(found, `endpoint ${endpoint}`);
-    if (!hasStream(driver, config.streamId)) return tell(context, driver, 'StreamID out of range', endpoint);
-    if (!extendStreamTable(context, driver, config.streamId))
+    const streams = streamsOf(context.state, config);
+    if (!streams.every((sid) => hasStream(driver, sid)))
+      return tell(context, driver, 'StreamID out of range', endpoint);
+    if (!streams.every((sid) => extendStreamTable(context, driverOf(context.state, name), sid)))
       return tell(context, driver, 'no memory for a stream table leaf', endpoint);
-    const master = masterFrom(driver, config);
+    const master = masterFrom(driver, config, streams);
     context.emit(driver.setup.actor, { type: 'master.added', driver: name, endpoint, master });
     // STU is written, and ATS stays off until there is a domain.
     if (config.ats) portOf(driver).switchAts(context, endpoint, false, driver);
@@ -47,11 +50,11 @@ export const probeRow: FrameRow<ProbeFrame> = {
   },
 };
 
-function masterFrom(driver: DriverState, config: EndpointConfig): Master {
+function masterFrom(driver: DriverState, config: EndpointConfig, streams: readonly number[]): Master {
   const features = present(driver.features, 'features');
   return {
     endpoint: config.name,
-    streams: [config.streamId],
+    streams,
     ssidBits: Math.min(features.ssidBits, config.ssidBits),
     // Firmware's `dma-can-stall`, or an SMMU that always stalls.
     stallEnabled: features.stallForce || (features.stalls && config.stall === true),

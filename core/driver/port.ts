@@ -71,7 +71,7 @@ const hostPort: Port = {
   allocates,
   endpoints: (state, { setup }) =>
     Object.values(state.endpoints)
-      .filter(({ config }) => config.smmu === setup.port.smmu)
+      .filter(({ config }) => config.smmu === setup.port.smmu && config.of === undefined)
       .map(({ config, ats }) => ({ ...config, ats })),
   isBusy: (state, driver) => {
     const smmu = smmuOf(state, driver);

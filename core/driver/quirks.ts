@@ -47,6 +47,8 @@ export const quirks = {
   'leaf-only':        { class: 'wrong-range',          meaning: 'a table that is taken away is invalidated with Leaf=1' },
   'skip-walk-flush':  { class: 'missing-invalidation', meaning: 'a table that is taken away is not invalidated before its page is given back' },
   'keep-last-leaf':   { class: 'walker',               meaning: 'the last of several leaves is counted as unmapped and invalidated, and stays valid in its table' },
+  'errno-as-size':    { class: 'overflow',             meaning: 'where nothing is mapped, the helper of an unmapping answers -ENOENT as an unsigned size: its caller goes on 2 bytes below, and is lost' },
+  'unmap-as-told':    { class: 'overflow',             meaning: 'the DMA API removes as many bytes as an unmapping says, though fewer were mapped' },
   'skip-nested-clear': { class: 'missing-invalidation', meaning: 'a change of a nesting parent invalidates its IPAs alone, and no stage 1 entry of its guest' },
   'no-break':         { class: 'config-cache',         meaning: 'an STE or CD is stored over a valid one in ascending order, without V=0 or CMD_SYNC between' },
   'ats-late-off':     { class: 'ATS/ATC',              meaning: 'ATS of an endpoint is turned off after its STE has lost EATS' },

@@ -3,6 +3,7 @@
  * invalidation few commands with SCALE and NUM, lowest pages first; without, one for each leaf, up to a
  * size from which all of the ASID or VMID is invalidated.
  */
+import { pow2 } from '../pow2.ts';
 import type { CommandName } from '../smmu/command-layout.ts';
 import { type Cmd, cmdOf } from './commands.ts';
 
@@ -52,17 +53,17 @@ export function rangeCommands(
     return commands;
   }
   const TG = GRANULE_NAMES[granuleLog2 as keyof typeof GRANULE_NAMES];
-  let pages = size / 2 ** granuleLog2;
+  let pages = size / pow2(granuleLog2);
   const TTL = leaf ? 4 - Math.floor((Math.log2(granule) - 3) / (granuleLog2 - 3)) : 0;
   // NUM, SCALE and TTL of 0 together are not allowed.
   if (!leaf && pages % (NUM_MAX + 1) === 1) pages += 1;
   let at = iova;
   while (pages > 0) {
     const SCALE = lowestBit(pages);
-    const count = Math.floor(pages / 2 ** SCALE) % (NUM_MAX + 1);
+    const count = Math.floor(pages / pow2(SCALE)) % (NUM_MAX + 1);
     commands.push(command(at, { TG, TTL, SCALE, NUM: count - 1 }));
-    const covered = count * 2 ** SCALE;
-    at += covered * 2 ** granuleLog2;
+    const covered = count * pow2(SCALE);
+    at += covered * pow2(granuleLog2);
     pages -= covered;
   }
   return commands;
@@ -70,7 +71,7 @@ export function rangeCommands(
 
 function lowestBit(value: number): number {
   let bit = 0;
-  while (Math.floor(value / 2 ** bit) % 2 === 0) bit += 1;
+  while (Math.floor(value / pow2(bit)) % 2 === 0) bit += 1;
   return bit;
 }
 
@@ -88,10 +89,10 @@ export function atcCommand(
 ): Cmd {
   const pasid = ssid === 0 ? {} : { SSV: true, SubstreamID: ssid };
   if (size === 0) return cmdOf('CMD_ATC_INV', { StreamID: streamId, ...pasid, Size: ATC_ALL });
-  const first = Math.floor(iova / 2 ** PAGE_LOG2);
-  const last = Math.floor((iova + size - 1) / 2 ** PAGE_LOG2);
+  const first = Math.floor(iova / pow2(PAGE_LOG2));
+  const last = Math.floor((iova + size - 1) / pow2(PAGE_LOG2));
   let span = 0;
-  while (Math.floor(first / 2 ** span) !== Math.floor(last / 2 ** span)) span += 1;
-  const start = Math.floor(first / 2 ** span) * 2 ** (span + PAGE_LOG2);
+  while (Math.floor(first / pow2(span)) !== Math.floor(last / pow2(span))) span += 1;
+  const start = Math.floor(first / pow2(span)) * pow2(span + PAGE_LOG2);
   return cmdOf('CMD_ATC_INV', { StreamID: streamId, ...pasid, Size: span, Address: start });
 }

@@ -3,7 +3,9 @@
  * domain, and every default domain maps the region to itself (linux: arm_smmu_rmr_install_bypass_ste,
  * iommu_create_device_direct_mappings). Firmware counts only where it preserves the boot configuration of PCI.
  */
+
 import { present } from '../assert.ts';
+import { streamsOf } from '../endpoint/further.ts';
 import type { Errno } from '../kernel/errno.ts';
 import { constants } from '../kernel/uapi/enums.ts';
 import type { Context } from '../machine.ts';
@@ -29,7 +31,8 @@ export function hasReserved({ setup }: Pick<DriverState, 'setup'>): boolean {
 export function bypassReserved(context: Context, { name }: DriverState): void {
   const driver = driverOf(context.state, name);
   if (!hasReserved(driver)) return;
-  for (const { streamId } of portOf(driver).endpoints(context.state, driver)) {
+  const devices = portOf(driver).endpoints(context.state, driver);
+  for (const streamId of devices.flatMap((device) => streamsOf(context.state, device))) {
     if (!hasStream(driver, streamId) || !extendStreamTable(context, driver, streamId)) continue;
     const now = driverOf(context.state, name);
     const entry = bypassSte(present(now.features, 'features'));

@@ -131,6 +131,7 @@ export const enableRow: FrameRow<OpenFrame> = {
   },
 };
 
+/** One that is not enabled is left alone. Linux gives its SMMU up then, where the platform has queues of hardware. */
 export const openedRow: FrameRow<OpenFrame> = {
   run: (context, { driver: name, place }) => {
     const driver = driverOf(context.state, name);
@@ -151,7 +152,8 @@ export interface SecondIssueFrame extends Frame {
 const span = ({ sizeLog2 }: SecondQueue): number => 2 ** (sizeLog2 + 1);
 
 function heldAt(driver: DriverState, index: number): SecondQueue {
-  return present(driver.second?.[index], `second queue ${index}`);
+  const found = driver.second?.find((queue) => queue.index === index);
+  return present(found, `second queue ${index}`);
 }
 
 function consOf(state: State, driver: DriverState, queue: SecondQueue): number {

@@ -4,8 +4,10 @@
  * meets a table that was left behind, the table is taken away first, with its invalidation, and mapping goes
  * on after it.
  */
+
 import type { Errno } from '../kernel/errno.ts';
 import type { Context } from '../machine.ts';
+import { pow2 } from '../pow2.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { addressOf, isLeaf, LAST_LEVEL, leafBits, leafOf, type Protection, tableOf } from './descriptors.ts';
 import { findPaging } from './domains.ts';
@@ -113,22 +115,22 @@ export function mapPiece(
   buffer: WriteBuffer,
   { iova, pa, bytes, count, bits }: Piece,
 ): { readonly bytes: number } | { readonly slot: number; readonly level: number } | Errno {
-  if (bytes < 2 ** shape.granuleLog2) return 'EINVAL';
+  if (bytes < pow2(shape.granuleLog2)) return 'EINVAL';
   if (iova + bytes > 2 ** shape.ias || pa + bytes > 2 ** shape.oas) return 'ERANGE';
   const port = portOf(driver);
   let table = shape.root;
   for (let level = shape.startLevel; level <= LAST_LEVEL; level += 1) {
     const index = indexAt(shape, level, iova);
     const slot = table + index * 8;
-    if (2 ** levelLog2(shape, level) === bytes) {
+    if (pow2(levelLog2(shape, level)) === bytes) {
       const entries = tableBytes(shape, level) / 8;
-      const perPage = 2 ** shape.bits;
+      const perPage = pow2(shape.bits);
       const room = Math.min(entries - index, perPage - (index % perPage));
       return putLeaves(buffer, { slot, level, pa, bytes, count: Math.min(count, room), bits });
     }
     const descriptor = buffer.read(slot);
     if (descriptor === 0n) {
-      const made = port.take(context, driver, 2 ** shape.granuleLog2, 'page table');
+      const made = port.take(context, driver, pow2(shape.granuleLog2), 'page table');
       if (made === undefined) return 'ENOMEM';
       buffer.flush();
       storeDoublewords(context, driver, slot, [tableOf(made)]);

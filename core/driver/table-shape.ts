@@ -3,7 +3,9 @@
  * (linux: io-pgtable-arm.c, arm_lpae_alloc_pgtable and its two users). Stage 2 roots are concatenated where
  * that saves a level or the architecture demands it.
  */
+
 import { halves } from '../layout/words.ts';
+import { pow2 } from '../pow2.ts';
 import type { DriverFeatures, Platform } from './features.ts';
 
 export interface TableShape {
@@ -102,13 +104,13 @@ export function levelLog2({ bits }: UnplacedShape, level: number): number {
 
 /** Index of an input address at a level; the root of a concatenated table has more bits. */
 export function indexAt(shape: UnplacedShape, level: number, iova: number): number {
-  const entries = 2 ** (level === shape.startLevel ? shape.rootLog2 - 3 : shape.bits);
-  return Math.floor(iova / 2 ** levelLog2(shape, level)) % entries;
+  const entries = pow2(level === shape.startLevel ? shape.rootLog2 - 3 : shape.bits);
+  return Math.floor(iova / pow2(levelLog2(shape, level))) % entries;
 }
 
 /** Bytes of a table of a level. */
 export function tableBytes(shape: UnplacedShape, level: number): number {
-  return level === shape.startLevel ? 2 ** shape.rootLog2 : 2 ** shape.granuleLog2;
+  return level === shape.startLevel ? pow2(shape.rootLog2) : pow2(shape.granuleLog2);
 }
 
 /**
@@ -122,15 +124,15 @@ export function nextPiece(
   size: number,
 ): { readonly bytes: number; readonly count: number } {
   const log2s = bitsOf(pageSizes);
-  const aligned = log2s.filter((log2) => 2 ** log2 <= size && (iova % 2 ** log2) + (pa % 2 ** log2) === 0);
+  const aligned = log2s.filter((log2) => pow2(log2) <= size && (iova % pow2(log2)) + (pa % pow2(log2)) === 0);
   const log2 = aligned.at(-1) ?? log2s[0] ?? 12;
-  const bytes = 2 ** log2;
+  const bytes = pow2(log2);
   const above = log2s.find((each) => each > log2);
   let span = size;
-  if (above !== undefined && (iova - pa) % 2 ** above === 0) {
+  if (above !== undefined && (iova - pa) % pow2(above) === 0) {
     // Where both addresses reach the larger size together, it takes over from there.
-    const offset = 2 ** above - (iova % 2 ** above);
-    if (offset + 2 ** above <= size) span = offset;
+    const offset = pow2(above) - (iova % pow2(above));
+    if (offset + pow2(above) <= size) span = offset;
   }
   return { bytes, count: Math.floor(span / bytes) };
 }

@@ -4,8 +4,10 @@
  * block is never split: a part of it stays as it is. A table under a range that is unmapped whole is cut off,
  * invalidated, and only then given back.
  */
+
 import { changed } from '../changed.ts';
 import type { Context } from '../machine.ts';
+import { pow2 } from '../pow2.ts';
 import type { State } from '../state.ts';
 import type { Frame, FrameRow } from '../tasks/task.ts';
 import { addressOf, isLeaf, LAST_LEVEL } from './descriptors.ts';
@@ -74,8 +76,9 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
   while (iova < frame.end) {
     const { bytes, count } = nextPiece(shape.pageSizes, iova, iova, frame.end - iova);
     const found = findEntries(context.state, driver, shape, iova, bytes, count);
-    if (found === undefined) {
+    if (typeof found !== 'object') {
       tell(context, driver, 'unmap of what is not mapped so', `0x${iova.toString(16)}`);
+      if (found === 'empty' && answersAtHole(context, driver, frame, iova, bytes * count)) return LOST;
       break;
     }
     const { slot, level, descriptors } = found;
@@ -92,7 +95,10 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
       return [...steps, changed(frame, { iova, gather, cut: table + 1 })];
     }
     const entries = hole < 0 ? descriptors.length : hole;
-    if (entries === 0) break;
+    if (entries === 0) {
+      if (answersAtHole(context, driver, frame, iova, bytes * count)) return LOST;
+      break;
+    }
     const kept = driver.quirks['keep-last-leaf'] === true && entries > 1 ? 1 : 0;
     clear(context, driver, slot, descriptors.slice(0, entries - kept));
     const start = iova;
@@ -108,12 +114,50 @@ function goOn(context: Context, frame: UnmapFrame): readonly Frame[] {
   return sync(frame.domain, gather);
 }
 
+/** Whoever called is gone. */
+const LOST: readonly Frame[] = [{ do: 'task.lost' }];
+
+/** -ENOENT in a size_t. */
+const ENOENT_AS_SIZE = 2n ** 64n - 2n;
+
+/**
+ * What the helper answers where nothing is mapped: 0, and the caller stops; or an errno that is taken for a size
+ * (linux: __arm_lpae_unmap, __iommu_unmap). The caller adds it to its address, finds that no page size fits there, and
+ * does not come to its flush. Returns whether it was lost so.
+ */
+function answersAtHole(
+  context: Context,
+  driver: DriverState,
+  { domain }: UnmapFrame,
+  iova: number,
+  asked: number,
+): boolean {
+  const lost = driver.quirks['errno-as-size'] === true;
+  const answered = lost ? ENOENT_AS_SIZE : 0n;
+  const about = { driver: driver.name, domain, iova: BigInt(iova), asked };
+  context.emit(driver.setup.actor, { type: 'unmap.stopped', ...about, answered });
+  if (lost) {
+    const next = BigInt.asUintN(64, BigInt(iova) + answered);
+    tell(context, driver, 'BUG: no page size fits', `0x${next.toString(16)}`);
+  }
+  return lost;
+}
+
 function sync(domain: number, { start, end, leaf }: Gather): readonly RangeFrame[] {
   if (leaf === 0) return [];
   return [{ do: 'invs.range', domain, iova: start, size: end - start, granule: leaf, leaf: true }];
 }
 
-/** The entries that map pieces of a size from `iova` on, as many as are side by side in one table page. */
+interface Entries {
+  readonly slot: number;
+  readonly level: number;
+  readonly descriptors: readonly bigint[];
+}
+
+/**
+ * The entries that map pieces of a size from `iova` on, as many as are side by side in one table page; or that there is
+ * no table of them, because there is nothing, or a larger leaf.
+ */
 export function findEntries(
   state: State,
   driver: DriverState,
@@ -121,22 +165,23 @@ export function findEntries(
   iova: number,
   bytes: number,
   count: number,
-): { readonly slot: number; readonly level: number; readonly descriptors: readonly bigint[] } | undefined {
+): Entries | 'empty' | 'larger' {
   let table = shape.root;
   for (let level = shape.startLevel; level <= LAST_LEVEL; level += 1) {
     const index = indexAt(shape, level, iova);
     const slot = table + index * 8;
-    if (2 ** levelLog2(shape, level) === bytes) {
-      const perPage = 2 ** shape.bits;
+    if (pow2(levelLog2(shape, level)) === bytes) {
+      const perPage = pow2(shape.bits);
       const room = Math.min(tableBytes(shape, level) / 8 - index, perPage - (index % perPage));
       return { slot, level, descriptors: loadDoublewords(state, driver, slot, Math.min(count, room)) };
     }
     const descriptor = portOf(driver).load64(state, slot, driver);
+    if (descriptor === 0n) return 'empty';
     // A part of a larger leaf is not unmapped.
-    if (descriptor === 0n || isLeaf(descriptor, level)) return undefined;
+    if (isLeaf(descriptor, level)) return 'larger';
     table = addressOf(descriptor, shape);
   }
-  return undefined;
+  return 'empty';
 }
 
 /** One store over all that is not clear already. */
@@ -183,7 +228,7 @@ export function cutTable(
   const shape = findPaging(context.state, domain).domain.table;
   const pa = addressOf(portOf(driver).load64(context.state, slot, driver), shape);
   storeDoublewords(context, driver, slot, [0n]);
-  const granule = 2 ** shape.granuleLog2;
+  const granule = pow2(shape.granuleLog2);
   const leaf = driver.quirks['leaf-only'] === true;
   const flush: RangeFrame = { do: 'invs.range', domain, iova, size, granule, leaf };
   const free: TableFrame = { do: 'table.free', driver: driver.name, domain, level: level + 1, pa };

@@ -68,7 +68,8 @@ export function openFile(machine: Machine, name: string, process: string): Errno
     return undefined;
   }
   const endpoint = /^vfio:([^#]+)/.exec(name)?.[1];
-  if (endpoint === undefined || own(state.endpoints, endpoint) === undefined) return 'ENOENT';
+  const device = endpoint === undefined ? undefined : own(state.endpoints, endpoint)?.config;
+  if (endpoint === undefined || device === undefined || device.of !== undefined) return 'ENOENT';
   putFile(machine, { kind: 'vfio', fd, process, endpoint, context: 0, device: 0 }, name);
   return undefined;
 }

@@ -94,6 +94,8 @@ export const switches = {
                            source: 'tegra241-cmdqv.c, tegra241_vcmdq_hw_flush_timeout', meaning: 'a CMD_SYNC on the main queue when a hardware queue of a guest ends, so that a time-out of its CMD_ATC_INV is not met by the next VM' },
 
   // IOAS, devices
+  unmapSearch:           { values: ['onward', 'again'],             from: { '6.2': 'onward' },
+                           source: 'iommufd/io_pagetable.c, iopt_unmap_iova_range; stable 6.18.y', meaning: 'where an unmapping of several areas looks for the next one: behind the last; again: from the start of its span, where another thread may have mapped meanwhile (releases before that fix)' },
   mapFileDmabuf:         { values: yesNo,                           from: { '6.2': false, '6.19': true },
                            source: 'iommufd/io_pagetable.c', meaning: 'IOAS_MAP_FILE takes the dma-buf of a VFIO device' },
   unmapDmaEmpty:         { values: ['ENOENT', 'success'],           from: { '6.2': 'ENOENT', '7.2': 'success' },

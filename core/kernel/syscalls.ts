@@ -14,6 +14,7 @@ import { kernelOf } from './kernel.ts';
 import { readUser, writeUser } from './process/memory.ts';
 import { allocate, DEFAULT_PROCESS, processOf, unmap } from './process/process.ts';
 import type { FileKind, FileOf } from './state.ts';
+import { mayBegin, threadUnit } from './threads.ts';
 
 export const askMemory: Decider<'mem.alloc'> = (machine, { process = DEFAULT_PROCESS, bytes, kind }) => {
   const va = allocate(machine, process, bytes, kind);
@@ -80,20 +81,22 @@ export const exitProcess: Decider<'process.exit'> = (machine, { process }) => {
 
 export const issueIoctl: Decider<'ioctl'> = (machine, stimulus) => {
   const ioctl = beginIoctl(machine, stimulus);
-  if (isBusy(machine)) beginTask(machine, KERNEL_UNIT, 'ioctl', [{ do: 'ioctl.run', ioctl }]);
-  else work(machine, 'ioctl', startIoctl(machine, ioctl));
+  const unit = threadUnit(stimulus.thread);
+  if (isBusy(machine, unit) || !mayBegin(machine.state, ioctl, unit))
+    beginTask(machine, unit, 'ioctl', [{ do: 'ioctl.run', ioctl }]);
+  else work(machine, 'ioctl', startIoctl(machine, ioctl), unit);
 };
 
 /** Does work, as far as it goes; the rest is for turns to come. */
-function work(machine: Machine, what: string, frames: readonly Frame[]): void {
+function work(machine: Machine, what: string, frames: readonly Frame[], unit = KERNEL_UNIT): void {
   if (frames.length === 0) return;
-  const busy = isBusy(machine);
-  beginTask(machine, KERNEL_UNIT, what, frames);
-  if (!busy) runTask(machine, KERNEL_UNIT);
+  const busy = isBusy(machine, unit);
+  beginTask(machine, unit, what, frames);
+  if (!busy) runTask(machine, unit);
 }
 
-function isBusy({ state }: Machine): boolean {
-  return state.tasks.some(({ unit }) => unit === KERNEL_UNIT);
+function isBusy({ state }: Machine, unit: string): boolean {
+  return state.tasks.some((task) => task.unit === unit);
 }
 
 /** The call is named by the seq of its stimulus. */

@@ -5,6 +5,7 @@
  * and is a number too (at most 53 significant bits, so exact); a full 64-bit value is a bigint.
  */
 import { assert } from '../assert.ts';
+import { pow2 } from '../pow2.ts';
 
 /** 32-bit words, least significant first. */
 export type Words = ArrayLike<number>;
@@ -40,7 +41,7 @@ export function readBits(words: Words, hi: number, lo: number): number {
 export function writeBits(words: MutableWords, hi: number, lo: number, value: number): void {
   const width = hi - lo + 1;
   // The text of what is wrong costs more than the store.
-  if (!(value >= 0 && value < 2 ** width)) assert(false, `${value} does not fit bits [${hi}:${lo}]`);
+  if (!(value >= 0 && value < pow2(width))) assert(false, `${value} does not fit bits [${hi}:${lo}]`);
   let left = width;
   let at = lo;
   let rest = value >>> 0;
@@ -99,9 +100,9 @@ export function addr(hi: number, lo: number): Field<number> {
   const lowBits = Math.min(top, 31);
   const highFrom = Math.max(bottom, 32);
   const read = (words: Words): number => {
-    const lowPart = bottom < 32 ? readBits(words, low * 32 + lowBits, low * 32 + bottom) * 2 ** bottom : 0;
+    const lowPart = bottom < 32 ? readBits(words, low * 32 + lowBits, low * 32 + bottom) * pow2(bottom) : 0;
     const highPart =
-      top >= 32 ? readBits(words, low * 32 + top, low * 32 + highFrom) * 2 ** (highFrom - 32) : 0;
+      top >= 32 ? readBits(words, low * 32 + top, low * 32 + highFrom) * pow2(highFrom - 32) : 0;
     return highPart * TWO32 + lowPart;
   };
   return {
@@ -111,15 +112,15 @@ export function addr(hi: number, lo: number): Field<number> {
     read,
     write: (words, value) => {
       assert(
-        value >= 0 && value % 2 ** bottom === 0 && value < 2 ** (top + 1),
+        value >= 0 && value % pow2(bottom) === 0 && value < pow2(top + 1),
         `0x${value.toString(16)} does not fit addr [${hi}:${lo}]`,
       );
       if (bottom < 32) {
-        const part = Math.floor((value % TWO32) / 2 ** bottom);
-        writeBits(words, low * 32 + lowBits, low * 32 + bottom, part % 2 ** (lowBits - bottom + 1));
+        const part = Math.floor((value % TWO32) / pow2(bottom));
+        writeBits(words, low * 32 + lowBits, low * 32 + bottom, part % pow2(lowBits - bottom + 1));
       }
       if (top >= 32) {
-        const part = Math.floor(value / TWO32 / 2 ** (highFrom - 32));
+        const part = Math.floor(value / TWO32 / pow2(highFrom - 32));
         writeBits(words, low * 32 + top, low * 32 + highFrom, part);
       }
     },

@@ -160,8 +160,20 @@ export class Radix<V> {
 
   /** Entries with `from <= key < end`, in order. */
   *range(from = 0, end = Number.POSITIVE_INFINITY): Generator<readonly [number, V]> {
-    const top = this.#top();
-    if (top !== undefined) yield* this.#walk(top, this.#height, 0, from, end);
+    // Leaf by leaf, and not by one generator inside another: each entry would come up through all of them.
+    for (let at = from; at < end; ) {
+      const top = this.#top();
+      const leaf = top === undefined ? undefined : this.#leafFrom(top, this.#height, 0, at);
+      if (leaf === undefined) return;
+      const { node, base } = leaf;
+      for (let slot = at <= base ? 0 : at - base; slot < FAN; slot += 1) {
+        if (base + slot >= end) return;
+        if (node.slots[slot] === undefined) continue;
+        const value = this.#value(node, slot);
+        if (value !== undefined) yield [base + slot, value];
+      }
+      at = base + FAN;
+    }
   }
 
   /** The lowest key, if any. */
@@ -183,7 +195,7 @@ export class Radix<V> {
     base: number,
     end: number,
   ): readonly [number, V] | undefined {
-    const span = FAN ** level;
+    const span = POWERS[level] ?? FAN ** level;
     const last = end - base >= span * FAN ? FAN - 1 : Math.ceil((end - base) / span) - 1;
     for (let at = last; at >= 0; at -= 1) {
       if (node.slots[at] === undefined) continue;
@@ -200,27 +212,22 @@ export class Radix<V> {
     return undefined;
   }
 
-  *#walk(
+  /** The first leaf that can hold keys from `from` on. Recursion is bounded by the height. */
+  #leafFrom(
     node: RadixNode<V>,
     level: number,
     base: number,
     from: number,
-    end: number,
-  ): Generator<readonly [number, V]> {
-    const span = FAN ** level;
-    const first = from <= base ? 0 : Math.min(FAN, Math.floor((from - base) / span));
-    for (let at = first; at < FAN; at += 1) {
+  ): { readonly node: RadixNode<V>; readonly base: number } | undefined {
+    if (level === 0) return from - base < FAN ? { node, base } : undefined;
+    const span = POWERS[level] ?? FAN ** level;
+    for (let at = from <= base ? 0 : Math.floor((from - base) / span); at < FAN; at += 1) {
+      const child = this.#child(node, at);
       const low = base + at * span;
-      if (low >= end) return;
-      if (node.slots[at] === undefined) continue;
-      if (level === 0) {
-        const value = this.#value(node, at);
-        if (value !== undefined) yield [low, value];
-      } else {
-        const child = this.#child(node, at);
-        if (child !== undefined) yield* this.#walk(child, level - 1, low, from, end);
-      }
+      const found = child === undefined ? undefined : this.#leafFrom(child, level - 1, low, from);
+      if (found !== undefined) return found;
     }
+    return undefined;
   }
 
   #writable(key: number): Owner {

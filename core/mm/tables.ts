@@ -59,7 +59,7 @@ function* pagesIn(state: State, mm: Mm, start: number, end: number): Generator<F
   for (let va = start; va < end; ) {
     const stop = Math.min(end, (Math.floor(va / span) + 1) * span);
     const found = findEntries(state, hand, mm.table, va, page, (stop - va) / page);
-    if (found !== undefined) yield { va, slot: found.slot, descriptors: found.descriptors };
+    if (typeof found === 'object') yield { va, slot: found.slot, descriptors: found.descriptors };
     va = stop;
   }
 }

@@ -13,6 +13,7 @@ import { storeBytes } from '../memory/access.ts';
 import { inSpace } from '../memory/space.ts';
 import type { StimulusOf } from '../stimulus.ts';
 import { aboutPiece, type Dma, type Piece, pieceSize } from './dma.ts';
+import { fillPort } from './port-tlb.ts';
 import { prefetchNear } from './prefetch.ts';
 import { raise } from './raise.ts';
 import { stall } from './stalls.ts';
@@ -86,6 +87,7 @@ export function endPiece(
     return false;
   }
   context.emit(endpoint, completed(smmu, dma, piece, answer));
+  fillPort(context, smmu, dma, piece, answer);
   if (dma.access === 'write' && dma.data !== undefined) {
     storeBytes(context, endpoint, at, dma.data.slice(piece.done, piece.done + piece.size));
   }

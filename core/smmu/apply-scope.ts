@@ -9,6 +9,7 @@ import { cacheNames, type SmmuState } from './state.ts';
  * @param fetched seq of the entry that asked.
  */
 export function applyScope(context: Context, smmu: SmmuState, scope: Scope, fetched: number): void {
+  if (scope.kind === 'tlb' && smmu.config.emulator?.tlb === 'kept') return;
   const generous = smmu.config.invalidation === 'generous';
   for (const cache of cacheNames) {
     if (scope.kind === 'tlb' ? cache !== 'tlb' && cache !== 'walk' : !scope.caches.includes(cache)) continue;

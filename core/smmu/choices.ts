@@ -21,6 +21,7 @@ export const choices = {
   mergeRecords:      { default: false, spec: '7.3.1',   meaning: 'a record like one that still waits is not written again, where STE.MEV or its kind lets it' },
   prefetchTranslations:  { default: false, spec: '3.21.1', meaning: 'an access that walked lets the next page be walked too' },
   prefetchConfiguration: { default: false, spec: '3.21.3', meaning: 'an access that walked lets the STE of the neighbouring StreamID be fetched too' },
+  portTlb:           { default: false, spec: '3.21.3', meaning: 'each device has a TLB beside it that is found by StreamID before the STE is looked at; CMD_CFGI_* reaches it' },
   strictReserved:    { default: false, spec: '4.1.5',   meaning: 'a command with reserved bits set is CERROR_ILL; false: the bits are ignored, and noted' },
   grantWriteUnasked: { default: true,  spec: '13.7',    meaning: 'a Translation Request with NW=1 is granted write permission where the page is writable already' },
   truncateTranslated: { default: false, spec: '3.9.1.1', meaning: 'a Translated transaction beyond OAS goes out with its address truncated; false: it is aborted' },
@@ -46,6 +47,9 @@ export const choices = {
   erratumRangePages:  { default: false, spec: '4.4.1.1', meaning: 'the granules of a range are counted in 32 bits: a range of 2^32 or more loses them (QEMU before 5.2)' },
   erratumAsidOfVmid:  { default: false, spec: '4.4.2.2', meaning: 'an invalidation by ASID looks for entries of VMID 0 alone (QEMU while nesting was made)' },
   erratumBlockPieces: { default: false, spec: '4.4.1', meaning: 'a block is kept in pieces of pages, and an invalidation by address drops the piece it names: the entry stays (Qualcomm SMMU-500)' },
+  erratumPortTlb:    { default: false, spec: '4.3.1', meaning: 'CMD_CFGI_* stops short of the TLBs beside the devices, where there are any (portTlb) (gem5 before 2019)' },
+  erratumTagIgnored: { default: 'none', spec: '3.17', meaning: 'a part of the tag that look-ups do not compare, so that they find entries of another context: "address" (the walk cache, bits above 47: gem5 before 2019), or "ASID", "VMID", "StreamWorld" (the TLB too)' },
+  erratumTableByZeros: { default: false, spec: '3.4.1', meaning: 'zeros above TxSZ select a table, TTB0 before TTB1 and neither where its EPD is set: upper addresses fault, lower ones go to TTB1 where EPD0=1 (QEMU before 8.1)' },
   erratumAtcByteOrder: { default: false, spec: '4.5.1', meaning: 'endpoints read the address of an Invalidate Request in the other byte order, and answer (Intel IPU E2000 before C0)' },
 } as const satisfies Readonly<Record<string, Choice>>;
 

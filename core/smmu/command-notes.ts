@@ -2,8 +2,10 @@
  * What software gets wrong in a command that is legal all the same: hardware ignores it, or the result is
  * CONSTRAINED UNPREDICTABLE. Each case is a row with our choice; IHI 0070 3.4.3, 4.1.5, 4.1.7, 4.4, 4.5.
  */
+
 import type { Words } from '../layout/field.ts';
 import { type AnyField, mask } from '../layout/layout.ts';
+import { pow2 } from '../pow2.ts';
 import { commandLayouts } from './command-layout.ts';
 import type { Features } from './features.ts';
 import { type Granule, granuleByName, spanLog2 } from './granule.ts';
@@ -125,7 +127,7 @@ function flag({ fields, words }: Written, name: string, otherwise = false): bool
 }
 
 function above(field: string, value: number, bits: number): string | undefined {
-  return value < 2 ** bits ? undefined : `${field} ${hex(value)} has more than ${bits} bits`;
+  return value < pow2(bits) ? undefined : `${field} ${hex(value)} has more than ${bits} bits`;
 }
 
 function beyond(address: bigint, oas: number): string | undefined {
@@ -137,7 +139,7 @@ function firstStream(command: Written): number {
   const streamId = number(command, 'StreamID');
   if (!('Range' in command.fields)) return streamId;
   const range = number(command, 'Range');
-  return range >= 31 ? 0 : streamId - (streamId % 2 ** (range + 1));
+  return range >= 31 ? 0 : streamId - (streamId % pow2(range + 1));
 }
 
 /** Fields that are RES0, some of their bits at least, for want of a feature or of another field (4.1.6, 4.2.2, 4.4.1.1). */
@@ -159,7 +161,7 @@ const IPA_TOP = 119;
 
 /** The first address whose bits a command has no place for: 48 bits in v3.0, 52 up to v3.3 (4.1.6). */
 function physicalEnd({ archMinor }: Features): number {
-  return 2 ** (archMinor === 0 ? 48 : archMinor < 4 ? 52 : 56);
+  return pow2(archMinor === 0 ? 48 : archMinor < 4 ? 52 : 56);
 }
 
 function ranges({ fields, words }: Written, ril: boolean): boolean {

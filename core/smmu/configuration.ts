@@ -6,6 +6,7 @@
 import { decode } from '../layout/layout.ts';
 import type { Context } from '../machine.ts';
 import { inSpace } from '../memory/space.ts';
+import { pow2 } from '../pow2.ts';
 import { CD, type Cd, L1CD } from './cd.ts';
 import { brokenCdRule } from './cd-rules.ts';
 import type { EventRecordName } from './event-record.ts';
@@ -43,13 +44,7 @@ const cdOf = new WeakMap<
 /** The STE of a stream, from the cache or the stream table (T3, T4). */
 export function findSte(context: Context, smmu: SmmuState, streamId: number): Found<Ste> {
   const cached = smmu.caches.ste.find(streamId, 0);
-  if (cached !== undefined) {
-    const known = steOf.get(cached);
-    if (known !== undefined) return known;
-    const found = legalSte(decode(STE, wordsOf(cached.words)), cached.id, smmu);
-    steOf.set(cached, found);
-    return found;
-  }
+  if (cached !== undefined) return cachedSte(smmu, cached);
   const at = steAddress(context, smmu, streamId);
   if (!at.ok) return at;
   const pa = at.held.value;
@@ -57,6 +52,15 @@ export function findSte(context: Context, smmu: SmmuState, streamId: number): Fo
   if (words === undefined) return fail('F_STE_FETCH', 'the read of the STE aborted', pa);
   const fill = fillConfig(context, smmu, { cache: 'ste', streamId, substreamId: 0, span: 1, pa, words });
   return legalSte(decode(STE, wordsOf(words)), fill, smmu);
+}
+
+/** The STE as it was cached. */
+export function cachedSte(smmu: SmmuState, cached: ConfigEntry): Found<Ste> {
+  const known = steOf.get(cached);
+  if (known !== undefined) return known;
+  const found = legalSte(decode(STE, wordsOf(cached.words)), cached.id, smmu);
+  steOf.set(cached, found);
+  return found;
 }
 
 function legalSte(ste: Ste, fill: number, smmu: SmmuState): Found<Ste> {
@@ -77,30 +81,30 @@ export function readSte(context: Context, smmu: SmmuState, streamId: number): Ui
 function steAddress(context: Context, smmu: SmmuState, streamId: number): Found<number> {
   const cfg = reg(smmu, 'STRTAB_BASE_CFG');
   const log2size = cfg & 0x3f;
-  if (streamId >= 2 ** Math.min(log2size, smmu.features.sidBits))
+  if (streamId >= pow2(Math.min(log2size, smmu.features.sidBits)))
     return fail('C_BAD_STREAMID', 'beyond the stream table');
   const raw =
     (regHigh(smmu, 'STRTAB_BASE') & 0xff_ffff) * 2 ** 32 + ((reg(smmu, 'STRTAB_BASE') & 0xffff_ffc0) >>> 0);
   const twoLevel = ((cfg >>> 16) & 3) === 1 && smmu.features.stLevel !== 0;
   if (!twoLevel) {
-    const base = raw - (raw % 2 ** (log2size + 6));
+    const base = raw - (raw % pow2(log2size + 6));
     return within(smmu, base + 64 * streamId);
   }
   const code = (cfg >>> 6) & 0x1f;
   const split = code === 8 || code === 10 ? code : 6; // other values act as 6
-  const base = raw - (raw % 2 ** Math.max(6, log2size - split + 3));
+  const base = raw - (raw % pow2(Math.max(6, log2size - split + 3)));
   const l1std = findL1std(context, smmu, streamId, split, base);
   if (!l1std.ok) return l1std;
   const { Span, L2Ptr } = l1std.held.value;
   if (Span === 0 || Span > 11 || Span > split + 1) return fail('C_BAD_STREAMID', `L1STD.Span=${Span}`);
-  const index = streamId % 2 ** split;
-  if (index >= 2 ** (Span - 1)) return fail('C_BAD_STREAMID', 'beyond L1STD.Span');
-  return within(smmu, L2Ptr - (L2Ptr % 2 ** (Span + 5)) + 64 * index);
+  const index = streamId % pow2(split);
+  if (index >= pow2(Span - 1)) return fail('C_BAD_STREAMID', 'beyond L1STD.Span');
+  return within(smmu, L2Ptr - (L2Ptr % pow2(Span + 5)) + 64 * index);
 }
 
 /** An address above OAS is F_STE_FETCH (3.4.3, a choice). */
 function within(smmu: SmmuState, pa: number): Found<number> {
-  if (pa >= 2 ** smmu.features.oas) return fail('F_STE_FETCH', 'the address is beyond OAS', pa);
+  if (pa >= pow2(smmu.features.oas)) return fail('F_STE_FETCH', 'the address is beyond OAS', pa);
   return { ok: true, held: { value: pa, fill: 0 } };
 }
 
@@ -111,19 +115,19 @@ function findL1std(
   split: number,
   base: number,
 ): Found<{ Span: number; L2Ptr: number }> {
-  const first = streamId - (streamId % 2 ** split);
+  const first = streamId - (streamId % pow2(split));
   const cached = smmu.caches.l1std.find(first, 0);
   if (cached !== undefined)
     return { ok: true, held: { value: decode(L1STD, wordsOf(cached.words)), fill: cached.id } };
-  const pa = base + 8 * (first / 2 ** split);
+  const pa = base + 8 * (first / pow2(split));
   const words =
-    pa < 2 ** smmu.features.oas ? fetchStructure(context, smmu, 'L1STD', first, 0, pa, 8) : undefined;
+    pa < pow2(smmu.features.oas) ? fetchStructure(context, smmu, 'L1STD', first, 0, pa, 8) : undefined;
   if (words === undefined) return fail('F_STE_FETCH', 'the read of the L1STD aborted', pa);
   const fill = fillConfig(context, smmu, {
     cache: 'l1std',
     streamId: first,
     substreamId: 0,
-    span: 2 ** split,
+    span: pow2(split),
     pa,
     words,
   });
@@ -145,7 +149,7 @@ export function selectCd(ste: Ste, substreamId: number | undefined, smmu: SmmuSt
   const cdMax = smmu.features.ssidBits === 0 ? 0 : ste.S1CDMax;
   if (substreamId !== undefined) {
     if (!stage1 || cdMax === 0) return refuse('C_BAD_SUBSTREAMID', 'the stream has no substreams');
-    if (substreamId >= 2 ** cdMax) return refuse('C_BAD_SUBSTREAMID', 'beyond S1CDMax');
+    if (substreamId >= pow2(cdMax)) return refuse('C_BAD_SUBSTREAMID', 'beyond S1CDMax');
     if (ste.S1DSS === 'SUBSTREAM0' && substreamId === 0)
       return refuse('F_STREAM_DISABLED', 'SubstreamID 0 with S1DSS=2');
     return { kind: 'cd', index: substreamId };
@@ -167,15 +171,7 @@ export function findCd(
   updates: Updates = ordinary,
 ): Found<Cd> {
   const cached = smmu.caches.cd.find(streamId, index);
-  if (cached !== undefined) {
-    const known = cdOf.get(cached);
-    // A CD can be legal through one STE and ILLEGAL through another (5.4.1).
-    const e2h = isE2h(smmu);
-    if (known?.ste === ste && known.e2h === e2h) return known.found;
-    const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
-    cdOf.set(cached, { ste, e2h, found });
-    return found;
-  }
+  if (cached !== undefined) return cachedCd(smmu, cached, ste);
   const reader: CdReader = { context, smmu, streamId, ste, updates };
   const at = cdAddress(reader, index);
   if (!at.ok) return at;
@@ -191,6 +187,16 @@ export function findCd(
     ...about,
   });
   return legalCd(decode(CD, wordsOf(words)), ste, fill, smmu);
+}
+
+/** The CD as it was cached. It can be legal through one STE and ILLEGAL through another (5.4.1). */
+export function cachedCd(smmu: SmmuState, cached: ConfigEntry, ste: Ste): Found<Cd> {
+  const known = cdOf.get(cached);
+  const e2h = isE2h(smmu);
+  if (known?.ste === ste && known.e2h === e2h) return known.found;
+  const found = legalCd(decode(CD, wordsOf(cached.words)), ste, cached.id, smmu);
+  cdOf.set(cached, { ste, e2h, found });
+  return found;
 }
 
 /** Who reads CDs, and what hardware may do to stage 2 descriptors on the way. */
@@ -228,7 +234,7 @@ function readThrough(
     through = { ipa: address, tlb2: answer.entry.fill };
   }
   const words =
-    pa < 2 ** smmu.features.oas
+    pa < pow2(smmu.features.oas)
       ? fetchStructure(
           context,
           smmu,
@@ -257,24 +263,24 @@ function cdAddress(reader: CdReader, index: number): Found<number> {
   const leafLog2 =
     cdMax === 0 ? 0 : ste.S1Fmt === 'TWO_LEVEL_4K' ? 6 : ste.S1Fmt === 'TWO_LEVEL_64K' ? 10 : 0;
   if (leafLog2 === 0) {
-    const base = ste.S1ContextPtr - (ste.S1ContextPtr % 2 ** (cdMax + 6));
+    const base = ste.S1ContextPtr - (ste.S1ContextPtr % pow2(cdMax + 6));
     return { ok: true, held: { value: base + 64 * index, fill: 0 } };
   }
-  const base = ste.S1ContextPtr - (ste.S1ContextPtr % 2 ** Math.max(6, cdMax - leafLog2 + 3));
-  const first = index - (index % 2 ** leafLog2);
+  const base = ste.S1ContextPtr - (ste.S1ContextPtr % pow2(Math.max(6, cdMax - leafLog2 + 3)));
+  const first = index - (index % pow2(leafLog2));
   let words = smmu.caches.l1cd.find(streamId, first)?.words;
   if (words === undefined) {
-    const read = readThrough(reader, 'L1CD', first, base + 8 * (first / 2 ** leafLog2), 8);
+    const read = readThrough(reader, 'L1CD', first, base + 8 * (first / pow2(leafLog2)), 8);
     if (!read.ok) return read;
     words = read.held.value.words;
-    const span = 2 ** leafLog2;
+    const span = pow2(leafLog2);
     fillConfig(context, smmu, { cache: 'l1cd', streamId, substreamId: first, span, ...read.held.value });
   }
   const { V, L2Ptr } = decode(L1CD, wordsOf(words));
   if (!V) return fail('C_BAD_SUBSTREAMID', 'L1CD.V=0');
   // Nested, beyond IAS, which is OAS: a choice of two (5.3).
-  if (L2Ptr >= 2 ** smmu.features.oas) return fail('C_BAD_SUBSTREAMID', 'L1CD.L2Ptr is beyond OAS');
-  return { ok: true, held: { value: L2Ptr - (L2Ptr % 2 ** (leafLog2 + 6)) + 64 * (index - first), fill: 0 } };
+  if (L2Ptr >= pow2(smmu.features.oas)) return fail('C_BAD_SUBSTREAMID', 'L1CD.L2Ptr is beyond OAS');
+  return { ok: true, held: { value: L2Ptr - (L2Ptr % pow2(leafLog2 + 6)) + 64 * (index - first), fill: 0 } };
 }
 
 /** Reads a structure and logs it; undefined when the read aborts. */

@@ -160,6 +160,18 @@ export const smmuEvents = {
     descriptor2Pa: optional(pa()),
     descriptor2: optional(u64()),
   },
+  /** A TLB beside the device took what served an access: it is asked before the STE. */
+  'port.filled': {
+    smmu,
+    endpoint: text('endpoint'),
+    streamId: id('sid'),
+    substreamId: optional(id()),
+    va: iova(),
+    sizeLog2: int(),
+    ste: seq(),
+    cd: seq(),
+    tlb: seq(),
+  },
   'cache.invalidated': { smmu, cache: text<CacheName>('cache'), fetched: seq(), removed: seqs() },
   'cache.evicted': { smmu, cache: text<CacheName>('cache'), why: text(), removed: seqs() },
 

@@ -9,6 +9,7 @@ import type { State } from '../state.ts';
 import type { Cache, CacheEntry } from './cache.ts';
 import type { CacheName, smmuEvents } from './events.ts';
 import { contextKey, vaKey } from './keys.ts';
+import { withPort } from './port-tlb.ts';
 import { putReg, resetRegisters } from './regs.ts';
 import { type ConfigEntry, initialSmmu, isStopMarker, type SmmuState, type TlbEntry } from './state.ts';
 
@@ -86,6 +87,21 @@ export const smmuHandlers: Pick<Handlers, keyof typeof smmuEvents> = {
     if (kept.leaf && !owner.spans.includes(sizeLog2))
       owner.spans = [...owner.spans, sizeLog2].sort((a, b) => a - b);
     if (blockLog2 !== undefined && !owner.fragmented.includes(blockLog2)) owner.fragmented.push(blockLog2);
+  },
+  'port.filled': (state, { smmu, streamId, substreamId, va, sizeLog2, ste, cd, tlb }) => {
+    const owner = of(state, smmu);
+    const kept = owner.caches.ste.fills.get(ste);
+    assert(kept !== undefined, `STE ${ste} is cached`);
+    const cdKept = owner.caches.cd.fills.get(cd);
+    owner.ports = withPort(owner.ports ?? [], {
+      streamId,
+      ...(substreamId === undefined ? {} : { substreamId }),
+      va,
+      sizeLog2,
+      ste: kept,
+      ...(cdKept === undefined ? {} : { cd: cdKept }),
+      tlb,
+    });
   },
   'cache.invalidated': (state, { smmu, cache, removed }) => removeFills(of(state, smmu), cache, removed),
   'cache.evicted': (state, { smmu, cache, removed }) => removeFills(of(state, smmu), cache, removed),

@@ -3,6 +3,7 @@
  * 4.4); `covers` says whether an entry falls in it, for the caches and for the rules alike, and
  * `coveredFills` finds the entries without going through the whole cache.
  */
+import { pow2 } from '../pow2.ts';
 import type { Cache } from './cache.ts';
 import type { CacheName, Regime } from './events.ts';
 import { entrySpans } from './granule.ts';
@@ -163,7 +164,7 @@ function contextRanges(
   const { vmid, asid } = scope;
   const last = contextKey(regime, stage, 0xffff, 0, true) + 1;
   if (vmid === undefined) return [[contextKey(regime, stage, 0, 0, false), last]];
-  const count = 2 ** (scope.wildcard ?? 0);
+  const count = pow2(scope.wildcard ?? 0);
   const first = vmid - (vmid % count);
   if (asid === undefined)
     return [

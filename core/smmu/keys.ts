@@ -54,3 +54,23 @@ export function pageKey(page: number, sizeLog2: number): number {
 export function vaKey(va: bigint, sizeLog2: number): number {
   return pageOf(va) * 16 + spanCode(sizeLog2);
 }
+
+/** What a tag is made of, besides stage and page. */
+export type TagPart = 'ASID' | 'VMID' | 'StreamWorld';
+
+/** Whether two context keys are of one stage and differ in that part of the tag alone. */
+export function differOnlyIn(part: TagPart, a: number, b: number): boolean {
+  const [x, y] = [partsOf(a), partsOf(b)];
+  return (
+    x.stage === y.stage &&
+    (part === 'ASID' || x.asid === y.asid) &&
+    (part === 'VMID' || x.vmid === y.vmid) &&
+    (part === 'StreamWorld' || x.regime === y.regime)
+  );
+}
+
+function partsOf(key: number): Record<'asid' | 'vmid' | 'stage' | 'regime', number> {
+  const context = Math.floor(key / 0x20000);
+  const world = Math.floor(context / 0x10000);
+  return { asid: key % 0x20000, vmid: context % 0x10000, stage: world % 4, regime: Math.floor(world / 4) };
+}

@@ -2,6 +2,7 @@
  * The rings that the *_BASE registers describe, whichever queue it is: IHI 0070 3.5.1, 6.3.26, 6.3.29, 6.3.33,
  * 6.3.107; and the bits of their pointers that are not there.
  */
+import { pow2 } from '../pow2.ts';
 import { type QueueName, queues } from './codes.ts';
 import type { Features } from './features.ts';
 import { type Queue, queueOf } from './queue.ts';
@@ -54,5 +55,5 @@ export function absentPointerBits(smmu: Owner, register: string): number {
   const kind = ownPointers[register.replace(/\d+/, '')];
   if (kind === undefined) return 0;
   const { sizeLog2 } = ring(smmu, kind, baseNames(register.slice(0, register.lastIndexOf('_'))));
-  return POINTER & ~(2 ** (sizeLog2 + 1) - 1);
+  return POINTER & ~(pow2(sizeLog2 + 1) - 1);
 }

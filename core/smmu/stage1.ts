@@ -54,13 +54,36 @@ export function regimeOf(ste: Ste, features: Features, e2h: boolean): Regime {
 
 /** The table that translates `iova`: bit 55 selects, where the regime has two. */
 export function stage1Of(cd: Cd, ste: Ste, e2h: boolean, features: Features, iova: bigint): Stage1 {
+  const upper = ((iova >> 55n) & 1n) === 1n && regimeOf(ste, features, e2h) !== 'EL2';
+  return tableOf(cd, ste, e2h, features, upper);
+}
+
+/** An erratum: the first table that is not off, and above whose TxSZ the address has zeros. None: F_TRANSLATION. */
+export function stage1ByZeros(
+  cd: Cd,
+  ste: Ste,
+  e2h: boolean,
+  features: Features,
+  iova: bigint,
+): Stage1 | undefined {
+  const halves = regimeOf(ste, features, e2h) === 'EL2' ? [false] : [false, true];
+  const tables = halves.map((upper) => tableOf(cd, ste, e2h, features, upper));
+  return tables.find(({ half: { off, tsz, tbi } }) => !off && isBelow(iova, tbi ? 56 : 64, 64 - tsz));
+}
+
+/** Whether the low `top` bits of an address have zeros from bit `bits` on. */
+function isBelow(iova: bigint, top: number, bits: number): boolean {
+  return BigInt.asUintN(top, iova) >> BigInt(bits) === 0n;
+}
+
+function tableOf(cd: Cd, ste: Ste, e2h: boolean, features: Features, upper: boolean): Stage1 {
   let known = remembered.get(cd);
   if (known === undefined || known.ste !== ste || known.e2h !== e2h) {
     known = { ste, e2h };
     remembered.set(cd, known);
   }
   const regime = regimeOf(ste, features, e2h);
-  if (regime !== 'EL2' && ((iova >> 55n) & 1n) === 1n) {
+  if (upper) {
     known.upper ??= makeStage1(cd, ste, features, regime, true);
     return known.upper;
   }

@@ -19,10 +19,11 @@ import {
 } from './httu.ts';
 import { contextKey } from './keys.ts';
 import { leafEntry } from './leaf-entry.ts';
+import { findEntry } from './look-up.ts';
 import { effectiveS2ds, effectiveS2ps, stage2StartLevel, stage2TableLog2 } from './stage2-geometry.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { findEntry, type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
+import { type Leaf, tableBase, type WalkContext, walkTables } from './walker.ts';
 
 /** What one STE says of stage 2. */
 export interface Stage2 {
@@ -187,10 +188,9 @@ function touched(context: Context, smmu: SmmuState, walk: WalkContext, leaf: Lea
 }
 
 function lookUp(smmu: SmmuState, { walk }: Stage2, page: number): TlbEntry | undefined {
-  const cache = smmu.caches.tlb;
-  if (cache.size === 0) return undefined;
+  if (smmu.caches.tlb.size === 0) return undefined;
   for (const sizeLog2 of smmu.spans) {
-    const found = findEntry(cache, walk.primary, page, sizeLog2);
+    const found = findEntry(smmu, 'tlb', walk.primary, page, sizeLog2);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -14,11 +14,20 @@ import { fillTlb, takesFills } from './fills.ts';
 import { isCacheable, marksDirty, type Updates } from './httu.ts';
 import { pageOf } from './keys.ts';
 import { descriptorOf, leafEntry } from './leaf-entry.ts';
-import { allows1, heldAttributes, rangeProblem, reachLeaf, type Stage1, stage1Of } from './stage1.ts';
+import { findEntry } from './look-up.ts';
+import {
+  allows1,
+  heldAttributes,
+  rangeProblem,
+  reachLeaf,
+  type Stage1,
+  stage1ByZeros,
+  stage1Of,
+} from './stage1.ts';
 import { type Access2, type Entry2, type Stage2, stage2Of, translateStage2 } from './stage2.ts';
 import type { SmmuState, TlbEntry } from './state.ts';
 import type { Ste } from './ste.ts';
-import { findEntry, type Leaf, type Resolve } from './walker.ts';
+import type { Leaf, Resolve } from './walker.ts';
 
 /** An access whose configuration is known. */
 export interface Asked {
@@ -69,9 +78,8 @@ export function translateStages(context: Context, smmu: SmmuState, asked: Asked)
     assert(stage2 !== undefined, 'some stage translates');
     return onlyStage2(context, smmu, asked, stage2);
   }
-  const stage1 = stage1Of(cd, ste, asked.e2h, smmu.features, asked.iova);
-  const range = rangeProblem(stage1, asked.iova, asked.privileged);
-  if (range !== undefined) return deny({ record: 'F_TRANSLATION', why: range });
+  const stage1 = tableFor(smmu, asked, cd);
+  if (typeof stage1 === 'string') return deny({ record: 'F_TRANSLATION', why: stage1 });
   const page = pageOf(asked.iova);
   const combined = stage2 !== undefined && smmu.config.choices['combinedEntries'] !== false;
   const held = lookUp(smmu, stage1, combined, page);
@@ -82,6 +90,14 @@ export function translateStages(context: Context, smmu: SmmuState, asked: Asked)
     if (answer !== undefined) return answer;
   }
   return fromWalk(context, smmu, asked, stage1, stage2, combined, page);
+}
+
+/** The table that an access is for, or why there is none. */
+function tableFor(smmu: SmmuState, { ste, e2h, iova, privileged }: Asked, cd: Cd): Stage1 | string {
+  if (smmu.config.choices['erratumTableByZeros'] === true)
+    return stage1ByZeros(cd, ste, e2h, smmu.features, iova) ?? 'the address has no zeros above TxSZ';
+  const stage1 = stage1Of(cd, ste, e2h, smmu.features, iova);
+  return rangeProblem(stage1, iova, privileged) ?? stage1;
 }
 
 /** Takes an IPA through stage 2 for the access itself. */
@@ -106,12 +122,12 @@ export function onlyStage2(context: Context, smmu: SmmuState, asked: Asked, stag
 
 /** The entry that serves the page: the smallest span first, the ASID's own before a global one. */
 function lookUp(smmu: SmmuState, stage1: Stage1, combined: boolean, page: number): TlbEntry | undefined {
-  const cache = smmu.caches.tlb;
-  if (cache.size === 0) return undefined;
+  if (smmu.caches.tlb.size === 0) return undefined;
   const own = combined ? stage1.combined : stage1.walk.primary;
   const globals = combined ? stage1.combinedGlobals : stage1.globals;
   for (const sizeLog2 of smmu.spans) {
-    const found = findEntry(cache, own, page, sizeLog2) ?? findEntry(cache, globals, page, sizeLog2);
+    const found =
+      findEntry(smmu, 'tlb', own, page, sizeLog2) ?? findEntry(smmu, 'tlb', globals, page, sizeLog2);
     if (found !== undefined) return found;
   }
   return undefined;

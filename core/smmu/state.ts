@@ -82,8 +82,26 @@ export function isStopMarker({
   return last && substreamId !== undefined && !/[rw]/.test(wants);
 }
 
-/** Most commands fetched and not yet performed; records, stalled accesses and Page Requests waiting. */
-export const limits = { inFlight: 16, pendingRecords: 256, stalls: 4096, pageRequests: 256 } as const;
+/** A translation of a TLB beside a device, and the configuration that it was made under. */
+export interface PortEntry {
+  readonly streamId: number;
+  readonly substreamId?: number;
+  readonly va: bigint;
+  readonly sizeLog2: number;
+  readonly ste: ConfigEntry;
+  readonly cd?: ConfigEntry;
+  /** seq of the fill of the TLB behind it. */
+  readonly tlb: number;
+}
+
+/** Most commands fetched and not yet performed; records, stalled accesses and Page Requests waiting; entries of port TLBs. */
+export const limits = {
+  inFlight: 16,
+  pendingRecords: 256,
+  stalls: 4096,
+  pageRequests: 256,
+  ports: 64,
+} as const;
 
 export interface SmmuState {
   readonly config: SmmuConfig;
@@ -110,6 +128,8 @@ export interface SmmuState {
   atcLost: Record<string, number>;
   /** The last invalidation consumed since the last CMD_SYNC, by queue. */
   runs: Record<string, string>;
+  /** What the TLBs beside devices hold, the oldest first; absent where there are none. */
+  ports?: PortEntry[];
 }
 
 export const cacheNames: readonly CacheName[] = ['l1std', 'ste', 'l1cd', 'cd', 'walk', 'tlb'];

@@ -4,14 +4,15 @@
  */
 import type { Context } from '../machine.ts';
 import type { Cd } from './cd.ts';
-import { findCd, findSte, type Held, selectCd } from './configuration.ts';
+import { cachedCd, cachedSte, findCd, findSte, type Held, selectCd } from './configuration.ts';
 import { eventRecords } from './event-record.ts';
 import type { AccessKind } from './events.ts';
 import type { Fault } from './fault.ts';
 import { ordinary, type Updates } from './httu.ts';
+import { fromPort } from './port-tlb.ts';
 import { enabled, isE2h, reg } from './regs.ts';
 import { type Output, translateStages } from './stages.ts';
-import type { SmmuState } from './state.ts';
+import type { PortEntry, SmmuState } from './state.ts';
 import { type Ste, steConfig } from './ste.ts';
 
 export interface Request {
@@ -71,8 +72,9 @@ export function translate(
   if (!enabled.smmu(smmu)) return bypassDisabled(smmu, request);
   // T2: writes are data
   const asked = request.access === 'write' ? { ...request, exec: false } : request;
+  const port = fromPort(smmu, asked);
   // T3, T4
-  const ste = findSte(context, smmu, asked.streamId);
+  const ste = port === undefined ? findSte(context, smmu, asked.streamId) : cachedSte(smmu, port.ste);
   if (!ste.ok) return refuse({ ...NO_BASIS, ste: ste.fill }, ste.fault, recordsStreamFault(smmu, ste.fault));
   const config = steConfig(ste.held.value);
   const basis: Basis = { ste: ste.held.fill, cd: 0, tlb: 0 };
@@ -80,18 +82,19 @@ export function translate(
   if (config === 'ABORT') return { kind: 'refused', why: 'STE.Config=0b0xx', result: 'abort', basis };
   // T6
   const access = overridden(asked, ste.held.value, smmu);
-  const answer = translateConfigured(context, smmu, access, ste.held, basis, updates);
+  const answer = translateConfigured(context, smmu, access, ste.held, basis, updates, port);
   return answer.kind === 'refused' ? { ...answer, seen: access, mev: ste.held.value.MEV } : answer;
 }
 
-/** From T7 on: the STE is there, and its overrides are applied. */
-export function translateConfigured(
+/** From T7 on: the STE is there, and its overrides are applied. `port`: its CD comes from beside the device. */
+function translateConfigured(
   context: Context,
   smmu: SmmuState,
   access: Request,
   ste: Held<Ste>,
   basis: Basis,
   updates: Updates,
+  port: PortEntry | undefined,
 ): Translation {
   // T7
   const selected = selectCd(ste.value, access.substreamId, smmu);
@@ -110,7 +113,10 @@ export function translateConfigured(
   }
   // T9, T10
   const forgets = forgetsRecords(smmu, access.streamId, selected.index);
-  const cd = findCd(context, smmu, access.streamId, ste.value, selected.index, updates);
+  const cd =
+    port?.cd === undefined
+      ? findCd(context, smmu, access.streamId, ste.value, selected.index, updates)
+      : cachedCd(smmu, port.cd, ste.value);
   if (!cd.ok) return faulted(ste.value, undefined, { ...basis, cd: cd.fill }, cd.fault);
   return throughStages(
     context,

@@ -14,8 +14,9 @@ import type { Fault } from './fault.ts';
 import { fillTlb } from './fills.ts';
 import { type Granule, spanLog2 } from './granule.ts';
 import { ACCESS_FLAG, type FetchedDescriptor, type Updates, updateDescriptor } from './httu.ts';
-import { pageKey, spanStart } from './keys.ts';
-import type { SmmuState, TlbEntry } from './state.ts';
+import { spanStart } from './keys.ts';
+import { findEntry } from './look-up.ts';
+import type { SmmuState } from './state.ts';
 
 const TWO32 = 2 ** 32;
 
@@ -201,7 +202,7 @@ interface Position {
 function beginning(smmu: SmmuState, walk: WalkContext, page: number): Position {
   if (smmu.caches.walk.size > 0) {
     for (let level = 2; level >= walk.start && level >= 0; level -= 1) {
-      const found = findEntry(smmu.caches.walk, walk.primary, page, spanLog2(walk.granule, level));
+      const found = findEntry(smmu, 'walk', walk.primary, page, spanLog2(walk.granule, level));
       if (found !== undefined && found.granuleLog2 === walk.granule.pageLog2) {
         return { level: level + 1, table: found.pa, above: found.attributes, parent: found.id };
       }
@@ -216,16 +217,6 @@ function beginning(smmu: SmmuState, walk: WalkContext, page: number): Position {
  */
 export function tableBase(ttb: number, tableLog2: number, wide: boolean): number {
   return ttb - (ttb % pow2(Math.max(tableLog2, wide ? 6 : 4)));
-}
-
-/** The entry of span `sizeLog2` that holds `page`. */
-export function findEntry(
-  cache: SmmuState['caches']['tlb'],
-  primary: number,
-  page: number,
-  sizeLog2: number,
-): TlbEntry | undefined {
-  return cache.find(primary, pageKey(page, sizeLog2));
 }
 
 /** Logs the read of a descriptor. Returns its lower word, undefined when the read aborts. */

@@ -5,6 +5,9 @@ import type { Frame, FrameRow } from './task.ts';
 export const pause: Frame = { do: 'cpu.pause', pause: true };
 export const pauseRow: FrameRow<Frame> = { run: () => [] };
 
+/** A kernel's assertion fails: whoever works does not go on, and nobody is told. */
+export const lostRow: FrameRow<Frame> = { run: () => ({ instead: [] }) };
+
 /** The unit of a CPU. @param owner `host`, or a VM's name */
 export function cpuUnit(owner: string, cpu: number): string {
   return `${owner}.cpu${cpu}`;

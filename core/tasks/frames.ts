@@ -5,13 +5,14 @@ import { kernelFrames } from '../kernel/frames.ts';
 import { mmFrames } from '../mm/frames.ts';
 import { virtioFrames } from '../virtio-iommu/frames.ts';
 import { vmFrames } from '../vm/frames.ts';
-import { pauseRow } from './cpu.ts';
+import { lostRow, pauseRow } from './cpu.ts';
 import { releaseRow, takeRow } from './lock.ts';
 import type { Frame, FrameRow } from './task.ts';
 
 // biome-ignore format: a table
 const taskFrames = {
   'cpu.pause':    pauseRow,
+  'task.lost':    lostRow,
   'lock.take':    takeRow,
   'lock.release': releaseRow,
 } as const;

@@ -24,16 +24,24 @@ export function later(
   beginTask(context, unit, what, [...frames, end]);
 }
 
+/** What else an answer says. */
+export type AnswerValue = Readonly<Record<string, unknown>>;
+
 interface AnswerFrame extends Frame {
   readonly vm: string;
   readonly about: number;
   readonly refused?: string;
   readonly errno?: string;
+  readonly value?: AnswerValue;
 }
 
 export const answerRow: FrameRow<AnswerFrame> = {
-  run: ({ emit }, { vm, about, refused, errno }) => {
-    const told = { ...(refused === undefined ? {} : { refused }), ...(errno === undefined ? {} : { errno }) };
+  run: ({ emit }, { vm, about, refused, errno, value }) => {
+    const told = {
+      ...(refused === undefined ? {} : { refused }),
+      ...(errno === undefined ? {} : { errno }),
+      ...(value === undefined ? {} : { value }),
+    };
     emit(vm, { type: 'vm.answered', vm, about, ...told });
   },
 };

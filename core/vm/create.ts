@@ -53,9 +53,11 @@ export const createVm: Decider<'vm.create'> = (context, { vm, config: given }) =
 function emulatedConfig(state: State, vm: string, name: string, config: VmConfig) {
   const { profile, idr = {}, policies, properties = {} } = config;
   const { hardware, idr: told } = vmmProfiles[profile];
-  const { strategy, eventqFull, syncMsi } = policiesOf({ profile, policies });
+  const { strategy, eventqFull, syncMsi, doorbell } = policiesOf({ profile, policies });
   const emulates = strategy === 'trap-emulate';
-  const caches = emulates ? {} : { caches: { ste: 0, cd: 0, tlb: 0, walk: 0 } };
+  const keeps = !emulates && doorbell === 'kept';
+  const none = { ste: 0, cd: 0, walk: 0 };
+  const caches = emulates ? {} : { caches: keeps ? none : { ...none, tlb: 0 } };
   const shown = withProperties(
     { ...withUpdates(state, config, withBroadcast(state, config, told)), ...idr },
     properties,
@@ -64,6 +66,7 @@ function emulatedConfig(state: State, vm: string, name: string, config: VmConfig
   const emulator = {
     ...(eventqFull === 'abt-err' ? { eventqFull } : {}),
     ...(syncMsi === 'ignored' ? {} : { syncMsi }),
+    ...(keeps ? { tlb: doorbell } : {}),
   };
   return { ...made, space: vm, ...(Object.keys(emulator).length === 0 ? {} : { emulator }) };
 }

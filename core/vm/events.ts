@@ -1,7 +1,7 @@
 /** Facts about virtual machines: their memory, pages of the guest, exits, devices, and the VMM's own log. */
 import type { EndpointConfig } from '../config.ts';
 import type { Window } from '../memory/space.ts';
-import { flag, id, int, json, optional, seq, text } from '../schema.ts';
+import { flag, id, int, iova, json, optional, seq, text } from '../schema.ts';
 import type { Slot, VirtualSmmu, VmConfig, VmDevice, VmState } from './state.ts';
 
 const vm = text();
@@ -39,6 +39,8 @@ export const vmEvents = {
   'device.plugged': { vm, endpoint: text('endpoint'), device: json<VmDevice>() },
   'device.changed': { vm, endpoint: text('endpoint'), set: json<Partial<VmDevice>>() },
   'device.unplugged': { vm, endpoint: text('endpoint') },
+  /** KVM sends messages of a device there: `via` the translation, or the `board`, which the VMM takes for it. */
+  'msi.routed': { vm, endpoint: text('endpoint'), iova: iova(), gpa: id(), via: text() },
   'vsmmu.changed': { vm, smmu: text(), set: json<Partial<VirtualSmmu>>() },
   /** A line of the VMM's log. */
   'vmm.told': { vm, what: text(), detail: text() },

@@ -94,6 +94,7 @@ export const vmHandlers: Pick<Handlers, keyof typeof vmEvents> = {
   'device.unplugged': (state, { vm, endpoint }) => {
     delete of(state, vm).devices[endpoint];
   },
+  'msi.routed': nothing,
   'vsmmu.changed': (state, { vm, smmu, set }) => {
     const { smmus } = of(state, vm);
     smmus[smmu] = { ...present(smmus[smmu], `emulated SMMU ${smmu}`), ...set } as VirtualSmmu;

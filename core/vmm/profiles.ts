@@ -50,6 +50,8 @@ export const policies = {
                    meaning: 'a change of CR0.SMMUEN leaves attachments as they are, looks at every vSTE again, or at those that a CMD_CFGI_STE has named' },
   vsid:          { values: ['frozen', 'rebinds'],
                    meaning: 'the vDEVICE keeps the StreamID of its first CMD_CFGI_STE, or follows the guest\'s bus numbers' },
+  doorbell:      { values: ['board', 'walked', 'kept'],
+                   meaning: 'where KVM sends messages of an assigned device: to the doorbell of the board, whatever address the guest has put into the vector; where a walk of the guest\'s tables leads from that; or where one has led before, which is kept whatever the guest invalidates (QEMU while nesting was made)' },
   // Commands and events
   batch:         { values: ['each', 'run'],
                    meaning: 'commands in one IOMMU_HWPT_INVALIDATE: one, or as many as stand side by side in the queue' },
@@ -104,6 +106,7 @@ const QEMU: VmmPolicies = {
   gbpa: 'follows', // smmuv3_accel_attach_gbpa_hwpt
   smmuen: 'ignored', // smmuv3_writel, CR0: nothing is attached there
   vsid: 'frozen',
+  doorbell: 'board', // smmuv3_accel_get_msi_gpa
   batch: 'each', // smmuv3_accel_issue_inv_cmd: entry_num 1
   failure: 'ill', // smmuv3_cmdq_consume
   beforeVdevice: 'dropped', // smmuv3_accel_issue_inv_cmd
@@ -135,6 +138,7 @@ const OPENVMM: VmmPolicies = {
   gbpa: 'while-off', // SmmuDevice::write_reg32
   smmuen: 'reattaches', // transition_translation_policy
   vsid: 'rebinds', // AccelStream::bind
+  doorbell: 'walked', // SmmuIrqFdRoute::enable
   batch: 'run', // process_cmdq, flush_invalidation_batch
   failure: 'ill-at-start', // SmmuAccelState::invalidate
   beforeVdevice: 'local', // process_cmdq, is_translating
@@ -166,6 +170,7 @@ const CLOUD_HYPERVISOR: VmmPolicies = {
   gbpa: 'seen-while-off', // Smmuv3::write_reg, configure_all_streams
   smmuen: 'seen', // Smmuv3::write_reg, configure_all_streams
   vsid: 'frozen',
+  doorbell: 'board', // not known: taken as QEMU's
   batch: 'each', // IommufdVIommu::invalidate: entry_num 1
   failure: 'ill', // Smmuv3::dispatch_command
   beforeVdevice: 'forwarded', // Smmuv3::dispatch_command

@@ -11,6 +11,7 @@ import { Cache } from '../../core/smmu/cache.ts';
 import type { ConfigFill, PathNode, TlbFill } from './fills.ts';
 import type { Invalidation, Output } from './obligation.ts';
 import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
+import type { Stray } from './stray.ts';
 
 /** A translation that an endpoint was given, and what the answer rests on. */
 export interface AtcHeld {
@@ -20,6 +21,8 @@ export interface AtcHeld {
   readonly fills: readonly TlbFill[];
   /** The descriptors that were read, where no TLB entry holds the answer. */
   readonly walk: PathNode | undefined;
+  /** An entry of another context that gave the answer. */
+  readonly stray: Stray | undefined;
   readonly output: Output;
   /** The CMD_ATC_INV that it had to go with. */
   invalidated: Invalidation | undefined;
@@ -67,7 +70,7 @@ export function endpointOf({ endpoints }: Atcs, name: string): Endpoint {
 export function atcFilled(
   atcs: Atcs,
   entry: EntryOf<'atc.filled'>,
-  rests: Pick<AtcHeld, 'ste' | 'cd' | 'fills' | 'walk'>,
+  rests: Pick<AtcHeld, 'ste' | 'cd' | 'fills' | 'walk' | 'stray'>,
 ): AtcHeld {
   const endpoint = endpointOf(atcs, entry.endpoint);
   const keys = atcKeys(entry);

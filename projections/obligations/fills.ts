@@ -7,8 +7,10 @@ import type { Memory } from '../../core/memory/memory.ts';
 import type { CacheName } from '../../core/smmu/events.ts';
 import { granules, spanLog2 } from '../../core/smmu/granule.ts';
 import { contextKey, vaKey } from '../../core/smmu/keys.ts';
+import { limits } from '../../core/smmu/state.ts';
 import type { Output } from './obligation.ts';
 import { addOutput, newOutputs, type OutputIndex, removeOutput } from './outputs.ts';
+import { type Stray, strayBelow } from './stray.ts';
 
 /** A descriptor as a walk read it, and those above it. */
 export interface PathNode {
@@ -32,6 +34,8 @@ export interface TlbFill {
   readonly oldest: number;
   /** It was made while an STE, CD or level 1 descriptor was dirty: its context may be of before the change. */
   readonly doubtful: boolean;
+  /** An entry of another context that it rests on. */
+  readonly stray: Stray | undefined;
   /** The last configuration change and stream for which its context was found right. */
   verified: number;
   verifiedStream: number;
@@ -41,6 +45,8 @@ export type ConfigFill = EntryOf<'config.filled'>;
 export interface Fills {
   readonly tlb: Map<number, TlbFill>;
   readonly config: Map<number, ConfigFill>;
+  /** What TLBs beside devices were filled under, whatever has become of it in the caches behind. */
+  readonly kept: Map<number, ConfigFill>;
   readonly tlbPlaces: Map<number, Map<number, number>>;
   readonly walkPlaces: Map<number, Map<number, number>>;
   readonly configPlaces: Map<string, number>;
@@ -50,6 +56,8 @@ export interface Fills {
   readonly guest: OutputIndex<TlbFill>;
   /** Stage 2 entries dropped since the last access: the walk under way may rest on them all the same. */
   readonly dropped: Map<number, PathNode>;
+  /** Entries that gave way since the last access: the walk under way may have begun from them. */
+  readonly evicted: Map<number, TlbFill>;
   /** Entries that gave way to one in their place since the last access, as when a leaf is marked dirty on the way. */
   readonly successors: Map<number, number>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -68,12 +76,14 @@ export function newFills(): Fills {
   return {
     tlb: new Map(),
     config: new Map(),
+    kept: new Map(),
     tlbPlaces: new Map(),
     walkPlaces: new Map(),
     configPlaces: new Map(),
     through: new Map(),
     guest: newOutputs(),
     dropped: new Map(),
+    evicted: new Map(),
     successors: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -133,12 +143,30 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: 
   const others = (entry.rests ?? []).flatMap((seq) => pathOfFill(fills, seq) ?? []);
   for (const head of others) noteThrough(fills, head, entry.seq);
   const output = { pa: entry.pa, sizeLog2: entry.leaf ? entry.sizeLog2 : entry.granuleLog2 };
-  const fill: TlbFill = { entry, path, others, output, oldest, doubtful, verified: 0, verifiedStream: -1 };
+  const stray = strayBelow(entry, restsOf(fills, entry));
+  const fill: TlbFill = {
+    entry,
+    path,
+    others,
+    output,
+    oldest,
+    doubtful,
+    stray,
+    verified: 0,
+    verifiedStream: -1,
+  };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
   if (fills.leaving !== undefined) fills.successors.set(fills.leaving, entry.seq);
   fills.leaving = undefined;
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
+}
+
+/** The table its walk went on from, and the stage 2 entries of its addresses. */
+function restsOf({ tlb, evicted }: Fills, { parent, rests = [] }: EntryOf<'tlb.filled'>): readonly TlbFill[] {
+  const above = parent === 0 ? undefined : (tlb.get(parent) ?? evicted.get(parent));
+  const second = rests.flatMap((seq) => tlb.get(seq) ?? []);
+  return above === undefined ? second : [above, ...second];
 }
 
 /** The chain is short: the levels of stage 2. */
@@ -217,6 +245,7 @@ export function accessEnded(fills: Fills): void {
   fills.walk2 = undefined;
   fills.aborted = undefined;
   fills.dropped.clear();
+  fills.evicted.clear();
   fills.successors.clear();
 }
 
@@ -226,8 +255,12 @@ export function filledBy({ tlb, successors }: Fills, seq: number): TlbFill | und
 }
 
 /** A cache lets an entry go for the one that is to come in its place. */
-export function replacing(fills: Fills, { why, removed: [seq] }: EntryOf<'cache.evicted'>): void {
-  fills.leaving = why === 'replaced' ? seq : undefined;
+export function replacing(fills: Fills, { why, removed: going }: EntryOf<'cache.evicted'>): void {
+  fills.leaving = why === 'replaced' ? going[0] : undefined;
+  for (const seq of going) {
+    const fill = fills.tlb.get(seq);
+    if (fill !== undefined) fills.evicted.set(seq, fill);
+  }
 }
 
 /** A configuration cache took a structure; what stood in its place goes. */
@@ -242,6 +275,28 @@ export function configFilled(fills: Fills, entry: ConfigFill): void {
   fills.config.set(entry.seq, entry);
   const through = entry.tlb2 === undefined ? undefined : pathOfFill(fills, entry.tlb2);
   if (through !== undefined) fills.configPaths.set(entry.seq, through);
+}
+
+/** Twice what such TLBs have entries: those of the last fills are among these. */
+const KEPT_MAX = 2 * limits.ports;
+
+/** A TLB beside a device goes on with this configuration. */
+export function portFilled({ config, kept }: Fills, { ste, cd }: EntryOf<'port.filled'>): void {
+  for (const seq of [ste, cd]) {
+    const fill = config.get(seq) ?? kept.get(seq);
+    if (fill === undefined) continue;
+    kept.delete(seq);
+    kept.set(seq, fill);
+  }
+  for (const seq of kept.keys()) {
+    if (kept.size <= KEPT_MAX) return;
+    kept.delete(seq);
+  }
+}
+
+/** The structure that an access names: of the caches, or of a TLB beside the device. */
+export function configOf({ config, kept }: Fills, seq: number): ConfigFill | undefined {
+  return config.get(seq) ?? kept.get(seq);
 }
 
 function configPlace(cache: string, streamId: number, substreamId: number): string {

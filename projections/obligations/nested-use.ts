@@ -10,7 +10,7 @@ import type { Request } from '../../core/smmu/translate.ts';
 import type { AccessEntry } from '../explain.ts';
 import { isSameAnswer, showAnswer } from './answers.ts';
 import { completedAfter } from './commands.ts';
-import { type ConfigFill, type PathNode, structureStands, type TlbFill } from './fills.ts';
+import { type ConfigFill, configOf, type PathNode, structureStands, type TlbFill } from './fills.ts';
 import { tlbObligations } from './ledger.ts';
 import {
   type Change,
@@ -42,12 +42,12 @@ export interface Culprit {
 /** The finding's facts, or undefined: the access was right, it was allowed, or its stream has no stage 2. */
 export function judgeNestedUse(shadow: Shadow, access: AccessEntry, request: Request): Stale | undefined {
   const { fills } = shadow;
-  const ste = fills.config.get(access.ste);
+  const ste = configOf(fills, access.ste);
   const stream = steWords(shadow, ste, access.streamId);
   if (stream === undefined) return undefined;
   const fresh = freshAnswer(shadow, request);
   if (isSameAnswer(shadow, access, fresh)) return undefined;
-  const cd = fills.config.get(access.cd);
+  const cd = configOf(fills, access.cd);
   const used = [access.tlb, access.tlb2 ?? 0].flatMap((seq) => fills.tlb.get(seq) ?? []);
   const words = [...used.flatMap((fill) => culpritsOf(shadow, fill)), ...cdCulprits(shadow, cd)];
   const own =

@@ -179,14 +179,18 @@ export type Fresh = Translation & { readonly marks?: number };
 
 /** What the access would get if nothing were cached: the walk oracle of the catalogue. */
 export function freshAnswer({ bare, watch }: Shadow, request: Request): Fresh {
-  const state = { memory: watch.memory } as unknown as State;
   let marks: number | undefined;
   const emit: Context['emit'] = (_, event) => {
     if (event.type === 'memory.written' && isMarked(event.old, event.value)) marks = event.pa;
     return 0;
   };
-  const answer = translate({ state, emit }, bare, request);
+  const answer = translate(looking({ watch }, emit), bare, request);
   return marks === undefined ? answer : { ...answer, marks };
+}
+
+/** Memory as it stands, to be read by a machine that logs nothing. */
+export function looking({ watch }: Pick<Shadow, 'watch'>, emit: Context['emit'] = () => 0): Context {
+  return { state: { memory: watch.memory } as unknown as State, emit };
 }
 
 /** AF, as it stands in a little-endian and in a big-endian descriptor. */

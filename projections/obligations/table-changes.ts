@@ -175,11 +175,16 @@ function noteUnbroken(tables: Tables, { table, index }: Place, why: string, chan
   for (const reach of reachesOf(table)) {
     const va = reach.va + spanOffset(table, index);
     for (const obligation of tlbObligations(tables.ledger, reach.root, va)) {
-      if (obligation.where !== where || lastChange(obligation) !== change) continue;
+      if (!isOf(obligation, where) || lastChange(obligation) !== change) continue;
       tables.remade(obligation, why, change);
       return;
     }
   }
+}
+
+/** What was owed for a whole context stands at the address of its top table, and is not of its first descriptor. */
+function isOf(obligation: Obligation, where: number): boolean {
+  return obligation.where === where && obligation.kind !== 'tags';
 }
 
 /** The descriptor as it was before the obligation's first change of it. */
@@ -200,7 +205,7 @@ function noteRemade(tables: Tables, { table, index }: Place, now: Descriptor, ch
   for (const reach of reachesOf(table)) {
     const va = reach.va + spanOffset(table, index);
     for (const obligation of tlbObligations(tables.ledger, reach.root, va)) {
-      if (obligation.where !== where || obligation.remade !== 0) continue;
+      if (!isOf(obligation, where) || obligation.remade !== 0) continue;
       obligation.remade = change.seq;
       const why = needsBreak(oldOf(obligation, table), now, table.reading, tables.bbml);
       if (why !== undefined) tables.remade(obligation, why, change);

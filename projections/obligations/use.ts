@@ -8,6 +8,7 @@ import { type AccessEntry, type Basis, isRecordedAlike, isSameAnswer, showAnswer
 import { completedAfter, isUnderWay } from './commands.ts';
 import {
   type ConfigFill,
+  configOf,
   type Fills,
   heldConfig,
   type PathNode,
@@ -79,8 +80,8 @@ export function judgeUse(
 /** What it rests on. */
 function basisOf(shadow: Shadow, access: AccessEntry): Basis {
   const { fills } = shadow;
-  const ste = fills.config.get(access.ste);
-  const cd = fills.config.get(access.cd);
+  const ste = configOf(fills, access.ste);
+  const cd = configOf(fills, access.cd);
   return {
     ste: ste ?? refusingSte(shadow, access),
     cd: cd ?? (ste === undefined ? undefined : refusingCd(shadow, access)),
@@ -217,6 +218,10 @@ function whoLeft(
 ): Left | 'allowed' | undefined {
   const suspects =
     stale === 'tlb' ? tlbSuspects(shadow, basis.tlb) : configSuspects(shadow, access, basis, stale);
+  const outlived = survivorOf(shadow, suspects);
+  // It is in no cache that a command reaches: whatever was changed since, it had to go before.
+  if (outlived !== undefined && stale !== 'tlb' && !shadow.fills.config.has(basis[stale]?.seq ?? 0))
+    return outlived;
   if (suspects.outstanding.length > 0) {
     const open = suspects.outstanding.filter(
       ({ obligation }) => isOver(obligation) || !isUnderWay(shadow.commands, obligation),
@@ -226,6 +231,11 @@ function whoLeft(
     const guilty = [first.obligation, ...rest.map(({ obligation }) => obligation)] as const;
     return { guilty: [...guilty], readAt: first.readAt, survived: undefined };
   }
+  return outlived;
+}
+
+/** The completed command that the stale part outlived. */
+function survivorOf(shadow: Shadow, suspects: Suspects): Left | undefined {
   const past = suspects.past.find(({ obligation, readAt }) => changeAfter(obligation, readAt) !== undefined);
   const survived = past === undefined ? undefined : survivedBy(shadow, past.obligation, past.readAt);
   return past === undefined || survived === undefined

@@ -104,7 +104,8 @@ function differing(record: string, expected: Uint8Array, found: Uint8Array): str
     .join('; ');
 }
 
-function words32(bytes: Uint8Array): readonly number[] {
+/** Bytes in memory order as 32-bit words. */
+export function words32(bytes: Uint8Array): readonly number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: bytes.length >> 2 }, (_, at) => view.getUint32(at * 4, true));
 }

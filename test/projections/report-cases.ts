@@ -47,6 +47,7 @@ export const reportCases: readonly ReportCase[] = [
   { name: 'atc-in-reset',            rule: 'I9', verdict: 'protocol', log: scenario('bad-b28-atc-invalidated-in-reset') },
   { name: 'range-without-ril',       rule: 'I10', verdict: 'protocol', log: scenario('bad-i10-range-without-ril') },
   { name: 'stall-never-answered',    rule: 'I11', verdict: 'protocol', log: scenario('bad-i11-stall-never-answered') },
+  { name: 'walk-of-another-base',   rule: 'I11', verdict: 'protocol', log: scenario('bad-b41-lower-address-walks-ttb1') },
   { name: 'same-command-again',      rule: 'I12', verdict: 'excess', log: scenario('bad-i12-same-command-again') },
   { name: 'page-freed-before-sync',  rule: 'I2', verdict: 'could-be-used', log: scenario('bad-b20-unmap-returns-before-sync') },
   { name: 'crooked-range',           rule: 'I1', verdict: 'used-stale', log: scenario('bad-b08-crooked-range') },

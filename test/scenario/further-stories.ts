@@ -49,4 +49,6 @@ export const furtherStories: Readonly<Record<string, Further>> = {
   'bad-split-ats-stage-2-not-flushed.jsonl':    stale('I3', /^store \[0x203000\] 0x10007ff -> 0x0$/, /^CMD_TLBI_S2_IPA VMID=3 Address=0x5000000 Leaf=1; CMD_SYNC$/),
   'bad-vm-cfgi-ste-swallowed.jsonl':            { ...stale('I8', /^CMD_CFGI_STE StreamID=0x10 Leaf=1 of vm0.smmu consumed, and nothing/, /^CMD_CFGI_STE StreamID=0x10 Leaf=1; CMD_SYNC$/), first: ['protocol'], twin: false, elsewhere: true },
   'bad-vm-tlbi-queued-then-swallowed.jsonl':    { ...stale('I3', /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000 of vm0.smmu consumed, and nothing/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/), twin: 'N1' },
+  'bad-asid-not-compared.jsonl':                stale('I4', /^look-up of the TLB took an entry that is ASID 0x5, not 0x6$/, /^nothing: a look-up compares all of the tag/),
+  'bad-vmid-not-compared.jsonl':                stale('I4', /^look-up of the TLB took an entry that is VMID 0x2, not 0x3$/, /^nothing: a look-up compares all of the tag/),
 };

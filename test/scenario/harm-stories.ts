@@ -192,11 +192,33 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^nothing: /,
     blamed: /^CMD_TLBI_NH_VAA /,
   },
+  // The mapping of the virtual StreamID, not the guest, which did all it must.
+  'bad-b12-first-of-two-streams.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_ATC_INV StreamID=0x101 .*Address=0x4000; CMD_SYNC$/,
+    blamed: /^vDEVICE 0x8 of nic0 stands for StreamID 0x100 alone, not for 0x101$/,
+    nearest: /^a command for 0x8, which was sent to the first stream of nic0 alone$/,
+  },
+  'bad-b12-cd-of-the-second-stream.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^CMD_CFGI_CD StreamID=9 SubstreamID=1 Leaf=1; CMD_SYNC$/,
+    blamed: /^vDEVICE 0x10 of nic0 stands for StreamID 0x8 alone, not for 0x9$/,
+    nearest: /^a command for 0x10, which was sent to the first stream of nic0 alone$/,
+  },
   'bad-b13-device-number-cut-off.jsonl': {
     rule: 'I8',
     verdict: 'used-stale',
     needed: /^nothing: /,
     blamed: /^CMD_CFGI_STE StreamID=0x28 /,
+  },
+  // The walk that went on from the wrong table.
+  'bad-b14-halves-alias-in-the-walk-cache.jsonl': {
+    rule: 'I4',
+    verdict: 'used-stale',
+    needed: /^nothing: a look-up compares all of the tag, .* is for 0x40200000, not 0xffff000040200000$/,
+    blamed: /^look-up of the walk cache took an entry that is for 0x40200000, not 0xffff000040200000$/,
   },
   // The free is to blame, whatever comes later.
   'bad-b21-table-page-freed-before-flush.jsonl': {
@@ -216,6 +238,12 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     verdict: 'used-stale',
     needed: /^nothing: /,
     blamed: /^CMD_CFGI_STE_RANGE /,
+  },
+  'bad-b25-cfgi-stops-short-of-the-port.jsonl': {
+    rule: 'I8',
+    verdict: 'used-stale',
+    needed: /^nothing: /,
+    blamed: /^CMD_CFGI_STE StreamID=0x12 .* covers the entry and is complete, the entry stayed$/,
   },
   'bad-b26-one-stream-of-two.jsonl': {
     rule: 'I9',
@@ -275,6 +303,13 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     verdict: 'used-stale',
     needed: /^CMD_TLBI_NH_VA .*Leaf=0; CMD_SYNC$/,
     blamed: /0x102000/,
+  },
+  // Hardware is clean; the VMM's own cache is not.
+  'bad-b05-kept-doorbell.jsonl': {
+    rule: 'I1',
+    verdict: 'used-stale',
+    needed: /^nothing: /,
+    blamed: /^used a translation that it kept, past CMD_TLBI_NH_VA ASID=1 .*Address=0xffff0000 of its guest/,
   },
   'bad-b10-block-in-pieces.jsonl': {
     rule: 'I1',

@@ -46,6 +46,11 @@ export const protocolStories: Readonly<Record<string, Wanted>> = {
   'bad-i5-ste-torn.jsonl':                        protocol('I5', /\[0x10200\] 0x2000b -> 0x2100b/, /CMD_CFGI_STE/),
   'bad-i5-valid-before-the-rest.jsonl':           protocol('I5', /\[0x10200\] 0x0 -> 0x2000b/, /CMD_CFGI_STE/),
   'bad-b40-queue-of-a-guest-takes-all.jsonl':    protocol('I10', /CMD_CFGI_STE: a queue of a guest does not take CMD_CFGI_STE, CERROR_ILL/, /the main Command queue/),
+  'bad-b41-lower-address-walks-ttb1.jsonl':       protocol('I11', /a walk for 0x1000 read \[0x120000\] of TTB1: EPD0=1/, /F_TRANSLATION, and no walk/),
+  'bad-b41-upper-address-faults.jsonl':           protocol('I11', /F_TRANSLATION for 0xffff000000001000, and no walk: TTB1/, /a walk from TTB1: \[0x120000\] first/),
+  // The caller did not come to its flush: what it had cleared is still in the TLB.
+  'bad-b43-errno-taken-for-a-size.jsonl':         { ...protocol('I3', /answered 0xfffffffffffffffe for 0x2000 bytes at 0x10001000/, /^0 where nothing is mapped: the caller stops/), last: ['used-stale'] },
+  'bad-b45-mapping-made-meanwhile-removed.jsonl': protocol('I3', /IOMMU_IOAS_UNMAP removed \[0x100000, 0x1fffff\], where it had passed/, /goes on behind 0x2fffff: what was mapped there since stays/),
   'bad-b46-smmu-off-under-dma.jsonl':              protocol('I8', /CR0.SMMUEN 1 -> 0/, /GBPA.ABORT=1 before SMMUEN=0/),
   'bad-b47-time-out-of-another.jsonl':            protocol('I6', /VCMDQ2 enabled for another owner/, /a CMD_SYNC behind what the last owner left in VCMDQ2/),
   'bad-i6-command-skipped.jsonl':                 protocol('I6', /CMDQEN=0 with CMD_TLBI_NH_VA of slot 0x0/, /CMD_TLBI_NH_VA again/),

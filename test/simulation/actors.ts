@@ -77,7 +77,7 @@ export function runActors(seed: number, actions: number, faults: boolean): Ran {
   for (const vm of Object.keys(session.state.vms)) take(session.step({ type: 'vm.end', vm }));
   settle(session, take);
   nothingLeft(session.state);
-  const lost = seen.entries.find(losesCommands)?.seq ?? Number.POSITIVE_INFINITY;
+  const lost = seen.entries.find(losesCommand)?.seq ?? Number.POSITIVE_INFINITY;
   const finding = checkHistory(seen.entries, config, 'main').find(
     (each) => each.verdict !== 'excess' && seqOf(each) < lost && !(faults && isSurprise(each)),
   );
@@ -87,14 +87,8 @@ export function runActors(seed: number, actions: number, faults: boolean): Ran {
   return { ...seen.ran, entries: seen.entries.length };
 }
 
-/**
- * A command that a VMM tells its guest to be illegal is turned into a CMD_SYNC by Linux; and a queue that the kernel had
- * no memory for takes what the guest puts there. Either way invalidations are lost.
- */
-function losesCommands(entry: Entry): boolean {
-  if (entry.type === 'vmm.told') return entry.what.startsWith('IOMMU_HW_QUEUE_ALLOC: ');
-  return entry.type === 'command.rejected';
-}
+/** What a VMM tells its guest to be an illegal command, Linux turns into a CMD_SYNC: that invalidation is lost. */
+const losesCommand = ({ type }: Entry): boolean => type === 'command.rejected';
 
 /** A function was reset with nobody told: whatever is sent to it meanwhile, somebody has to say so. */
 function isSurprise({ rule, title }: Finding): boolean {
@@ -126,7 +120,7 @@ function watch() {
     for (const entry of more) {
       entries.push(entry);
       if (entry.type === 'vm.ended') ran.killed += 1;
-      if (losesCommands(entry)) lost = true;
+      if (losesCommand(entry)) lost = true;
       if (entry.type === 'guest.answered') {
         // A shadow of the guest's tables has no filter by ASID: what others unmap is away for a moment.
         const shadowed = state.vms[entry.actor]?.config.profile === 'tlbi-on-map';

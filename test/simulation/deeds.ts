@@ -34,6 +34,7 @@ export interface Deed {
 }
 
 export const CPUS = 3;
+const DOORBELL = 0xffff_f040n;
 const VMS = 2;
 const DESIGNS = Object.keys(vmmProfiles) as readonly VmmProfileName[];
 const KINDS: readonly WorkloadName[] = ['nic-rx', 'nic-tx', 'nvme', 'gpu'];
@@ -74,7 +75,8 @@ export const deeds: readonly Deed[] = [
       const vm = `vm${tick}`;
       const ram = [{ base: 0x4000_0000, size: 0x80_0000 }];
       const profile = chance.pick(DESIGNS);
-      const config = { profile, policies: {}, cpus: CPUS, ram, smmus: [`${vm}.smmu`] };
+      const policies = tick % 2 === 0 ? ({ doorbell: 'walked' } as const) : {};
+      const config = { profile, policies, cpus: CPUS, ram, smmus: [`${vm}.smmu`] };
       return { type: 'vm.create', vm, config };
     },
   },
@@ -120,7 +122,8 @@ export const deeds: readonly Deed[] = [
       const all = atWork(state);
       if (all.length === 0) return undefined;
       const [vm, endpoint] = chance.pick(all);
-      return { type: 'guest.irq', vm, endpoint, on: chance.below(4) > 0 };
+      // Its doorbell may lie where a buffer does, or nowhere: a VMM that translates it finds either.
+      return { type: 'guest.irq', vm, endpoint, on: chance.below(4) > 0, iova: DOORBELL };
     },
   },
   {

@@ -14,6 +14,8 @@ export interface GuestOptions {
   readonly ats?: boolean;
   /** PARAM of a Tegra241 CMDQV beside the SMMU of the host. */
   readonly param?: number;
+  /** This allocation of the kernel fails, counted from the guest's boot. */
+  readonly failNth?: number;
 }
 
 /** VER 1, 8 queues, 4 VINTFs (2 logical queues each), 4 SID pairs. */
@@ -42,7 +44,8 @@ export function bootGuestVm(options: GuestOptions = {}): Host {
   );
   host.ask({ type: 'vm.create', vm: 'vm0', config: vmConfig(profile, { cpus: 4, ...options.vm }) });
   host.ask({ type: 'vm.plug', vm: 'vm0', endpoint: 'nic0', device: { streamId: 16, ats } });
-  const { platform } = options;
+  const { platform, failNth } = options;
+  if (failNth !== undefined) host.ask({ type: 'set', path: 'kernel.failNth', value: failNth });
   host.ask({ type: 'guest.boot', vm: 'vm0', ...(platform === undefined ? {} : { platform }) });
   return host;
 }

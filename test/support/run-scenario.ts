@@ -11,10 +11,12 @@ import { initialState } from '../../core/state.ts';
 /**
  * @param name a file of JSON lines.
  * @param change what is made of each line first.
+ * @param more lines after the last.
  */
 export function runScenario(
   name: string,
   change: (line: Readonly<Record<string, unknown>>) => unknown = (line) => line,
+  more: readonly object[] = [],
 ): { readonly machine: MachineConfig; readonly entries: Entry[] } {
   const entries: Entry[] = [];
   const machines: MachineConfig[] = [];
@@ -33,6 +35,7 @@ export function runScenario(
     runner.run(change(JSON.parse(text)), { file: name, line: at + 1 });
     runner.boot();
   }
+  for (const [at, line] of more.entries()) runner.run(line, { file: 'more', line: at + 1 });
   const [machine] = machines;
   if (machine === undefined) throw new Error(`${name} has a machine`);
   return { machine, entries };

@@ -1,12 +1,13 @@
 /**
  * IOMMU_IOAS_UNMAP: whole areas only, in ascending order, each done before the next is looked at, so that
- * an error leaves those before it removed. Without HWPTs and accesses there is nothing to wait for, and all
+ * an error leaves those before it removed. While one is taken out of its domains no lock is held. Without HWPTs and accesses there is nothing to wait for, and all
  * are removed by one event. linux: iommufd/io_pagetable.c, iopt_unmap_iova_range.
  */
 import type { Context as Machine } from '../../machine.ts';
 import type { Frame } from '../../tasks/task.ts';
 import type { Errno } from '../errno.ts';
 import { type Call, contextOf, failed, type Result, type Rows, setAnswer } from '../ioctl.ts';
+import { kernelOf, switchOf } from '../kernel.ts';
 import { holdEach } from '../process/backing.ts';
 import { areasIn, areasOf, firstAreaIn, IOVA_LAST, lengthOf } from './areas.ts';
 import { EVERYWHERE, emptyArea, ioasAt } from './filling.ts';
@@ -77,7 +78,8 @@ export function runUnmap(machine: Machine, frame: UnmapFrame): readonly Frame[] 
     return [];
   }
   const removal = { do: 'areas.remove', ...place, start: area.iova, last: area.last };
-  const rest = { ...frame, start: area.last + 1n, removed: removed + lengthOf(area) };
+  const again = switchOf(kernelOf(machine.state), 'unmapSearch') === 'again';
+  const rest = { ...frame, start: again ? start : area.last + 1n, removed: removed + lengthOf(area) };
   return [...emptyArea(machine, place, area, ioas.hwpts), removal, rest];
 }
 

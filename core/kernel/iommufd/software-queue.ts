@@ -47,6 +47,11 @@ export function allocSoftwareQueue(call: Call, arg: Arg<'IOMMU_HW_QUEUE_ALLOC'>)
   if (iova % BigInt(PAGE_BYTES) !== 0n) return failed('EINVAL');
   for (const { viommu: owner, index: taken } of objectsOf(contextOf(call), 'hw_queue'))
     if (owner === viommu.id && taken === index) return failed('EEXIST');
+  const made = { viommu: viommu.id, access: 0, index, pa: 0, bytes: Number(length), iova, below: 0 } as const;
+  const id = make(call, { kind: 'hw_queue', ...made, software: { cons: 0 } });
+  if (id === undefined) return failed('ENOMEM');
+  refer(machine, context, viommu.id, 1);
+  // STATUS is last: the guest uses the queue as soon as it stands there, and of a queue that is not made nobody takes.
   const place: Place = { context, viommu: viommu.id, iova };
   for (const [register, value] of [
     ['CONS', 0],
@@ -55,10 +60,6 @@ export function allocSoftwareQueue(call: Call, arg: Arg<'IOMMU_HW_QUEUE_ALLOC'>)
     ['STATUS', 1],
   ] as const)
     if (!storeRegister(machine, place, register, value)) return failed('EFAULT');
-  const made = { viommu: viommu.id, access: 0, index, pa: 0, bytes: Number(length), iova, below: 0 } as const;
-  const id = make(call, { kind: 'hw_queue', ...made, software: { cons: 0 } });
-  if (id === undefined) return failed('ENOMEM');
-  refer(machine, context, viommu.id, 1);
   return { out: { out_hw_queue_id: id } };
 }
 

@@ -281,6 +281,10 @@ describe('scenario lines', () => {
       'machine: endpoints[1].streamId: expected a StreamID of its own',
     ],
     [
+      { op: 'machine', endpoints: [{ name: 'a', streamId: 1, of: 'b' }] },
+      'machine: endpoints[0].of: expected an endpoint before it behind smmu0 (there is none), found "b"',
+    ],
+    [
       { op: 'machine', ram: [{ base: 0, size: 0 }] },
       'machine: ram[0].size: expected at least 1 byte, found 0',
     ],

@@ -226,6 +226,29 @@ describe('unmapping', () => {
     expect(of(host.entries, 'driver.told').at(-1)?.what).toBe('unmap of what is not mapped so');
   });
 
+  it.each([
+    ['of a table', 0x10_1000, 12 * KIB],
+    ['of a table above', 0x4000_0000, 4 * KIB],
+  ])('stops at an empty entry %s, and says how much it was asked there', (_, hole, asked) => {
+    const { map, unmap, host } = attached();
+    map(0x10_0000, 0x300_0000, 4 * KIB);
+    const entries = hole < 0x20_0000 ? unmap(0x10_0000, asked + 4 * KIB) : unmap(hole, asked);
+    expect(of(entries, 'unmap.stopped')).toMatchObject([{ iova: BigInt(hole), asked, answered: 0n }]);
+    expect(commandsOf(entries)).toEqual(hole < 0x20_0000 ? ['TLBI_NH_VA', 'SYNC'] : []);
+    expect(host.state.tasks).toEqual([]);
+  });
+
+  it('is lost at an empty entry where the helper answers an errno as a size', () => {
+    const { map, unmap, host } = attached();
+    map(0x10_0000, 0x300_0000, 4 * KIB);
+    host.put({ type: 'set', path: 'smmu0.quirks.errno-as-size', value: true });
+    const entries = unmap(0x10_0000, 12 * KIB);
+    expect(of(entries, 'unmap.stopped')).toMatchObject([{ iova: 0x10_1000n, answered: 2n ** 64n - 2n }]);
+    expect(of(entries, 'driver.told').map(({ detail }) => detail)).toEqual(['0x100ffe']);
+    expect(commandsOf(entries)).toEqual([]);
+    expect(host.state.tasks).toEqual([]);
+  });
+
   it('with ATS invalidates the ATC after the TLB, each with its CMD_SYNC', () => {
     const { map, unmap } = attached({ endpoints: [{ ats: true }] });
     map(0x10_0000, 0x300_0000, 4 * KIB);

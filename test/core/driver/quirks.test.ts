@@ -71,6 +71,7 @@ const cases: Readonly<Record<string, Case>> = {
   unmap: within(false, unmap(0x1000, 0x2_1000)),
   parent: within(true, unmap(0x1000, 0x1000)),
   table: within(false, unmap(0x20_0000, 2 ** 21)),
+  hole: within(false, unmap(0x2_0000, 0x4000)),
   block: within(false, (made) => join(made, 'blocked')),
   move: within(false, (made) => join(made, paging(made))),
   error: within(false, (made) => made.run([issueAndSync('smmu0', [cmdOf('CMD_TLBI_EL3_ALL')])])),
@@ -85,6 +86,7 @@ const rows = table<'quirk' | 'case' | 'without' | 'with'>(`
   short-range       | unmap  | VA VA S ATC S                     | VA S ATC S
   skip-nested-clear | parent | IPA S ALL S ATC S                 | IPA S ATC S
   skip-walk-flush   | table  | VA S ATC S free VA S ATC S        | free VA S ATC S
+  errno-as-size     | hole   | VA S ATC S                        | -
   ats-late-off      | block  | ats- STE S STE S P ATC S ASID S CD S CD S | STE S STE S P ATC S ats- ASID S CD S CD S
   keep-tag          | block  | ats- STE S STE S P ATC S ASID S CD S CD S | ats- STE S STE S P ATC S CD S CD S
   no-cfgi           | block  | ats- STE S STE S P ATC S ASID S CD S CD S | ats- S S P ATC S ASID S S S
@@ -122,7 +124,8 @@ describe('quirks', () => {
   });
 
   it('are all tried here, and say what they are', () => {
-    // The last are the DMA API's, a process's, and a guest's: test/core/dma-api/flush-queue.test.ts, test/core/mm, test/core/vm.
+    // The last are the DMA API's, a process's, and a guest's: test/core/dma-api/flush-queue.test.ts, the story of B43,
+    // test/core/mm, test/core/vm.
     const others = [
       'wrong-asid',
       'wrong-vmid',
@@ -131,6 +134,7 @@ describe('quirks', () => {
       'keep-last-leaf',
       'iova-early-free',
       'fq-no-flush',
+      'unmap-as-told',
       'notifier-silent',
       'notifier-skip-atc',
       'notifier-late',

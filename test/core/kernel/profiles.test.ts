@@ -152,6 +152,7 @@ describe('switches', () => {
     veventqDepthCap         | false 7.3=true
     faultWriteFault         | residue 7.3=EFAULT
     mmap                    | false 6.17=true
+    unmapSearch             | onward
     mapFileDmabuf           | false 6.19=true
     unmapDmaEmpty           | ENOENT 7.2=success
     infoCapabilityAlign     | 1 6.6=8

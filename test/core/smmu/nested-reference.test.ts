@@ -30,6 +30,7 @@ import { at, cd, machine, reset, SID, ste, store } from '../../support/build.ts'
 import type { Access, Half, Outcome } from '../../support/reference-types.ts';
 import { translate } from '../../support/reference-walker.ts';
 import { idr, put } from '../../support/tables.ts';
+import { openWalkRule } from '../../support/walk-rule.ts';
 
 const CODES = { TG0: { '4KB': 0, '16KB': 2, '64KB': 1 }, TG1: { '4KB': 2, '16KB': 1, '64KB': 3 } } as const;
 const SIZES = [32, 36, 40, 42, 44, 48, 52] as const;
@@ -250,7 +251,8 @@ function hold(
   if (memory.overlap === 'spoiled') return [];
   const capacity = memory.overlap === 'none' ? chosen : 0;
   const caches = { ste: capacity, cd: capacity, tlb: capacity, walk: capacity } as const;
-  const state = reset(machine({ ram: RAM, schedule: 'manual' }, { idr: idrOf(story), caches, choices }));
+  const config = machine({ ram: RAM, schedule: 'manual' }, { idr: idrOf(story), caches, choices });
+  const state = reset(config);
   Object.assign(state.smmus['smmu0']!.regs, {
     CR0: 1,
     CR0ACK: 1,
@@ -259,15 +261,18 @@ function hold(
     STRTAB_BASE_CFG: 8,
   });
   const session = openSession(state);
+  const rule = openWalkRule(config, state);
   for (const [pa, value] of memory.first) session.step(store(Number(pa), value));
   for (const [index, { access, outcome, fetched }] of expected.entries()) {
     const { iova, write, exec, privileged } = access;
     const dma = { type: 'dma', endpoint: 'dev0', size: 1, access: write ? 'write' : 'read' } as const;
     const entries = session.step({ ...dma, iova, exec, privileged });
+    rule.take(entries);
     const told = { index, ...toldOf(entries), ...(capacity === 0 ? { fetched: fetchedOf(entries) } : {}) };
     const due = { index, ...expectedOf(outcome, access), ...(capacity === 0 ? { fetched } : {}) };
     expect(told).toEqual(due);
   }
+  expect(rule.told()).toEqual([]);
   return expected.map(({ outcome }) => nameOf(story, outcome));
 }
 

@@ -1,7 +1,8 @@
 /**
  * The stage 1 walk against a second walker that knows nothing of `core` (test/support/reference-walker.ts):
  * random contexts of all granules, regimes and sizes, tables that grow under the accesses that need them,
- * and accesses of all kinds. Every access is made twice, so that what the caches serve is held as well.
+ * and accesses of all kinds. Every access is made twice, so that what the caches serve is held as well. The rule
+ * that works out the base of each walk has nothing to say.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -21,6 +22,7 @@ import {
   walk,
 } from '../../support/reference-walker.ts';
 import { idr, put } from '../../support/tables.ts';
+import { openWalkRule } from '../../support/walk-rule.ts';
 
 const FEATURES = 'S2P=1 Hyp=1 VAX=1 DS=1 OAS=6 EPAN=1 TTENDIAN=0';
 const IDR = { 48: idr('S2P=1 Hyp=1 EPAN=1 TTENDIAN=0'), 52: idr(FEATURES) } as const;
@@ -199,7 +201,8 @@ describe('the stage 1 walk', () => {
           const asked = wanted.map((made): Access => ({ ...made, iova: iovaOf(setup, made) }));
           const expected = asked.map((access) => walk(setup, access, memory.read));
           const caches = { ste: 'unbounded', cd: 'unbounded', tlb: capacity, walk: capacity } as const;
-          const state = reset(machine({ ram: RAM, schedule: 'manual' }, { idr: IDR[setup.oasBits], caches }));
+          const config = machine({ ram: RAM, schedule: 'manual' }, { idr: IDR[setup.oasBits], caches });
+          const state = reset(config);
           const regs = state.smmus['smmu0']!.regs;
           Object.assign(regs, {
             CR0: 1,
@@ -209,6 +212,7 @@ describe('the stage 1 walk', () => {
             STRTAB_BASE_CFG: 8,
           });
           const session = openSession(state);
+          const rule = openWalkRule(config, state);
           const built = structures(setup);
           session.step(storeWords(at.strtab + SID * 64, built.ste));
           session.step(storeWords(at.cd, built.cd));
@@ -225,6 +229,7 @@ describe('the stage 1 walk', () => {
                 exec,
                 privileged,
               });
+              rule.take(entries);
               const { level, global, ...answer } = {
                 level: 0,
                 global: false,
@@ -241,6 +246,7 @@ describe('the stage 1 walk', () => {
                 expect([fill.level, fill.global]).toEqual([level, global]);
             }
           }
+          expect(rule.told()).toEqual([]);
         },
       ),
       { numRuns: 1000 },

@@ -164,6 +164,25 @@ describe('what the unit must have', () => {
   });
 });
 
+describe('a queue that the kernel had no memory for', () => {
+  it('is asked for again with the next write; the guest uses those alone that are enabled', () => {
+    const refusals = [5, 6, 7, 8].map((failNth) => {
+      const host = boot({ failNth });
+      const refused = host.all('vmm.told').map(({ what }) => what);
+      for (const { index } of host.state.drivers[DRIVER]?.second ?? [])
+        expect(physical(host, `VCMDQ${index + 2}_STATUS`)).toBe(1);
+      for (const cpu of [0, 1]) {
+        const iova = mapped(host, 0x1000, { cpu });
+        expect(dma(host, iova)).toBe('ok');
+        unmap(host, iova, 0x1000, { cpu });
+        expect(dma(host, iova)).toBe('abort');
+      }
+      return refused;
+    });
+    expect(refusals).toEqual(Array.from({ length: 4 }, () => ['IOMMU_HW_QUEUE_ALLOC: ENOMEM']));
+  });
+});
+
 describe('the end of the queues', () => {
   it('comes in descending order, before the page and the vIOMMU; the main queue drains them', () => {
     const host = boot();

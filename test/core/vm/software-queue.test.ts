@@ -174,6 +174,22 @@ describe('the life of the queue', () => {
     expect(costOf(host)).toMatchObject({ exits: 2, light: 0, ioctls: 1 });
   });
 
+  it('is not used where the kernel had no memory for it: its STATUS says so, and the main queue does the work', () => {
+    const lacking = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].filter((failNth) => {
+      const host = bootGuestVm({ failNth });
+      const refused = host.all('vmm.told').some(({ what }) => what === 'IOMMU_HW_QUEUE_ALLOC: ENOMEM');
+      const second = host.state.drivers[DRIVER]?.second ?? [];
+      expect(second).toHaveLength(refused ? 0 : 1);
+      const iova = mapped(host);
+      dma(host, iova);
+      unmap(host, iova);
+      expect(host.all('driver.told')).toEqual([]);
+      expect(dma(host, iova)).toBe('abort');
+      return refused;
+    });
+    expect(lacking).toHaveLength(1);
+  });
+
   it('leaves a host that works when the VMM is killed with commands on their way', () => {
     for (let turns = 1; turns < 24; turns += 3) {
       const host = bootGuestVm();
