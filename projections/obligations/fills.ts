@@ -34,6 +34,8 @@ export interface TlbFill {
   readonly oldest: number;
   /** It was made while an STE, CD or level 1 descriptor was dirty: its context may be of before the change. */
   readonly doubtful: boolean;
+  /** As of when the CD of a doubtful one was read, where the access that it was made for tells. */
+  cdAt: number | undefined;
   /** An entry of another context that it rests on. */
   readonly stray: Stray | undefined;
   /** The last configuration change and stream for which its context was found right. */
@@ -58,6 +60,8 @@ export interface Fills {
   readonly dropped: Map<number, PathNode>;
   /** Entries that gave way since the last access: the walk under way may have begun from them. */
   readonly evicted: Map<number, TlbFill>;
+  /** Doubtful entries made since the last access. */
+  readonly doubted: TlbFill[];
   /** Entries that gave way to one in their place since the last access, as when a leaf is marked dirty on the way. */
   readonly successors: Map<number, number>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -84,6 +88,7 @@ export function newFills(): Fills {
     guest: newOutputs(),
     dropped: new Map(),
     evicted: new Map(),
+    doubted: [],
     successors: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -151,12 +156,14 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: 
     output,
     oldest,
     doubtful,
+    cdAt: undefined,
     stray,
     verified: 0,
     verifiedStream: -1,
   };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
+  if (doubtful) fills.doubted.push(fill);
   if (fills.leaving !== undefined) fills.successors.set(fills.leaving, entry.seq);
   fills.leaving = undefined;
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
@@ -239,6 +246,11 @@ function pathOfFill({ tlb, dropped }: Fills, seq: number): PathNode | undefined 
   return tlb.get(seq)?.path ?? dropped.get(seq);
 }
 
+/** The walk of an access went by a cached CD, or by one that was read for it. */
+export function walkedBy({ doubted }: Fills, { cause }: { readonly cause: number }, cd?: ConfigFill): void {
+  for (const fill of doubted) if (fill.entry.cause === cause) fill.cdAt = cd?.seq ?? fill.entry.seq;
+}
+
 /** The access is over, and its walk with it. */
 export function accessEnded(fills: Fills): void {
   fills.walk = undefined;
@@ -246,6 +258,7 @@ export function accessEnded(fills: Fills): void {
   fills.aborted = undefined;
   fills.dropped.clear();
   fills.evicted.clear();
+  fills.doubted.length = 0;
   fills.successors.clear();
 }
 

@@ -16,6 +16,7 @@ import {
   structureStands,
   type TlbFill,
   walkBegan,
+  walkedBy,
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, isOver, type Obligation } from './obligation.ts';
@@ -47,6 +48,7 @@ export function judgeUse(
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
+  if (steClean) walkedBy(shadow.fills, access, basis.cd);
   if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
   if (
@@ -195,13 +197,14 @@ function givesOldAttributes({ bare, watch, streams }: Shadow, { ste, cd }: Basis
 
 /** The entry leads where it should, with a memory type or shareability of before (8.3). */
 function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | undefined): Left | undefined {
-  if (access.type !== 'access.completed' || fill === undefined || shadow.ledger.tlb.size === 0)
-    return undefined;
+  if (access.type !== 'access.completed' || shadow.ledger.tlb.size === 0) return undefined;
+  // A step of the walk cache has none: they come with the leaf, which was read anew.
+  if (fill === undefined || !fill.entry.leaf) return undefined;
   const owed = tlbSuspects(shadow, fill).outstanding.find(
     // An entry that was made after the change has the new ones, unless the old CD was still cached then.
     ({ obligation, readAt }) =>
       obligation.attributes === true &&
-      (readAt > 0 || fill.doubtful) &&
+      (readAt > 0 || (fill.doubtful && changeAfter(obligation, fill.cdAt ?? 0) !== undefined)) &&
       !isUnderWay(shadow.commands, obligation),
   );
   return owed && { guilty: [owed.obligation], readAt: owed.readAt, survived: undefined };

@@ -83,7 +83,12 @@ describe('the rule on random stories', () => {
         const cached = stepsOf(story, stimuli);
         const { differ, unknown } = compare(story, cached, stimuli);
         const findings = checkHistory(cached.flat(), worldConfig(story.setup), 'main');
-        const named = findings.filter(({ verdict }) => verdict === 'used-stale').map(seqOf);
+        // A memory type of before is no other answer: old-attributes.test.ts has those.
+        const named = findings
+          .filter(
+            ({ verdict, access }) => verdict === 'used-stale' && !access?.now.endsWith('stand there now'),
+          )
+          .map(seqOf);
         expect(named.filter((seq) => !differ.has(seq) && !unknown.has(seq))).toEqual([]);
       }),
       runs(80),
