@@ -7,9 +7,10 @@ import { type AccessEntry, showAnswer } from './answers.ts';
 import type { ConfigFill, PathNode, TlbFill } from './fills.ts';
 import { type Culprit, cleanedBy, contextCulprit, culpritsOf, isQueued } from './nested-use.ts';
 import { isOver } from './obligation.ts';
+import { ATTRIBUTES } from './old-attributes.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { hasOtherMair } from './structures.ts';
-import { ATTRIBUTES, type Stale } from './use.ts';
+import type { Stale } from './use.ts';
 
 // Low words: AttrIndx of stage 1, MemAttr of stage 2, and SH.
 const KIND = 3;

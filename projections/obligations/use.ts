@@ -20,9 +20,9 @@ import {
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
 import { changeAfter, discharges, type Invalidation, isOver, type Obligation } from './obligation.ts';
+import { ATTRIBUTES, givesOldAttributes, isBack } from './old-attributes.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
 import { steAddress } from './streams.ts';
-import { hasOtherAttributes, structureWords } from './structures.ts';
 import type { Root } from './tables.ts';
 
 export interface Stale extends Basis {
@@ -186,15 +186,6 @@ function sharedTag({ streams }: Shadow, fill: TlbFill): Left | undefined {
 
 const SAME_EVERYWHERE = 'nG=1 in the leaf, or the same leaf in the tables of every ASID of the VMID';
 
-export const ATTRIBUTES = ', with the memory type and shareability that stand there now';
-
-/** Where stage 1 does not translate, it is the STE that says what the access is like (5.2, MTCFG, SHCFG). */
-function givesOldAttributes({ bare, watch, streams }: Shadow, { ste, cd }: Basis): boolean {
-  if (ste?.cache !== 'ste' || cd !== undefined || !bare.features.attrTypesOvr) return false;
-  const pa = steAddress(streams, ste.streamId);
-  return pa !== undefined && hasOtherAttributes(structureWords(ste.words), watch.memory.readWords(pa, 16));
-}
-
 /** The entry leads where it should, with a memory type or shareability of before (8.3). */
 function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | undefined): Left | undefined {
   if (access.type !== 'access.completed' || shadow.ledger.tlb.size === 0) return undefined;
@@ -205,6 +196,7 @@ function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | unde
     ({ obligation, readAt }) =>
       obligation.attributes === true &&
       (readAt > 0 || (fill.doubtful && changeAfter(obligation, fill.cdAt ?? 0) !== undefined)) &&
+      !isBack(obligation, readAt) &&
       !isUnderWay(shadow.commands, obligation),
   );
   return owed && { guilty: [owed.obligation], readAt: owed.readAt, survived: undefined };
