@@ -266,9 +266,10 @@ const handlers: ProjectionHandlers<State> = {
       descriptorFetched(shadow.fills, entry);
       if (entry.stage === 2 || shadow.walkedPages.size > 0) walked(shadow, entry.pa);
     }),
-  'structure.fetched': (state, { smmu, ipa, pa }) =>
-    withShadow(state, smmu, (shadow) => {
-      if (ipa !== undefined) walked(shadow, pa);
+  'structure.fetched': (state, entry) =>
+    withShadow(state, entry.smmu, (shadow) => {
+      if (entry.structure === 'CD') shadow.fills.fetchedCd = entry;
+      if (entry.ipa !== undefined) walked(shadow, entry.pa);
     }),
   'fetch.aborted': (state, { smmu, structure, pa }) =>
     withShadow(state, smmu, ({ fills }) => {

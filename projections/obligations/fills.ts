@@ -34,8 +34,8 @@ export interface TlbFill {
   readonly oldest: number;
   /** It was made while an STE, CD or level 1 descriptor was dirty: its context may be of before the change. */
   readonly doubtful: boolean;
-  /** As of when the CD of a doubtful one was read, where the access that it was made for tells. */
-  cdAt: number | undefined;
+  /** The CD that it was made under, where the access that it was made for tells. */
+  cd: ReadCd | undefined;
   /** An entry of another context that it rests on. */
   readonly stray: Stray | undefined;
   /** The last configuration change and stream for which its context was found right. */
@@ -43,6 +43,8 @@ export interface TlbFill {
   verifiedStream: number;
 }
 export type ConfigFill = EntryOf<'config.filled'>;
+/** A CD that was read: into a cache, or for one access. */
+export type ReadCd = ConfigFill | EntryOf<'structure.fetched'>;
 
 export interface Fills {
   readonly tlb: Map<number, TlbFill>;
@@ -60,8 +62,9 @@ export interface Fills {
   readonly dropped: Map<number, PathNode>;
   /** Entries that gave way since the last access: the walk under way may have begun from them. */
   readonly evicted: Map<number, TlbFill>;
-  /** Doubtful entries made since the last access. */
-  readonly doubted: TlbFill[];
+  /** Leaves of the step under way, and the last CD that was read from memory. */
+  readonly made: TlbFill[];
+  fetchedCd: EntryOf<'structure.fetched'> | undefined;
   /** Entries that gave way to one in their place since the last access, as when a leaf is marked dirty on the way. */
   readonly successors: Map<number, number>;
   /** Where the stage 2 entry stood through which a CD or L1CD was read. */
@@ -88,7 +91,8 @@ export function newFills(): Fills {
     guest: newOutputs(),
     dropped: new Map(),
     evicted: new Map(),
-    doubted: [],
+    made: [],
+    fetchedCd: undefined,
     successors: new Map(),
     configPaths: new Map(),
     walk: undefined,
@@ -156,14 +160,17 @@ export function tlbFilled(fills: Fills, entry: EntryOf<'tlb.filled'>, doubtful: 
     output,
     oldest,
     doubtful,
-    cdAt: undefined,
+    cd: undefined,
     stray,
     verified: 0,
     verifiedStream: -1,
   };
   if (others.length > 0) addOutput(fills.guest, fill);
   fills.tlb.set(entry.seq, fill);
-  if (doubtful) fills.doubted.push(fill);
+  if (entry.leaf && entry.stage !== 2) {
+    if (fills.made[0]?.entry.cause !== entry.cause) fills.made.length = 0;
+    fills.made.push(fill);
+  }
   if (fills.leaving !== undefined) fills.successors.set(fills.leaving, entry.seq);
   fills.leaving = undefined;
   if (entry.stage === 2 && entry.leaf) fills.walk2 = undefined;
@@ -246,11 +253,6 @@ function pathOfFill({ tlb, dropped }: Fills, seq: number): PathNode | undefined 
   return tlb.get(seq)?.path ?? dropped.get(seq);
 }
 
-/** The walk of an access went by a cached CD, or by one that was read for it. */
-export function walkedBy({ doubted }: Fills, { cause }: { readonly cause: number }, cd?: ConfigFill): void {
-  for (const fill of doubted) if (fill.entry.cause === cause) fill.cdAt = cd?.seq ?? fill.entry.seq;
-}
-
 /** The access is over, and its walk with it. */
 export function accessEnded(fills: Fills): void {
   fills.walk = undefined;
@@ -258,7 +260,7 @@ export function accessEnded(fills: Fills): void {
   fills.aborted = undefined;
   fills.dropped.clear();
   fills.evicted.clear();
-  fills.doubted.length = 0;
+  fills.made.length = 0;
   fills.successors.clear();
 }
 

@@ -4,12 +4,13 @@
  */
 import type { Request } from '../../core/smmu/translate.ts';
 import { type AccessEntry, showAnswer } from './answers.ts';
-import type { ConfigFill, PathNode, TlbFill } from './fills.ts';
+import type { PathNode, ReadCd, TlbFill } from './fills.ts';
+import { cdOf } from './made-under.ts';
 import { type Culprit, cleanedBy, contextCulprit, culpritsOf, isQueued } from './nested-use.ts';
 import { isOver } from './obligation.ts';
 import { ATTRIBUTES } from './old-attributes.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
-import { hasOtherMair } from './structures.ts';
+import { hasOtherMair, structureWords } from './structures.ts';
 import type { Stale } from './use.ts';
 
 // Low words: AttrIndx of stage 1, MemAttr of stage 2, and SH.
@@ -28,7 +29,7 @@ export function judgeNestedAttributes(
 ): Stale | undefined {
   if (access.type !== 'access.completed') return undefined;
   const { fills } = shadow;
-  const cd = fills.config.get(access.cd);
+  const cd = cdOf(fills, access);
   const used = [access.tlb, access.tlb2 ?? 0].flatMap((seq) => fills.tlb.get(seq) ?? []);
   const first = used
     .flatMap((fill) => [...leafCulprits(shadow, fill), ...mairCulprits(shadow, fill, cd)])
@@ -37,7 +38,7 @@ export function judgeNestedAttributes(
   if (first === undefined) return undefined;
   return {
     ste: fills.config.get(access.ste),
-    cd,
+    cd: fills.config.get(access.cd),
     tlb: first.fill as TlbFill,
     stale: 'tlb',
     now: `${showAnswer(freshAnswer(shadow, request))}${ATTRIBUTES}`,
@@ -65,20 +66,12 @@ function leafCulprits(shadow: Shadow, fill: TlbFill): readonly Culprit[] {
   );
 }
 
-/** MAIR was stored to after the fill. */
-function mairCulprits(shadow: Shadow, fill: TlbFill, cd: ConfigFill | undefined): readonly Culprit[] {
-  if (cd === undefined || fill.entry.stage === 2) return [];
-  return MAIRS.flatMap((offset) => {
-    const change = shadow.stores.get(cd.pa + offset);
-    if (change === undefined || change.seq <= fill.entry.seq) return [];
-    const words = (value: bigint): Uint32Array => {
-      const out = new Uint32Array(16);
-      out[offset / 4] = Number(value & 0xffff_ffffn);
-      out[offset / 4 + 1] = Number(value >> 32n);
-      return out;
-    };
-    return hasOtherMair(words(change.before), words(change.after))
-      ? [contextCulprit(fill, 'CD', cd.pa, change)]
-      : [];
-  });
+/** The MAIR that it was made under is not the one that stands there now. */
+function mairCulprits(shadow: Shadow, fill: TlbFill, cd: ReadCd | undefined): readonly Culprit[] {
+  const under = fill.cd;
+  if (cd === undefined || under === undefined || fill.entry.stage === 2) return [];
+  if (!hasOtherMair(structureWords(under.words), shadow.watch.memory.readWords(cd.pa, 16))) return [];
+  const changes = MAIRS.map((offset) => shadow.stores.get(cd.pa + offset));
+  const change = changes.find((each) => each !== undefined && each.seq > under.seq);
+  return change === undefined ? [] : [contextCulprit(fill, 'CD', cd.pa, change)];
 }

@@ -16,9 +16,9 @@ import {
   structureStands,
   type TlbFill,
   walkBegan,
-  walkedBy,
 } from './fills.ts';
 import { configObligations, tlbObligations } from './ledger.ts';
+import { walkedBy } from './made-under.ts';
 import { changeAfter, discharges, type Invalidation, isOver, type Obligation } from './obligation.ts';
 import { ATTRIBUTES, givesOldAttributes, isBack } from './old-attributes.ts';
 import { freshAnswer, type Shadow } from './shadow.ts';
@@ -48,7 +48,7 @@ export function judgeUse(
   const basis = basisOf(shadow, access);
   const steClean = isSteClean(shadow, basis.ste);
   const cdClean = isCdClean(shadow, basis.cd);
-  if (steClean) walkedBy(shadow.fills, access, basis.cd);
+  if (steClean) walkedBy(shadow.fills, access);
   if (steClean && cdClean && isTlbClean(shadow, basis, access.streamId)) return undefined;
   const fresh = freshAnswer(shadow, request);
   if (
@@ -195,7 +195,7 @@ function oldAttributes(shadow: Shadow, access: AccessEntry, fill: TlbFill | unde
     // An entry that was made after the change has the new ones, unless the old CD was still cached then.
     ({ obligation, readAt }) =>
       obligation.attributes === true &&
-      (readAt > 0 || (fill.doubtful && changeAfter(obligation, fill.cdAt ?? 0) !== undefined)) &&
+      (readAt > 0 || (fill.doubtful && changeAfter(obligation, fill.cd?.seq ?? 0) !== undefined)) &&
       !isBack(obligation, readAt) &&
       !isUnderWay(shadow.commands, obligation),
   );
