@@ -21,7 +21,11 @@ export interface Guest {
   judged: boolean;
   /** Its VMM gives hardware the STEs of the guest. */
   readonly installs: boolean;
+  /** Its VMM maps all of its memory for its devices. */
+  readonly mapsAll: boolean;
   windows: readonly Window[];
+  /** What it had, until the VMM is done with taking it away. */
+  lost: readonly Window[];
 }
 
 type Detail = Omit<Change, 'pa' | 'before' | 'after'>;
@@ -31,8 +35,15 @@ const CONSUMERS: ReadonlySet<VmmPolicies['strategy']> = new Set(['trap-emulate',
 
 /** A VM begins; its memory comes next. */
 export function vmMade({ guests, watch }: State, { vm, config }: EntryOf<'vm.made'>): void {
-  const installs = policiesOf(config).strategy === 'nested';
-  guests.set(vm, { watch: newWatch([], watch.clock), judged: isConsumer(config), installs, windows: [] });
+  const { strategy } = policiesOf(config);
+  guests.set(vm, {
+    watch: newWatch([], watch.clock),
+    judged: isConsumer(config),
+    installs: strategy === 'nested',
+    mapsAll: strategy.startsWith('nested'),
+    windows: [],
+    lost: [],
+  });
 }
 
 /** Whether the VMM works the guest's Command queue off itself. */
@@ -44,6 +55,10 @@ export function isConsumer(config: EntryOf<'vm.made'>['config']): boolean {
 export function vmBacked({ guests, watch }: State, { vm, windows }: EntryOf<'vm.backed'>): void {
   const guest = guests.get(vm);
   if (guest === undefined) return;
+  if (guest.mapsAll)
+    guest.lost = guest.windows.filter(
+      ({ base, pa }) => !windows.some((window) => window.base === base && window.pa === pa),
+    );
   guest.windows = windows;
   if (guest.judged) guest.watch.memory = guestMemory(watch.memory, windows);
 }

@@ -8,6 +8,7 @@ import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import type { Images } from './first-of-streams.ts';
 import type { Guest } from './guests.ts';
+import type { HandedOver } from './handed-over.ts';
 import type { Change, Task } from './obligations/obligation.ts';
 import { noteStore, type Shadow, type Told } from './obligations/shadow.ts';
 import type { Watch } from './obligations/watch.ts';
@@ -35,6 +36,8 @@ export interface State {
   readonly teller: Teller;
   readonly findings: Finding[];
   readonly releases: Releases;
+  /** Calls that hand commands of guests to the kernel, by the seq of their begin. */
+  readonly handedOver: Map<number, HandedOver>;
   /** What lazy domains have unmapped and not flushed. */
   readonly windows: Windows;
   /** Where the memory of VMs lies in the machine's. */

@@ -7,7 +7,7 @@
  */
 import { changed } from '../core/changed.ts';
 import type { MachineConfig } from '../core/config.ts';
-import type { Entry } from '../core/event.ts';
+import type { Entry, EntryOf } from '../core/event.ts';
 import { own } from '../core/lookup.ts';
 import { broadcastMessage, broadcastScope, broadcasts } from '../core/smmu/broadcast.ts';
 import { vmidWildcard } from '../core/smmu/regs.ts';
@@ -15,6 +15,7 @@ import type { Teller } from './explain.ts';
 import type { Finding } from './finding.ts';
 import { newImages, vdeviceGone, vdeviceMade } from './first-of-streams.ts';
 import { loadedInGuests, smmuMade, storedInGuests, vmBacked, vmEnded, vmMade } from './guests.ts';
+import { handedBack, noteHanded, noteIssued } from './handed-over.ts';
 import { noteLoad, originOf, type State, withShadow } from './invalidation-state.ts';
 import { iovaFreed } from './iova-release.ts';
 import { atcEvicted, endpointOf, settleAtcs } from './obligations/atcs.ts';
@@ -74,6 +75,7 @@ import {
   pagesReturned,
   pagesTaken,
   reuses,
+  slotGone,
 } from './release.ts';
 import { noteRemade, tellRemadeOff } from './remade.ts';
 import { domainFreed, domainMade, settleTags } from './shared-tags.ts';
@@ -120,6 +122,7 @@ function initialState(machine: MachineConfig, branch: string): State {
     teller,
     findings,
     releases: newReleases(),
+    handedOver: new Map(),
     windows: newWindows(),
     spaces: new Map(),
     tagOf: new Map(),
@@ -127,6 +130,14 @@ function initialState(machine: MachineConfig, branch: string): State {
     retried: undefined,
     stimulus: undefined,
   };
+}
+
+/** Who wrote a register: a scenario or a capture by itself, else the driver that works for the stimulus. */
+function writerOf({ stimulus, shadows }: State, entry: EntryOf<'register.written'>): string {
+  if (stimulus?.seq !== entry.cause) return entry.actor;
+  if (stimulus.type !== 'ioctl' && stimulus.type !== 'turn' && stimulus.type !== 'close')
+    return stimulus.actor;
+  return shadows.get(entry.smmu)?.space ?? 'kernel';
 }
 
 const noteStimulus = (state: State, entry: Entry): void => {
@@ -192,7 +203,7 @@ const handlers: ProjectionHandlers<State> = {
           const named = { register: `${smmu}.${register}`, before: old, after: value };
           return changed(originOf(state, entry), { pa: 0, ...named });
         },
-        state.stimulus?.seq === entry.cause ? state.stimulus.actor : entry.actor,
+        writerOf(state, entry),
       ),
     );
     if (entry.register === 'CR0') {
@@ -211,8 +222,10 @@ const handlers: ProjectionHandlers<State> = {
       if (atcs.endpoints.has(smmu)) endpointOf(atcs, smmu).inReset = false;
   },
 
-  'command.fetched': (state, entry) =>
-    withShadow(state, entry.smmu, (shadow) => fetched(shadow.commands, scopeEnv(shadow), entry)),
+  'command.fetched': (state, entry) => {
+    if (state.handedOver.size > 0) noteIssued(state.handedOver, entry);
+    withShadow(state, entry.smmu, (shadow) => fetched(shadow.commands, scopeEnv(shadow), entry));
+  },
   'command.consumed': (state, entry) =>
     withShadow(state, entry.smmu, ({ commands }) => consumed(commands, entry.fetched, entry.seq)),
   'command.performed': (state, entry) => {
@@ -297,6 +310,7 @@ const handlers: ProjectionHandlers<State> = {
   'domain.made': domainMade,
   'domain.freed': domainFreed,
   'vm.made': vmMade,
+  'vm.answered': slotGone,
   'vm.backed': (state, entry) => {
     state.spaces.set(entry.vm, entry.windows);
     vmBacked(state, entry);
@@ -307,6 +321,16 @@ const handlers: ProjectionHandlers<State> = {
     void devices.set(endpoint, { vm, smmu, streamId }),
   'device.unplugged': ({ devices }, { endpoint }) => void devices.delete(endpoint),
   'task.begun': taskBegun,
+  'task.paused': ({ handedOver }, entry) => noteHanded(handedOver, entry),
+  'ioctl.completed': (state, entry) => {
+    const { handedOver } = state;
+    const left = handedBack(handedOver, entry, (smmu) => state.shadows.get(smmu)?.commands.pending);
+    if (left === undefined) return;
+    const { seq, actor, name } = entry;
+    withShadow(state, left.smmu, (shadow) =>
+      unissued(shadow.commands, scopeEnv(shadow), { seq, actor, name, commands: left.commands }),
+    );
+  },
   'task.ended': taskEnded,
   'endpoint.made': ({ endpoints, stallers }, { endpoint, config }) => {
     endpoints.set(`${config.smmu}:${config.streamId}`, endpoint);

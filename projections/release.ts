@@ -17,7 +17,7 @@ import { leadingTo } from './obligations/outputs.ts';
 import type { Shadow } from './obligations/shadow.ts';
 import { type Claim, heldBy, type LiveLeaf, toldOf } from './obligations/tables.ts';
 import { type Region, regionsIn } from './obligations/watch.ts';
-import { blameVmm, swallowedBy } from './swallowed.ts';
+import { blameAnswer, blameVmm, swallowedBy, unissuedFor } from './swallowed.ts';
 
 export interface Piece {
   readonly pa: number;
@@ -79,6 +79,14 @@ export function backingHeld(state: State, { backing, users, seq }: EntryOf<'back
   if (found === undefined) return;
   state.releases.backings.delete(backing);
   release(state, found.pieces, seq, found.owner);
+}
+
+/** The VMM has taken memory from its guest: no device of the guest reaches it any more. */
+export function slotGone(state: State, { vm, seq, errno }: EntryOf<'vm.answered'>): void {
+  const guest = state.guests.get(vm);
+  if (guest === undefined || guest.lost.length === 0) return;
+  if (errno === undefined) release(state, guest.lost, seq, `${vm}.vmm`);
+  guest.lost = [];
 }
 
 /** One release is told once for each SMMU, however many pieces it has. */
@@ -162,8 +170,11 @@ export function guestFreed(state: State, { vm, gpa, bytes, seq, what }: EntryOf<
     const entry = { pa, bytes, seq, owner };
     const told = explainRelease(state.teller, { shadow, entry, ways });
     const [owed] = obligations;
+    const at = positions(state.teller);
+    const unissued = owed && unissuedFor(shadow, owed);
     const swallowed = owed && own.map(({ name }) => swallowedBy(state, owed, { smmu: name })).find(Boolean);
-    state.findings.push(swallowed ? blameVmm(told, positions(state.teller), swallowed) : told);
+    if (unissued) state.findings.push(blameAnswer(told, at, unissued));
+    else state.findings.push(swallowed ? blameVmm(told, at, swallowed) : told);
     noteDirty(state.releases, entry);
   }
 }

@@ -104,7 +104,7 @@ export function blameVmm(finding: Finding, at: Positions, { vm, smmu, command }:
 }
 
 /** An ioctl counted what would have done it as handled, and it never reached a queue: its answer is to blame (B30). */
-function unissuedFor({ commands }: Shadow, obligation: Obligation): Invalidation | undefined {
+export function unissuedFor({ commands }: Shadow, obligation: Obligation): Invalidation | undefined {
   const { seq } = lastChange(obligation);
   return commands.recent.find(
     ({ unissued, produced, scopes }) =>
@@ -112,10 +112,19 @@ function unissuedFor({ commands }: Shadow, obligation: Obligation): Invalidation
   );
 }
 
-function blameAnswer(finding: Finding, at: Positions, command: Invalidation): Finding {
+/** The finding with the blame on the call that answered for the command. */
+export function blameAnswer(finding: Finding, at: Positions, command: Invalidation): Finding {
   const what = `${showCommand(command)} counted as handled by ${command.unissued}, never issued`;
   const blame: Blame = { position: at(command.produced), actor: command.actor, what };
   return { ...finding, blame, after: [finding.blame, ...finding.after] };
+}
+
+/** The same of a CMD_ATC_INV. */
+function unissuedAtc({ commands }: Shadow, seq: number, entry: AtcTags): Invalidation | undefined {
+  return commands.recent.find(
+    ({ atc, unissued, produced }) =>
+      unissued !== undefined && atc !== undefined && produced > seq && atcMismatch(atc, entry) === undefined,
+  );
 }
 
 /** The finding of a device's access, with the blame where it belongs. */
@@ -136,7 +145,9 @@ export function blamed(
   );
   if (image !== undefined) return image;
   const device = deviceAt(state, shadow, streamId);
-  const swallowed = device === undefined ? undefined : swallowedBy(state, obligation, device);
+  // What the host's kernel has stored itself, neither guest nor VMM can pay for.
+  if (device === undefined || lastChange(obligation).actor === 'kernel') return finding;
+  const swallowed = swallowedBy(state, obligation, device);
   return swallowed === undefined ? finding : blameVmm(finding, at, swallowed);
 }
 
@@ -150,11 +161,14 @@ export function blamedAtc(state: State, shadow: Shadow, { finding, held, cause }
       : undefined,
   );
   if (image !== undefined) return image;
-  const device = deviceAt(state, shadow, entry.streamId);
-  if (device === undefined) return finding;
   const at = positions(state.teller);
-  const below =
-    cleaned !== undefined || obligation === undefined ? undefined : swallowedBy(state, obligation, device);
+  const owed = cleaned === undefined ? obligation : undefined;
+  const unissued =
+    (owed && unissuedFor(shadow, owed)) ?? (owed ? undefined : unissuedAtc(shadow, change.seq, entry));
+  if (unissued !== undefined) return blameAnswer(finding, at, unissued);
+  const device = deviceAt(state, shadow, entry.streamId);
+  if (device === undefined || change.actor === 'kernel') return finding;
+  const below = owed === undefined ? undefined : swallowedBy(state, owed, device);
   if (below !== undefined) return blameVmm(finding, at, below);
   const guest = state.shadows.get(device.smmu);
   const command =

@@ -74,7 +74,16 @@ export const dmaApiEvents = {
   },
 
   /** A range is unmapped and waits for a flush; `released`: its IOVA is free already. */
-  'fq.queued': { driver, domain, cpu, iova: iova(), pages: int(), counter: int(), released: flag() },
+  'fq.queued': {
+    driver,
+    domain,
+    cpu,
+    iova: iova(),
+    pages: int(),
+    counter: int(),
+    released: flag(),
+    fixed: optional(flag()),
+  },
   'fq.flushing': { driver, domain, flush: int() },
   'fq.flushed': { driver, domain, flush: int() },
   /** The oldest so many of a CPU's ring are done with. */

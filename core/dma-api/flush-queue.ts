@@ -12,7 +12,7 @@ import { type DmaDriver, dmaDomainOf, dmaDriverOf } from './drivers.ts';
 
 import { RING_SLOTS } from './handlers.ts';
 import { opsOf } from './iommu.ts';
-import { freeIova, type Place } from './iova.ts';
+import { free, type Place } from './iova.ts';
 import { PAGE_BYTES, type Ring } from './state.ts';
 
 /** A range on its way into the ring of its CPU. */
@@ -23,27 +23,28 @@ export interface QueueFrame extends Frame {
   readonly cpu: number;
   readonly pfn: number;
   readonly bytes: number;
-  /** It is not the allocator's to free. */
-  readonly released: boolean;
+  /** At an address that was asked for: not for the CPU's cache. */
+  readonly fixed: boolean;
 }
 
 export const queueRow: FrameRow<QueueFrame> = {
   run: (context, frame) => {
-    const { driver: name, domain, cpu, pfn, bytes } = frame;
+    const { driver: name, domain, cpu, pfn, bytes, fixed } = frame;
     const driver = dmaDriverOf(context.state, name);
     const place: Place = { driver: name, domain, cpu };
     release(context, driver, place, cpu);
     if (isFull(dmaDomainOf(context.state, place).rings[cpu]))
       return [{ do: 'fq.flush', driver: name, domain }, frame];
-    const early = driver.quirks['iova-early-free'] === true && !frame.released;
-    if (early) freeIova(context, driver, place, pfn, bytes);
+    const early = driver.quirks['iova-early-free'] === true;
+    if (early) free(context, driver, place, pfn, bytes, fixed);
     context.emit(driver.setup.actor, {
       type: 'fq.queued',
       ...place,
       iova: BigInt(pfn * PAGE_BYTES),
       pages: bytes / PAGE_BYTES,
       counter: dmaDomainOf(context.state, place).flushesBegun,
-      released: frame.released || early,
+      released: early,
+      ...(fixed && !early ? { fixed } : {}),
     });
     if (dmaDomainOf(context.state, place).timer === undefined)
       context.emit(driver.setup.actor, { type: 'fq.timer', ...place, on: true });
@@ -64,7 +65,8 @@ function release(context: Context, driver: DmaDriver, place: Place, ring: number
   for (let at = head; at !== tail; at = (at + 1) % RING_SLOTS) {
     const queued = entries?.get(at);
     if (queued === undefined || queued.counter >= of.flushesEnded) break;
-    if (!queued.released) freeIova(context, driver, place, queued.pfn, queued.pages * PAGE_BYTES);
+    const { pfn, pages, released, fixed = false } = queued;
+    if (!released) free(context, driver, place, pfn, pages * PAGE_BYTES, fixed);
     count += 1;
   }
   if (count > 0) context.emit(driver.setup.actor, { type: 'fq.released', ...place, cpu: ring, count });

@@ -62,9 +62,10 @@ export const dmaApiHandlers: Pick<Handlers, keyof typeof dmaApiEvents> = {
   'guest.answered': nothing,
 
   'fq.queued': (state, entry) => {
-    const { pages, counter, released } = entry;
+    const { pages, counter, released, fixed } = entry;
     const ring = ringOf(dmaDomainOf(state, entry), entry.cpu);
-    openMap(ring, 'entries').set(ring.tail, { pfn: pfnOf(entry.iova), pages, counter, released });
+    const asked = fixed === undefined ? {} : { fixed };
+    openMap(ring, 'entries').set(ring.tail, { pfn: pfnOf(entry.iova), pages, counter, released, ...asked });
     ring.tail = (ring.tail + 1) % RING_SLOTS;
   },
   'fq.flushing': (state, entry) => {

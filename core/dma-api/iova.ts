@@ -67,15 +67,17 @@ function exhausted(
   emit(setup.actor, { type: 'iova.exhausted', driver, domain, pages, below4G });
 }
 
-/** Gives a range back: the CPU keeps it where it can. */
-export function freeIova(
+/** Gives a range back: the CPU keeps it where it can. @param fixed at an address that was asked for, as long as asked */
+export function free(
   { emit }: Context,
   { setup }: DmaDriver,
   place: Place,
   pfn: number,
   bytes: number,
+  fixed: boolean,
 ): void {
-  const pages = roundedPages(bytes / PAGE_BYTES);
-  const to = isKept(pages) ? 'cache' : 'tree';
+  const asked = bytes / PAGE_BYTES;
+  const pages = fixed ? asked : roundedPages(asked);
+  const to = !fixed && isKept(pages) ? 'cache' : 'tree';
   emit(setup.actor, { type: 'iova.freed', ...place, iova: BigInt(pfn * PAGE_BYTES), pages, to });
 }

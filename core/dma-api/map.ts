@@ -15,7 +15,7 @@ import type { Frame, FrameRow } from '../tasks/task.ts';
 import { openDma } from './domain.ts';
 import { type DmaDriver, dmaDomainOf, dmaDriverOf } from './drivers.ts';
 import { opsOf } from './iommu.ts';
-import { freeIova, type Place, takeIova } from './iova.ts';
+import { free, type Place, takeIova } from './iova.ts';
 import { isTaken } from './iova-tree.ts';
 import { PAGE_BYTES } from './state.ts';
 
@@ -156,8 +156,7 @@ export const fillRow: FrameRow<MapFrame> = {
       };
       return [...after, changed(endFrame(frame), { told: mapped })];
     }
-    if (frame.iova === undefined) freeIova(context, driver, place, pfn, whole);
-    else freeFixed(context, driver, place, pfn, whole);
+    free(context, driver, place, pfn, whole, frame.iova !== undefined);
     giveBack(context, driver, pa, bytes, own);
     return [...after, changed(endFrame(frame), { told: { errno } })];
   },
@@ -179,11 +178,6 @@ function protectionOf(access: DmaAccess, device: boolean): Protection {
   // A page that the device may not read does not exist in stage 1.
   const rights = { read: true, write: access !== 'read' };
   return device ? { ...rights, device, noExecute: true } : rights;
-}
-
-function freeFixed({ emit }: Context, { setup }: DmaDriver, place: Place, pfn: number, bytes: number): void {
-  const pages = bytes / PAGE_BYTES;
-  emit(setup.actor, { type: 'iova.freed', ...place, iova: BigInt(pfn * PAGE_BYTES), pages, to: 'tree' });
 }
 
 function giveBack(context: Context, driver: DmaDriver, pa: number, bytes: number, own: boolean): void {
@@ -249,27 +243,13 @@ export const unmapRow: FrameRow<UnmapFrame> = {
     const range = changed(place, { pfn, bytes: pageUp(driver, offset + held) });
     const told = { domain, ...(lazy ? { lazy } : {}) };
     const last = changed(end(told, mapping.own ? mapping.pa : undefined), { bytes: held });
-    if (lazy)
-      return [
-        ...paused(cleared),
-        { do: 'fq.queue', ...range, released: mapping.fixed },
-        ...freedLater(mapping.fixed, range),
-        last,
-      ];
+    if (lazy) return [...paused(cleared), { do: 'fq.queue', ...range, fixed: mapping.fixed }, last];
     const free = { do: 'dma.free', ...range, fixed: mapping.fixed };
     return driver.quirks['iova-early-free'] === true
       ? [free, ...paused(cleared), last]
       : [...paused(cleared), free, last];
   },
 };
-
-/** An address that the allocator does not have is free again at once: nobody is given it unasked. */
-function freedLater(
-  fixed: boolean,
-  range: Place & { readonly pfn: number; readonly bytes: number },
-): readonly Frame[] {
-  return fixed ? [{ do: 'dma.free', ...range, fixed }] : [];
-}
 
 /** Descriptors are cleared: others may come before what is to be done about it. */
 function paused(frames: readonly Frame[]): readonly Frame[] {
@@ -287,8 +267,7 @@ export const freeRow: FrameRow<FreeFrame> = {
   run: (context, { driver: name, domain, cpu, pfn, bytes, fixed }) => {
     const driver = dmaDriverOf(context.state, name);
     const place: Place = { driver: name, domain, cpu };
-    if (fixed) freeFixed(context, driver, place, pfn, bytes);
-    else freeIova(context, driver, place, pfn, bytes);
+    free(context, driver, place, pfn, bytes, fixed);
     return [];
   },
 };

@@ -35,8 +35,10 @@ export interface Queued {
   readonly pages: number;
   /** Flushes that had begun when it came. */
   readonly counter: number;
-  /** The IOVA is free already (a fault on purpose), or was never the allocator's. */
+  /** The IOVA is free already: a fault on purpose. */
   readonly released: boolean;
+  /** At an address that was asked for. */
+  readonly fixed?: boolean;
 }
 
 /** The flush queue of a CPU: a ring of 256 slots, one of which stays empty. */

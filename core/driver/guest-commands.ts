@@ -53,7 +53,14 @@ export function convertCommand(
   const name = commandByOpcode(Number(command[0] & 0xffn))?.name;
   const row = name === undefined ? undefined : rows[name];
   if (name === undefined || row === undefined) return undefined;
-  if (strict && !isWellFormed(command, name, row, features)) return undefined;
+  return strict && !isWellFormed(command, name, row, features) ? undefined : inView(command, view);
+}
+
+/** The same with no look at what its fields hold: the tags of the host in place of the guest's. */
+export function inView(command: Cmd, view: GuestView): Cmd | undefined {
+  const name = commandByOpcode(Number(command[0] & 0xffn))?.name;
+  const row = name === undefined ? undefined : rows[name];
+  if (row === undefined) return undefined;
   const [lo, hi] = command;
   if (row.convert === 'as NH_ALL') return cmdOf('CMD_TLBI_NH_ALL', { VMID: view.vmid });
   if (row.convert === 'VMID') return [(lo & ~VMID_BITS) | (BigInt(view.vmid) << 32n), hi];

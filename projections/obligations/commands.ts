@@ -223,11 +223,15 @@ function invalidates({ scopes, atc }: Invalidation): boolean {
 }
 
 /** An ioctl counted commands of a guest as handled that no queue ever saw: they may have been meant for what is owed. */
-export function unissued(commands: Commands, env: ScopeEnv, entry: EntryOf<'commands.unissued'>): void {
+export function unissued(
+  commands: Commands,
+  env: ScopeEnv,
+  entry: Pick<EntryOf<'commands.unissued'>, 'seq' | 'actor' | 'name' | 'commands'>,
+): void {
   for (const [index, [lo, hi]] of entry.commands.entries()) {
     const command = newInvalidation(index, quad(lo, hi), env, entry.actor, entry.name);
     command.produced = entry.seq;
-    if (command.scopes.length > 0) remember(commands, { ...command, unissued: entry.name });
+    if (invalidates(command)) remember(commands, { ...command, unissued: entry.name });
   }
 }
 

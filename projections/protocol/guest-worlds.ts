@@ -113,7 +113,7 @@ function open({ main, branch, rules }: Guests, guest: Guest): Opened {
   const own = { ...main.machine, kernel: null, smmus: [...guest.smmus.values()] };
   const watch = newWatch([], main.watch.clock);
   watch.memory = guestMemory(main.watch.memory, guest.windows);
-  const world: World = { ...newWorld(own, branch, watch), software: guest.vm };
+  const world: World = { ...newWorld(own, branch, watch), pace: main.pace, software: guest.vm };
   const runs = rules.flatMap((rule) => rule.guests?.(world) ?? []);
   guest.opened = { world, runs, takes: takesOf(world, runs) };
   return guest.opened;

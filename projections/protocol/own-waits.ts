@@ -2,9 +2,11 @@
  * The host's kernel as the one that waits: a call or an unmap that answers, or memory that is given back, while a
  * CMD_SYNC of its own timed out or was never queued; and commands of a guest that an answer counts as handled.
  */
+import { changed } from '../../core/changed.ts';
 import type { EntryOf } from '../../core/event.ts';
 import { scopesOf } from '../../core/smmu/command.ts';
 import type { Finding } from '../finding.ts';
+import { type HandedOver, handedBack, noteHanded, noteIssued } from '../handed-over.ts';
 import { hex } from '../obligations/tell.ts';
 import { scopeEnvOf } from './scopes.ts';
 import { type Deed, deed, tell } from './tell.ts';
@@ -38,6 +40,7 @@ export function ownWaits(world: World): RuleRun {
   const queues = new Map([...world.units].map(([name, unit]) => [name, newUnsynced(unit)] as const));
   const waits: Waits = { world, told: [], queues, timedOut: [], open: new Set(), asids: new Map() };
   const { told, timedOut, open, asids } = waits;
+  const handed = new Map<number, HandedOver>();
   return {
     told: () => told,
     handlers: {
@@ -64,6 +67,8 @@ export function ownWaits(world: World): RuleRun {
       'ioctl.begun': ({ seq }) => open.add(seq),
       'ioctl.completed': (entry) => {
         open.delete(entry.ioctl);
+        const left = handedBack(handed, entry, (smmu) => queues.get(smmu)?.commands);
+        if (left !== undefined) told.push(unissued(world, changed(entry, left)));
         if (entry.errno !== undefined) return;
         if (timedOut.length > 0) afterTimeout(waits, entry, `${entry.name} answered success`);
         else if (open.size === 0 && PROMISES.test(entry.name)) withoutSync(waits, entry);
@@ -77,6 +82,10 @@ export function ownWaits(world: World): RuleRun {
         if (timedOut.length > 0) afterTimeout(waits, entry, 'memory was given back');
       },
       'commands.unissued': (entry) => told.push(unissued(world, entry)),
+      'task.paused': (entry) => noteHanded(handed, entry),
+      'command.fetched': (entry) => {
+        if (handed.size > 0) noteIssued(handed, entry);
+      },
     },
   };
 }
@@ -158,7 +167,10 @@ function answeredEarly(
   });
 }
 
-function unissued(world: World, entry: EntryOf<'commands.unissued'>): Finding {
+function unissued(
+  world: World,
+  entry: Pick<EntryOf<'commands.unissued'>, 'seq' | 'actor' | 'name' | 'smmu' | 'commands'>,
+): Finding {
   const count = entry.commands.length;
   return tell(world, {
     rule: 'I6',

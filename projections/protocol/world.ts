@@ -34,6 +34,8 @@ export interface World {
   readonly idReads: Map<string, number>;
   /** The stimulus that the present entries follow from. */
   stimulus: Entry | undefined;
+  /** Who gives turns, as a scenario has set it; a guest's world asks the machine's. */
+  readonly pace: { schedule: MachineConfig['schedule'] };
   /** Whose driver writes registers, where no stimulus of the outside does. */
   readonly software?: string;
   at(seq: number): Position;
@@ -84,6 +86,7 @@ export function newWorld(
     reaches: new Map(units.map(([name, unit]) => [name, newReach(unit, watch)])),
     idReads: new Map(),
     stimulus: undefined,
+    pace: { schedule: machine.schedule },
     at: (seq) => `${branch}@${seq}`,
   };
 }
@@ -150,7 +153,8 @@ export const worldHandlers: { readonly [T in EntryType]?: (world: World, entry: 
     for (const register of ['IDR0', 'IDR1', 'IDR2', 'IDR3', 'IDR4', 'IDR5', 'IIDR', 'AIDR'])
       idReads.set(`${smmu}.${register}`, seq);
   },
-  'value.set': ({ units }, { path, value }) => {
+  'value.set': ({ units, pace }, { path, value }) => {
+    if (path === 'schedule') pace.schedule = value as MachineConfig['schedule'];
     const [smmu = '', group, name = ''] = path.split('.');
     const unit = units.get(smmu);
     if (group !== 'choices' || unit === undefined || isErratum(name)) return;
@@ -169,6 +173,6 @@ export function ringOf({ bare, rings }: Unit, queue: QueueName): Queue {
 }
 
 /** Whether the machine does by itself, at once, all that it can do. */
-export function isEager({ machine }: World): boolean {
-  return machine.schedule === 'eager';
+export function isEager({ pace }: World): boolean {
+  return pace.schedule === 'eager';
 }

@@ -51,4 +51,6 @@ export const furtherStories: Readonly<Record<string, Further>> = {
   'bad-vm-tlbi-queued-then-swallowed.jsonl':    { ...stale('I3', /^CMD_TLBI_NH_VA ASID=5 Leaf=1 Address=0x4000 of vm0.smmu consumed, and nothing/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/), twin: 'N1' },
   'bad-asid-not-compared.jsonl':                stale('I4', /^look-up of the TLB took an entry that is ASID 0x5, not 0x6$/, /^nothing: a look-up compares all of the tag/),
   'bad-vmid-not-compared.jsonl':                stale('I4', /^look-up of the TLB took an entry that is VMID 0x2, not 0x3$/, /^nothing: a look-up compares all of the tag/),
+  'bad-iommufd-command-never-issued.jsonl':     stale('I3', /^CMD_TLBI_NH_VA VMID=1 ASID=5 Leaf=1 Address=0x4000 counted as handled by IOMMU_HWPT_INVALIDATE, never issued$/, /^CMD_TLBI_NH_VA VMID=1 ASID=5 Address=0x4000/),
+  'bad-vm-host-ste-without-cfgi.jsonl':         stale('I8', /^store \[0x7fcf8200\] 0xd -> 0x1$/, /^CMD_CFGI_STE StreamID=8 Leaf=1; CMD_SYNC$/),
 };

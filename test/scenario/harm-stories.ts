@@ -31,6 +31,19 @@ export const harmStories: Readonly<Record<string, Wanted>> = {
     needed: /^CMD_TLBI_NH_VA .*ASID=1 Address=0xfffff000/,
     blamed: /0x[0-9a-f]+ff8/,
   },
+  'bad-dma-lazy-fixed-iova-freed-early.jsonl': {
+    rule: 'I2',
+    verdict: 'could-be-used',
+    needed: /^CMD_TLBI_EL2_VA ASID=1 Address=0x500000 Leaf=1/,
+    blamed: /^store \[0x[0-9a-f]+\] 0x[0-9a-f]+f47 -> 0x0$/,
+  },
+  // The slot of a guest goes, and its devices still have it.
+  'bad-vm-slot-kept-mapped.jsonl': {
+    rule: 'I2',
+    verdict: 'could-be-used',
+    needed: /^take the descriptors away/,
+    blamed: /^0x7fa00000\/2097152 bytes returned by vm0.vmm$/,
+  },
   'bad-dma-unmap-without-tlbi.jsonl': {
     first: ['could-be-used'],
     verdict: 'used-stale',
