@@ -20,6 +20,7 @@ const surprises: Readonly<Record<string, readonly string[]>> = {
   'surprise-bad-ste-is-cerror-ill.jsonl': ['I10', 'I10'],
   'surprise-bad-ste-leaves-the-stream-aborting.jsonl': ['I10', 'I10'],
   'surprise-batch-error-loses-what-came-before.jsonl': ['I6'],
+  'surprise-dirty-bits-cleared-without-tlbi.jsonl': ['I3'],
   'surprise-host-cerror-is-success-for-the-guest.jsonl': ['I10'],
   'surprise-vm-where-vmms-differ.jsonl': ['I10'],
 };
