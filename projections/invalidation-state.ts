@@ -16,6 +16,15 @@ import { type Windows, windowOf } from './obligations/windows.ts';
 import type { PutOff } from './put-off.ts';
 import type { Releases } from './release.ts';
 
+/** A device of a guest: under its SMMU and StreamID there. */
+export interface Assigned {
+  readonly vm: string;
+  readonly smmu: string;
+  readonly streamId: number;
+  /** When its VMM last had its stream abort, where it is so still. */
+  readonly aborts?: number | undefined;
+}
+
 export interface State {
   /** Endpoints by SMMU and StreamID. */
   readonly endpoints: Map<string, string>;
@@ -23,7 +32,7 @@ export interface State {
   readonly shadows: Map<string, Shadow>;
   /** Memory of VMs, and the devices that they have, by endpoint. */
   readonly guests: Map<string, Guest>;
-  readonly devices: Map<string, { readonly vm: string; readonly smmu: string; readonly streamId: number }>;
+  readonly devices: Map<string, Assigned>;
   /** Devices with several StreamIDs, and the virtual ones that stand for them. */
   readonly images: Images;
   /** Endpoints whose accesses can wait. */

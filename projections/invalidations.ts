@@ -319,6 +319,11 @@ const handlers: ProjectionHandlers<State> = {
   'smmu.made': (state, entry) => smmuMade(state, state.told, entry),
   'device.plugged': ({ devices }, { vm, endpoint, device: { smmu, streamId } }) =>
     void devices.set(endpoint, { vm, smmu, streamId }),
+  'device.changed': ({ devices }, { seq, endpoint, set: { attached } }) => {
+    const device = devices.get(endpoint);
+    if (device === undefined || attached === undefined) return;
+    devices.set(endpoint, { ...device, aborts: attached === 'abort' ? seq : undefined });
+  },
   'device.unplugged': ({ devices }, { endpoint }) => void devices.delete(endpoint),
   'task.begun': taskBegun,
   'task.paused': ({ handedOver }, entry) => noteHanded(handedOver, entry),

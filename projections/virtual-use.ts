@@ -14,7 +14,7 @@ import type { State } from './invalidation-state.ts';
 import { type AccessEntry, showAnswer } from './obligations/answers.ts';
 import { isUnderWay } from './obligations/commands.ts';
 import { configObligations } from './obligations/ledger.ts';
-import type { Obligation } from './obligations/obligation.ts';
+import { lastChange, type Obligation } from './obligations/obligation.ts';
 import { type Fresh, freshAnswer, isOn, type Shadow } from './obligations/shadow.ts';
 import { steAddress } from './obligations/streams.ts';
 import type { Stale } from './obligations/use.ts';
@@ -31,12 +31,14 @@ export function judgeVirtual(
   const device = deviceAt(state, shadow, access.streamId);
   const guest = device === undefined ? undefined : state.shadows.get(device.smmu);
   if (device === undefined || guest === undefined || !isOn(guest)) return undefined;
-  const { streamId, vm } = device;
+  const { streamId, vm, aborts = 0 } = device;
   const owed =
     configObligations(guest.ledger, streamId, access.substreamId ?? 0).find(
       ({ structure, changes: [first] }) => structure === 'STE' && first.seq < access.seq,
     ) ?? paidInVain(state, shadow, access.streamId, guest, streamId);
   if (owed === undefined || (!owed.done && isUnderWay(guest.commands, owed))) return undefined;
+  // What it cannot install, a VMM may let abort: that is its answer to the guest's STE.
+  if (access.type === 'access.terminated' && aborts > lastChange(owed).seq) return undefined;
   const fresh = freshAnswer(guest, { ...request, streamId });
   if (access.type === 'access.completed' && isAt(state, vm, access.pa, fresh)) return undefined;
   if (access.type === 'access.terminated' && !isRefusedByOld(shadow, access, request, fresh))
