@@ -21,6 +21,8 @@ export interface Assigned {
   readonly vm: string;
   readonly smmu: string;
   readonly streamId: number;
+  /** seq of its being plugged. */
+  readonly plugged: number;
   /** When its VMM last had its stream abort, where it is so still. */
   readonly aborts?: number | undefined;
 }

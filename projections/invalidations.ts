@@ -317,8 +317,8 @@ const handlers: ProjectionHandlers<State> = {
   },
   'vm.ended': vmEnded,
   'smmu.made': (state, entry) => smmuMade(state, state.told, entry),
-  'device.plugged': ({ devices }, { vm, endpoint, device: { smmu, streamId } }) =>
-    void devices.set(endpoint, { vm, smmu, streamId }),
+  'device.plugged': ({ devices }, { seq, vm, endpoint, device: { smmu, streamId } }) =>
+    void devices.set(endpoint, { vm, smmu, streamId, plugged: seq }),
   'device.changed': ({ devices }, { seq, endpoint, set: { attached } }) => {
     const device = devices.get(endpoint);
     if (device === undefined || attached === undefined) return;

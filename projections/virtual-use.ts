@@ -10,7 +10,7 @@ import { mask } from '../core/layout/layout.ts';
 import { addressIn } from '../core/memory/space.ts';
 import { STE } from '../core/smmu/ste.ts';
 import type { Request } from '../core/smmu/translate.ts';
-import type { State } from './invalidation-state.ts';
+import type { Assigned, State } from './invalidation-state.ts';
 import { type AccessEntry, showAnswer } from './obligations/answers.ts';
 import { isUnderWay } from './obligations/commands.ts';
 import { configObligations } from './obligations/ledger.ts';
@@ -35,7 +35,7 @@ export function judgeVirtual(
   const owed =
     configObligations(guest.ledger, streamId, access.substreamId ?? 0).find(
       ({ structure, changes: [first] }) => structure === 'STE' && first.seq < access.seq,
-    ) ?? paidInVain(state, shadow, access.streamId, guest, streamId);
+    ) ?? paidInVain(state, shadow, access.streamId, guest, device);
   if (owed === undefined || (!owed.done && isUnderWay(guest.commands, owed))) return undefined;
   // What it cannot install, a VMM may let abort: that is its answer to the guest's STE.
   if (access.type === 'access.terminated' && aborts > lastChange(owed).seq) return undefined;
@@ -62,12 +62,14 @@ function paidInVain(
   shadow: Shadow,
   sid: number,
   guest: Shadow,
-  virtualSid: number,
+  { streamId, plugged }: Assigned,
 ): Obligation | undefined {
   if (guests.get(guest.space ?? '')?.installs !== true) return undefined;
-  const [at, wanted] = [steAddress(shadow.streams, sid), steAddress(guest.streams, virtualSid)];
+  const [at, wanted] = [steAddress(shadow.streams, sid), steAddress(guest.streams, streamId)];
   const paid = wanted === undefined ? undefined : guest.ledger.past.get(wanted);
   if (at === undefined || wanted === undefined || paid?.structure !== 'STE') return undefined;
+  // What was paid before the device came is nothing that its VMM could have done for it.
+  if (lastChange(paid).seq < plugged) return undefined;
   const has = shadow.watch.memory.readWords(at, 16);
   const asked = guest.watch.memory.readWords(wanted, 16);
   return isInstalled(has, asked) ? undefined : paid;

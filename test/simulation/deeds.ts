@@ -48,6 +48,16 @@ function atWork(state: State): readonly (readonly [vm: string, endpoint: string]
   );
 }
 
+/** The guest has been told to let the device go: its group takes no other domain any more. */
+function isLeaving({ tasks }: State, vm: string, endpoint: string): boolean {
+  return tasks.some(
+    ({ unit, what, frames }) =>
+      what === 'unplug' &&
+      unit.startsWith(`${vm}.`) &&
+      frames.some((frame) => frame['endpoint'] === endpoint),
+  );
+}
+
 /** Endpoints of the host that no VM has, behind SMMU `index`. */
 function freeEndpoints({ vms, endpoints }: State, smmu: string): readonly string[] {
   const taken = new Set(Object.values(vms).flatMap(({ devices }) => Object.keys(devices)));
@@ -155,7 +165,7 @@ export const deeds: readonly Deed[] = [
     name: 'strict to lazy',
     weight: 1,
     make: (state, chance) => {
-      const all = atWork(state);
+      const all = atWork(state).filter(([vm, endpoint]) => !isLeaving(state, vm, endpoint));
       if (all.length === 0) return undefined;
       const [vm, endpoint] = chance.pick(all);
       return {
