@@ -70,8 +70,10 @@ function leafCulprits(shadow: Shadow, fill: TlbFill): readonly Culprit[] {
 function mairCulprits(shadow: Shadow, fill: TlbFill, cd: ReadCd | undefined): readonly Culprit[] {
   const under = fill.cd;
   if (cd === undefined || under === undefined || fill.entry.stage === 2) return [];
-  if (!hasOtherMair(structureWords(under.words), shadow.watch.memory.readWords(cd.pa, 16))) return [];
+  // The stores first: every access asks, and most CDs have never been stored to since.
   const changes = MAIRS.map((offset) => shadow.stores.get(cd.pa + offset));
   const change = changes.find((each) => each !== undefined && each.seq > under.seq);
-  return change === undefined ? [] : [contextCulprit(fill, 'CD', cd.pa, change)];
+  if (change === undefined) return [];
+  const now = shadow.watch.memory.readWords(cd.pa, 16);
+  return hasOtherMair(structureWords(under.words), now) ? [contextCulprit(fill, 'CD', cd.pa, change)] : [];
 }
